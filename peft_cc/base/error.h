@@ -1,0 +1,109 @@
+// Errors of the SDK: an absl::Status that also carries a stable string id and,
+// where a tensor is concerned, what was expected and what was found.
+//
+//   return MakeError(absl::StatusCode::kInvalidArgument,
+//                    error_id::kTensorShapeMismatch,
+//                    "adapter \"a\": lora_A is [8, 64], expected [8, 128]; "
+//                    "was it trained for another base model?",
+//                    {.tensor = "lora_A", .expected = "[8, 128]",
+//                     .found = "[8, 64]"});
+//
+// Messages name the thing, say what was expected and found, and what to do.
+#ifndef PEFT_CC_BASE_ERROR_H_
+#define PEFT_CC_BASE_ERROR_H_
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace peft {
+
+// Stable ids: part of the C ABI (`peft_status_id`), listed in docs/errors.md.
+// Never renamed, never reused.
+namespace error_id {
+inline constexpr char kArgument[] = "ARGUMENT";
+inline constexpr char kInternal[] = "INTERNAL";
+inline constexpr char kOutOfMemory[] = "OUT_OF_MEMORY";
+inline constexpr char kHandle[] = "HANDLE";
+inline constexpr char kStructSize[] = "STRUCT_SIZE";
+inline constexpr char kUtf8[] = "UTF8";
+inline constexpr char kUnimplemented[] = "UNIMPLEMENTED";
+inline constexpr char kCancelled[] = "CANCELLED";
+inline constexpr char kFileNotFound[] = "FILE_NOT_FOUND";
+inline constexpr char kFileRead[] = "FILE_READ";
+inline constexpr char kFileWrite[] = "FILE_WRITE";
+inline constexpr char kFileTooLarge[] = "FILE_TOO_LARGE";
+inline constexpr char kPathEscapes[] = "PATH_ESCAPES";
+inline constexpr char kJson[] = "JSON";
+inline constexpr char kSafetensors[] = "SAFETENSORS";
+inline constexpr char kTorchFile[] = "TORCH_FILE";
+inline constexpr char kPickleRefused[] = "PICKLE_REFUSED";
+inline constexpr char kAdapterConfig[] = "ADAPTER_CONFIG";
+inline constexpr char kAdapterConfigUnknownKey[] = "ADAPTER_CONFIG_UNKNOWN_KEY";
+inline constexpr char kAdapterMethodUnsupported[] =
+    "ADAPTER_METHOD_UNSUPPORTED";
+inline constexpr char kAdapterFeatureUnsupported[] =
+    "ADAPTER_FEATURE_UNSUPPORTED";
+inline constexpr char kAdapterNotFound[] = "ADAPTER_NOT_FOUND";
+inline constexpr char kAdapterExists[] = "ADAPTER_EXISTS";
+inline constexpr char kAdapterName[] = "ADAPTER_NAME";
+inline constexpr char kAdapterTensors[] = "ADAPTER_TENSORS";
+inline constexpr char kNoTargetMatched[] = "NO_TARGET_MATCHED";
+inline constexpr char kRegex[] = "REGEX";
+inline constexpr char kTensorMissing[] = "TENSOR_MISSING";
+inline constexpr char kTensorUnexpected[] = "TENSOR_UNEXPECTED";
+inline constexpr char kTensorShapeMismatch[] = "TENSOR_SHAPE_MISMATCH";
+inline constexpr char kTensorDType[] = "TENSOR_DTYPE";
+inline constexpr char kModelConfig[] = "MODEL_CONFIG";
+inline constexpr char kModelUnsupported[] = "MODEL_UNSUPPORTED";
+inline constexpr char kModelWeights[] = "MODEL_WEIGHTS";
+inline constexpr char kSequenceTooLong[] = "SEQUENCE_TOO_LONG";
+inline constexpr char kTokenOutOfRange[] = "TOKEN_OUT_OF_RANGE";
+inline constexpr char kActivationChanged[] = "ACTIVATION_CHANGED";
+}  // namespace error_id
+
+struct ErrorDetails {
+  std::string tensor;    // the tensor, config key or file that is wrong
+  std::string expected;  // as text, "[8, 128]"
+  std::string found;     // as text, "[8, 64]"
+};
+
+// An error with `id` (one of error_id) and `message`.
+absl::Status MakeError(absl::StatusCode code, absl::string_view id,
+                       absl::string_view message,
+                       const ErrorDetails& details = {});
+
+// The id given to MakeError; error_id::kInternal where the status has none.
+// Empty for an OK status.
+std::string ErrorId(const absl::Status& status);
+
+// The details given to MakeError, empty fields where there are none.
+ErrorDetails GetErrorDetails(const absl::Status& status);
+
+// The same error with `context` and ": " before its message; id and details
+// are kept. An OK status stays OK.
+absl::Status WithContext(const absl::Status& status, absl::string_view context);
+
+}  // namespace peft
+
+// Returns early with the status of `expr` when it is not OK.
+#define PEFT_RETURN_IF_ERROR(expr)              \
+  do {                                          \
+    absl::Status peft_status_ = (expr);         \
+    if (!peft_status_.ok()) return peft_status_; \
+  } while (false)
+
+// PEFT_ASSIGN_OR_RETURN(auto x, F()): x = *F(), or returns F()'s status.
+#define PEFT_ASSIGN_OR_RETURN(lhs, expr) \
+  PEFT_ASSIGN_OR_RETURN_IMPL_(           \
+      PEFT_CONCAT_(peft_status_or_, __LINE__), lhs, expr)
+#define PEFT_ASSIGN_OR_RETURN_IMPL_(result, lhs, expr)  \
+  auto result = (expr);                                 \
+  if (!result.ok()) return std::move(result).status(); \
+  lhs = std::move(result).value()
+#define PEFT_CONCAT_(a, b) PEFT_CONCAT_INNER_(a, b)
+#define PEFT_CONCAT_INNER_(a, b) a##b
+
+#endif  // PEFT_CC_BASE_ERROR_H_

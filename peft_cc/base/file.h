@@ -1,0 +1,60 @@
+// Files as bytes: bounded reads, read-only maps and atomic writes.
+#ifndef PEFT_CC_BASE_FILE_H_
+#define PEFT_CC_BASE_FILE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace peft {
+
+// Immutable bytes with shared ownership: heap memory or a file map. Tensors
+// keep a copy of `owner` alive. Immutable, so thread-safe.
+struct Bytes {
+  absl::Span<const uint8_t> data;
+  std::shared_ptr<const void> owner;
+};
+
+enum class ReadMode {
+  // Reads the file into memory (large pages where the system has them). Safe
+  // against a file that somebody truncates later.
+  kRead,
+  // Maps the file read-only. Nothing is copied; truncating the file while it
+  // is mapped kills the process with SIGBUS on first touch.
+  kMap,
+};
+
+// The bytes of the regular file `path` of at most `max_size` bytes. Fails with
+// NOT_FOUND (FILE_NOT_FOUND), INVALID_ARGUMENT (a directory or another kind of
+// file), RESOURCE_EXHAUSTED (FILE_TOO_LARGE) or DATA_LOSS (FILE_READ).
+absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
+                               uint64_t max_size);
+
+// As ReadFile, as text, for small files such as configs.
+absl::StatusOr<std::string> ReadTextFile(const std::string& path,
+                                         uint64_t max_size);
+
+bool FileExists(const std::string& path);  // a regular file
+bool DirectoryExists(const std::string& path);
+
+// Writes the chunks one after another to a temporary file beside `path`,
+// flushes it to disk and renames it over `path`. On failure the temporary file
+// is removed and what was at `path` is untouched.
+absl::Status WriteFileAtomically(
+    const std::string& path, absl::Span<const absl::Span<const uint8_t>> chunks);
+
+// `folder` + "/" + `relative`. Fails with PATH_ESCAPES when `relative` is
+// empty, absolute, has a NUL, a drive letter or any ".." segment under "/" or
+// "\": for names that come from files (shard names, subfolders).
+absl::StatusOr<std::string> JoinInside(const std::string& folder,
+                                       absl::string_view relative);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_BASE_FILE_H_

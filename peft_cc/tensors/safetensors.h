@@ -1,0 +1,36 @@
+// Reader and writer of the safetensors format: 8 bytes little-endian header
+// size, a JSON header, then the elements of all tensors without gaps.
+#ifndef PEFT_CC_TENSORS_SAFETENSORS_H_
+#define PEFT_CC_TENSORS_SAFETENSORS_H_
+
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "peft_cc/base/file.h"
+#include "peft_cc/tensors/tensor.h"
+
+namespace peft {
+
+struct SafetensorsFile {
+  TensorMap tensors;                             // views into the file's bytes
+  std::map<std::string, std::string> metadata;  // "__metadata__"
+};
+
+// Reads a file. Tensors keep its bytes alive.
+absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
+                                                ReadMode mode);
+
+// Reads a file that is in memory. `what` names it in messages.
+absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
+                                                 absl::string_view what);
+
+// Writes atomically (temporary file, flush, rename), in the order and layout
+// that the reference writer uses, so that equal content gives equal bytes.
+absl::Status WriteSafetensors(
+    const std::string& path, const TensorMap& tensors,
+    const std::map<std::string, std::string>& metadata);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_TENSORS_SAFETENSORS_H_

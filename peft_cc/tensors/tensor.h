@@ -1,0 +1,66 @@
+// A tensor in memory: immutable, contiguous, row-major.
+#ifndef PEFT_CC_TENSORS_TENSOR_H_
+#define PEFT_CC_TENSORS_TENSOR_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "peft_cc/base/dtype.h"
+
+namespace peft {
+
+// A view with shared ownership of the memory below it: copying is cheap and
+// copies no elements. `data` may be unaligned. Immutable, so thread-safe.
+class Tensor {
+ public:
+  Tensor() = default;
+
+  // `data` points to the elements, kept alive by `owner` (may be null when
+  // something else keeps them alive).
+  Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
+         std::shared_ptr<const void> owner);
+
+  // New zeroed memory, 64-byte aligned; `out_data` receives the writable
+  // pointer to fill before the tensor is shared. Fails with
+  // RESOURCE_EXHAUSTED when the size overflows or memory is out.
+  static absl::StatusOr<Tensor> Allocate(DType dtype,
+                                         std::vector<int64_t> shape,
+                                         void** out_data);
+
+  DType dtype() const { return dtype_; }
+  absl::Span<const int64_t> shape() const { return shape_; }
+  int rank() const { return static_cast<int>(shape_.size()); }
+  int64_t dim(int i) const { return shape_[i]; }
+  int64_t num_elements() const { return num_elements_; }
+  int64_t size_bytes() const;
+  const void* data() const { return data_; }
+  const std::shared_ptr<const void>& owner() const { return owner_; }
+
+  // The elements as f32; empty for dtypes without a conversion.
+  std::vector<float> ToF32() const;
+
+  // A copy in another float dtype (kF32, kF16, kBF16).
+  absl::StatusOr<Tensor> Cast(DType dtype) const;
+
+ private:
+  DType dtype_ = DType::kUnspecified;
+  std::vector<int64_t> shape_;
+  int64_t num_elements_ = 0;
+  const void* data_ = nullptr;
+  std::shared_ptr<const void> owner_;
+};
+
+// "[8, 128]".
+std::string ShapeToString(absl::Span<const int64_t> shape);
+
+// Tensors of one file by name, in name order.
+using TensorMap = std::map<std::string, Tensor>;
+
+}  // namespace peft
+
+#endif  // PEFT_CC_TENSORS_TENSOR_H_
