@@ -1,0 +1,43 @@
+// Where parallel work runs: our pool, the host's, or the calling thread.
+#ifndef KERNELS_THREAD_POOL_H_
+#define KERNELS_THREAD_POOL_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/function_ref.h"
+
+namespace peft {
+namespace kernels {
+
+// Runs pieces of work. Thread-safe: several threads may call ParallelFor at
+// once.
+class ThreadPool {
+ public:
+  virtual ~ThreadPool() = default;
+
+  // Threads that may work on one ParallelFor, the caller included.
+  virtual int num_threads() const = 0;
+
+  // Calls piece(i) once for each i in [0, num_pieces), from any of the
+  // threads, in any order, and returns when all have returned. The caller
+  // works too. Pieces must not throw.
+  virtual void ParallelFor(int64_t num_pieces,
+                           absl::FunctionRef<void(int64_t)> piece) = 0;
+};
+
+// A pool of `num_threads` (the caller counts as one; 0 = as many as the
+// process may run on). Pieces are taken from a shared counter by whichever
+// thread is free; a thread without work sleeps, and the caller, waiting for
+// the last pieces, spins only briefly and then sleeps: a thread that the
+// system has taken away delays its current piece and nothing else. No thread
+// is started before the first ParallelFor that needs one.
+std::unique_ptr<ThreadPool> CreateThreadPool(int num_threads);
+
+// Runs everything on the calling thread. Never freed.
+ThreadPool& InlineThreadPool();
+
+}  // namespace kernels
+}  // namespace peft
+
+#endif  // KERNELS_THREAD_POOL_H_

@@ -1,0 +1,54 @@
+// Raw views: what kernels read and write. They own nothing.
+#ifndef KERNELS_VIEW_H_
+#define KERNELS_VIEW_H_
+
+#include <cstdint>
+
+#include "peft_cc/base/dtype.h"
+
+namespace peft {
+namespace kernels {
+
+// A row-major matrix of F32, BF16 or F16 whose rows lie `stride` elements
+// apart. `data` may be unaligned.
+struct MatrixView {
+  const void* data = nullptr;
+  DType dtype = DType::kF32;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t stride = 0;
+};
+
+// A vector of F32, BF16 or F16; null data means "none".
+struct VectorView {
+  const void* data = nullptr;
+  DType dtype = DType::kF32;
+  int64_t size = 0;
+};
+
+// Activations: f32 rows, `stride` elements apart.
+struct Rows {
+  float* data = nullptr;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t stride = 0;
+};
+
+struct ConstRows {
+  const float* data = nullptr;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t stride = 0;
+
+  ConstRows() = default;
+  ConstRows(const float* data_in, int64_t rows_in, int64_t cols_in,
+            int64_t stride_in)
+      : data(data_in), rows(rows_in), cols(cols_in), stride(stride_in) {}
+  ConstRows(const Rows& rows_in)  // NOLINT: a view converts to const.
+      : ConstRows(rows_in.data, rows_in.rows, rows_in.cols, rows_in.stride) {}
+};
+
+}  // namespace kernels
+}  // namespace peft
+
+#endif  // KERNELS_VIEW_H_

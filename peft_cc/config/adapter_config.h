@@ -1,0 +1,91 @@
+// adapter_config.json: what PEFT writes beside an adapter's tensors.
+// Source of fields and defaults: peft 0.21.2's config classes.
+#ifndef PEFT_CC_CONFIG_ADAPTER_CONFIG_H_
+#define PEFT_CC_CONFIG_ADAPTER_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "peft_cc/base/json.h"
+
+namespace peft {
+
+// target_modules, exclude_modules: a regex (a JSON string) or a list of names.
+struct ModuleSelector {
+  bool is_regex = false;
+  std::string regex;               // with is_regex; "all-linear" is is_regex
+  std::vector<std::string> names;  // otherwise, in the order of the file
+
+  bool IsAllLinear() const;  // the string "all-linear", any letter case
+};
+
+enum class BiasMode { kNone, kAll, kLoraOnly };
+
+// The fields every method has.
+struct AdapterConfigBase {
+  std::string peft_type;     // "LORA" ...
+  std::string task_type;     // "" when null or absent
+  std::string base_model_name_or_path;  // "" when null or absent
+  std::string peft_version;  // "" in old files
+  bool inference_mode = false;
+};
+
+// The fields of a LORA config that decide the numbers. Fields that only matter
+// in training (dropout, ...) stay in `AdapterConfig::json`.
+struct LoraConfig {
+  int64_t r = 8;
+  double lora_alpha = 8;
+  bool use_rslora = false;
+  bool lora_bias = false;
+  bool fan_in_fan_out = false;
+  BiasMode bias = BiasMode::kNone;
+  std::optional<ModuleSelector> target_modules;  // nullopt: default by family
+  std::optional<ModuleSelector> exclude_modules;
+  std::optional<std::vector<int64_t>> layers_to_transform;
+  std::vector<std::string> layers_pattern;
+  // In the order of the file: the first matching key wins.
+  std::vector<std::pair<std::string, int64_t>> rank_pattern;
+  std::vector<std::pair<std::string, double>> alpha_pattern;
+};
+
+// A parsed config. Immutable after parsing.
+struct AdapterConfig {
+  AdapterConfigBase base;
+  std::optional<LoraConfig> lora;  // set when peft_type is LORA
+  Json json;                       // the whole file, unknown keys included
+  // Keys that no version known to us writes and whose value is empty (null,
+  // false, 0, "", [], {}), or that are known to be harmless, or any unknown
+  // key when lenient: lines for the load report.
+  std::vector<std::string> ignored_keys;
+  // Remarks for the load report ("peft_version 0.30.0 is newer than ...").
+  std::vector<std::string> notes;
+};
+
+struct AdapterConfigOptions {
+  // Accept unknown keys whatever their value; they are listed in ignored_keys.
+  bool lenient = false;
+  // Accept configs of methods or features that cannot run yet, for
+  // inspection: `lora` is then filled as far as it can be.
+  bool inspect_only = false;
+};
+
+// Parses and checks the text of an adapter_config.json. Fails with
+// INVALID_ARGUMENT (ADAPTER_CONFIG: wrong type, NaN, rank < 1, ...;
+// ADAPTER_CONFIG_UNKNOWN_KEY) or UNIMPLEMENTED (ADAPTER_METHOD_UNSUPPORTED;
+// ADAPTER_FEATURE_UNSUPPORTED: a known key that changes the numbers and is not
+// implemented, named in the message).
+absl::StatusOr<AdapterConfig> ParseAdapterConfig(
+    absl::string_view text, const AdapterConfigOptions& options = {});
+
+// Reads <folder>/adapter_config.json.
+absl::StatusOr<AdapterConfig> ReadAdapterConfig(
+    const std::string& folder, const AdapterConfigOptions& options = {});
+
+}  // namespace peft
+
+#endif  // PEFT_CC_CONFIG_ADAPTER_CONFIG_H_

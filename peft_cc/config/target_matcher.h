@@ -1,0 +1,41 @@
+// Which modules of a model an adapter config hits, and with which rank and
+// alpha: PEFT's matching rules (BaseTuner.inject_adapter and
+// check_target_module_exists of peft 0.21.2).
+#ifndef PEFT_CC_CONFIG_TARGET_MATCHER_H_
+#define PEFT_CC_CONFIG_TARGET_MATCHER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "peft_cc/config/adapter_config.h"
+
+namespace peft {
+
+// A named module of the model, as transformers names it
+// ("model.layers.0.self_attn.q_proj").
+struct ModuleInfo {
+  std::string name;
+  bool is_linear = false;            // nn.Linear or HF Conv1D
+  bool is_output_embedding = false;  // left out by "all-linear"
+};
+
+struct TargetMatch {
+  std::string name;
+  int64_t r = 0;
+  double alpha = 0;
+};
+
+// All modules of `modules` that `config` targets, in the order of `modules`,
+// with rank and alpha after the patterns. `model_type` chooses the default
+// targets when target_modules is null. Modules that match by name but are not
+// linear are returned too: the caller decides what it can adapt. Fails with
+// INVALID_ARGUMENT (NO_TARGET_MATCHED, with PEFT's reason; REGEX;
+// ADAPTER_CONFIG). Pattern keys that hit no target are added to `out_notes`.
+absl::StatusOr<std::vector<TargetMatch>> MatchTargets(
+    const LoraConfig& config, const std::vector<ModuleInfo>& modules,
+    const std::string& model_type, std::vector<std::string>* out_notes);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_CONFIG_TARGET_MATCHER_H_
