@@ -1,0 +1,77 @@
+// A loaded adapter: immutable, a generation.
+#ifndef PEFT_CC_ADAPTERS_ADAPTER_H_
+#define PEFT_CC_ADAPTERS_ADAPTER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "peft_cc/adapters/load_report.h"
+#include "peft_cc/adapters/site.h"
+#include "peft_cc/config/adapter_config.h"
+#include "peft_cc/methods/forms.h"
+#include "peft_cc/tensors/tensor.h"
+
+namespace peft {
+
+// Immutable and shared: forwards that hold a generation go on with it after it
+// was deleted or replaced. Thread-safe.
+class Adapter {
+ public:
+  struct SiteEntry {
+    int site = -1;  // index into SiteTable::sites()
+    SiteProgram program;
+  };
+
+  Adapter(AdapterConfig config, TensorMap state_dict,
+          std::vector<SiteEntry> entries);
+
+  // Unique in the process; never reused.
+  uint64_t generation() const { return generation_; }
+  const AdapterConfig& config() const { return config_; }
+  // Tensors under the names of get_adapter_state_dict: module paths without
+  // "base_model.model." and without the adapter's name.
+  const TensorMap& state_dict() const { return state_dict_; }
+  const std::vector<SiteEntry>& entries() const { return entries_; }
+
+ private:
+  uint64_t generation_;
+  AdapterConfig config_;
+  TensorMap state_dict_;
+  std::vector<SiteEntry> entries_;
+};
+
+struct AdapterLoadOptions {
+  std::string subfolder;  // below the folder; "" for none
+  // Turn unknown config keys with a value, missing tensors (they act as zero)
+  // and unexpected tensors into lines of the report instead of errors. Shape
+  // mismatches, NaN configs and unimplemented features stay errors.
+  bool lenient = false;
+};
+
+struct LoadedAdapter {
+  std::shared_ptr<const Adapter> adapter;
+  LoadReport report;
+};
+
+// Reads <path>/<subfolder>/adapter_config.json and adapter_model.safetensors
+// (else adapter_model.bin), matches them with `sites` and lowers every site.
+// Errors name the adapter `name`, the tensor or key, expected and found.
+// Changes nothing; a failure leaves nothing behind.
+absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
+                                          const std::string& name,
+                                          const std::string& path,
+                                          const AdapterLoadOptions& options);
+
+// The same from a config and tensors in memory.
+absl::StatusOr<LoadedAdapter> BuildAdapter(const SiteTable& sites,
+                                           const std::string& name,
+                                           AdapterConfig config,
+                                           TensorMap tensors,
+                                           const AdapterLoadOptions& options);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_ADAPTER_H_

@@ -1,0 +1,55 @@
+// Activations and plans: which adapters act, and what every site then runs.
+#ifndef PEFT_CC_ADAPTERS_PLAN_H_
+#define PEFT_CC_ADAPTERS_PLAN_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernels/linear.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/site.h"
+
+namespace peft {
+
+// A small value: the adapters that act, in order, each with the caller's
+// scale. Empty = the base model.
+struct Activation {
+  struct Entry {
+    std::shared_ptr<const Adapter> adapter;
+    float scale = 1.0f;
+  };
+  std::vector<Entry> entries;
+
+  // Equal for equal generations and scales in equal order. What a KV cache
+  // remembers of who wrote it.
+  bool SameAs(const Activation& other) const;
+};
+
+// What every site runs under one activation. Immutable, thread-safe; keeps the
+// generations of its activation alive, and must not outlive the sites.
+class Plan {
+ public:
+  static std::shared_ptr<const Plan> Create(const SiteTable& sites,
+                                            Activation activation);
+
+  const Activation& activation() const { return activation_; }
+  // The plan of linear site `site` (an index into SiteTable::sites()).
+  const kernels::LinearPlan& linear(int site) const { return linear_[site]; }
+  // The low-rank terms of embedding site `site`: A is (r, rows), B (width, r),
+  // p[t] += s * A[:, id]^T B^T.
+  const std::vector<kernels::LowRankSegment>& embedding(int site) const {
+    return linear_[site].low_rank;
+  }
+
+ private:
+  Plan(const SiteTable& sites, Activation activation);
+
+  Activation activation_;
+  std::vector<kernels::LinearPlan> linear_;   // one per site
+  std::vector<std::vector<float>> biases_;    // folded; linear_ points here
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_PLAN_H_

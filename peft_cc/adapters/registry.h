@@ -1,0 +1,77 @@
+// The adapters of one model by name, and which of them are active.
+#ifndef PEFT_CC_ADAPTERS_REGISTRY_H_
+#define PEFT_CC_ADAPTERS_REGISTRY_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/plan.h"
+
+namespace peft {
+
+// Thread-safe. Every verb is atomic: on error nothing has changed.
+class AdapterRegistry {
+ public:
+  // `sites` must outlive the registry.
+  explicit AdapterRegistry(const SiteTable* sites);
+
+  // Takes `name` before a slow load, so that two loads of one name cannot both
+  // succeed: ALREADY_EXISTS (ADAPTER_EXISTS) when it is taken,
+  // INVALID_ARGUMENT (ADAPTER_NAME) for "" and "__base__". Call Add or
+  // CancelReservation next.
+  absl::Status Reserve(const std::string& name);
+  void CancelReservation(const std::string& name);
+
+  // Registers `adapter` under the reserved `name` and makes it the only active
+  // one. Whether adapters are enabled is unchanged.
+  void Add(const std::string& name, std::shared_ptr<const Adapter> adapter);
+
+  // Makes exactly these the active ones, in this order; an empty list means
+  // the base model. NOT_FOUND (ADAPTER_NOT_FOUND) names an unknown one and the
+  // known ones. A name given twice is INVALID_ARGUMENT.
+  absl::Status SetActive(absl::Span<const std::string> names);
+  void SetEnabled(bool enabled);
+  bool enabled() const;
+
+  // Deletes all or none. If an active one goes, the other active ones stay
+  // active; if none is left, the base model is what runs (PEFT silently
+  // activates another adapter here).
+  absl::Status Delete(absl::Span<const std::string> names);
+
+  std::vector<std::string> Names() const;   // in load order
+  std::vector<std::string> Active() const;  // in activation order
+  absl::StatusOr<std::shared_ptr<const Adapter>> Get(
+      const std::string& name) const;
+
+  // The plan of the current activation: of the base when disabled. Constant
+  // time when nothing changed.
+  std::shared_ptr<const Plan> CurrentPlan() const;
+
+ private:
+  struct Named {
+    std::string name;
+    std::shared_ptr<const Adapter> adapter;  // null while reserved
+  };
+
+  void RebuildPlan() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const Named* Find(const std::string& name) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  const SiteTable* sites_;
+  mutable absl::Mutex mutex_;
+  std::vector<Named> adapters_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> active_ ABSL_GUARDED_BY(mutex_);
+  bool enabled_ ABSL_GUARDED_BY(mutex_) = true;
+  std::shared_ptr<const Plan> plan_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_REGISTRY_H_

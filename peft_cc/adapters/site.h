@@ -1,0 +1,57 @@
+// Sites: the named places of a model where adapters attach.
+#ifndef PEFT_CC_ADAPTERS_SITE_H_
+#define PEFT_CC_ADAPTERS_SITE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "peft_cc/tensors/tensor.h"
+
+namespace peft {
+
+enum class SiteKind { kLinear, kEmbedding, kNorm };
+
+// A layer of the base model. Its tensors are views that the base model keeps
+// alive; adapters never change them.
+struct Site {
+  std::string name;  // transformers' module name
+  SiteKind kind = SiteKind::kLinear;
+  int64_t in_features = 0;   // embedding: rows of the table
+  int64_t out_features = 0;  // norm: its width
+  Tensor weight;             // linear (out, in); embedding (rows, width)
+  Tensor bias;               // unspecified dtype when the layer has none
+  bool is_output_embedding = false;
+
+  bool has_bias() const { return bias.dtype() != DType::kUnspecified; }
+};
+
+// The sites of one model in module order, and every other module name of it
+// (containers such as "model.layers.0.self_attn"), which target matching needs
+// to tell a wrong target from an unknown one. Immutable after construction.
+class SiteTable {
+ public:
+  SiteTable() = default;
+  SiteTable(std::vector<Site> sites, std::vector<std::string> module_names,
+            std::string model_type);
+
+  const std::vector<Site>& sites() const { return sites_; }
+  // Index into sites(), or -1.
+  int Find(absl::string_view name) const;
+  // All modules in transformers' order (sites included).
+  const std::vector<std::string>& module_names() const {
+    return module_names_;
+  }
+  const std::string& model_type() const { return model_type_; }
+
+ private:
+  std::vector<Site> sites_;
+  std::vector<std::string> module_names_;
+  std::string model_type_;
+  absl::flat_hash_map<std::string, int> index_;
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_SITE_H_

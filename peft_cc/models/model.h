@@ -1,0 +1,68 @@
+// A base model with its adapters: what `peft_model_t` is.
+#ifndef PEFT_CC_MODELS_MODEL_H_
+#define PEFT_CC_MODELS_MODEL_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/thread_pool.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/plan.h"
+#include "peft_cc/adapters/registry.h"
+#include "peft_cc/models/base_model.h"
+
+namespace peft {
+
+struct ModelOptions {
+  ReadMode read_mode = ReadMode::kMap;  // how base weights are read
+  int num_threads = 0;                  // 0: one per core; 1: the caller only
+  // Runs the work of forwards; kept alive by the caller. Null: an own pool of
+  // num_threads.
+  kernels::ThreadPool* thread_pool = nullptr;
+};
+
+// Thread-safe. Sessions keep a reference to their model, which must outlive
+// them. Verbs carry the names and meaning of transformers' PeftAdapterMixin.
+class Model {
+ public:
+  // Opens a Hugging Face folder: config.json and (sharded) safetensors.
+  static absl::StatusOr<std::unique_ptr<Model>> Open(
+      const std::string& path, const ModelOptions& options = {});
+
+  // Loads the adapter folder `path` under `name` and makes it the only active
+  // one. On failure the model is unchanged.
+  absl::StatusOr<LoadReport> LoadAdapter(
+      const std::string& name, const std::string& path,
+      const AdapterLoadOptions& options = {});
+  absl::Status SetAdapter(absl::Span<const std::string> names);
+  void DisableAdapters();
+  void EnableAdapters();
+  bool adapters_enabled() const;
+  std::vector<std::string> ActiveAdapters() const;
+  std::vector<std::string> AdapterNames() const;
+  absl::Status DeleteAdapter(absl::Span<const std::string> names);
+  // The adapter's tensors by saved name, without "base_model.model.". An empty
+  // name means the first active adapter; FAILED_PRECONDITION if none is.
+  absl::StatusOr<std::shared_ptr<const Adapter>> GetAdapter(
+      const std::string& name) const;
+
+  std::shared_ptr<const Plan> CurrentPlan() const;
+  const BaseModel& base() const { return *base_; }
+  kernels::ThreadPool& pool() const { return *pool_; }
+
+ private:
+  Model(std::unique_ptr<BaseModel> base, const ModelOptions& options);
+
+  std::unique_ptr<BaseModel> base_;
+  std::unique_ptr<kernels::ThreadPool> owned_pool_;
+  kernels::ThreadPool* pool_;
+  AdapterRegistry registry_;
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_MODELS_MODEL_H_
