@@ -1,0 +1,69 @@
+"""Third-party code that every build needs, from the system's packages."""
+
+load("//third_party:source_package.bzl", "source_package")
+load("//third_party:system_folder.bzl", "system_folder")
+
+def peft_repositories():
+    """Declares the repositories; nothing is fetched before it is used."""
+    native.local_repository(
+        name = "rules_cc",
+        path = "third_party/rules_cc",
+    )
+    native.local_repository(
+        name = "remote_coverage_tools",
+        path = "third_party/remote_coverage_tools",
+    )
+    native.local_repository(
+        name = "bazel_skylib",
+        path = "/usr/share/bazel/tools/skylib",
+    )
+
+    # abseil is built from source: Debian's static libraries are not position
+    # independent, and its string_view is not std::string_view.
+    source_package(
+        name = "com_google_absl",
+        package = "abseil",
+        upstream_version = "20220623.1",
+        sha256 = "abfe2897f3a30edaa74bc34365afe3c2a3cd012091a97dc7e008f7016adcd5fe",
+        strip_prefix = "abseil-20220623.1",
+        # The packaged @platforms does not know WebAssembly.
+        replacements = {"absl/BUILD.bazel": {
+            "@platforms//cpu:wasm32": "@platforms//cpu:x86_32",
+            "@platforms//cpu:wasm64": "@platforms//cpu:s390x",
+        }},
+    )
+
+    # PCRE2 runs the regular expressions of target_modules. It is built from
+    # source so that it can be linked statically and hidden in libpeft.so.
+    source_package(
+        name = "pcre2",
+        package = "pcre2",
+        upstream_version = "10.42",
+        sha256 = "c33b418e3b936ee3153de2c61cc638e7e4fe3156022a5c77d0711bcbb9d64f1f",
+        strip_prefix = "pcre2-10.42",
+        build_file = "//third_party:pcre2.BUILD",
+    )
+
+    # Built from the source that the package installs, so that the framework
+    # has the flags, and the sanitizers, of the tests that link it.
+    system_folder(
+        name = "com_google_googletest",
+        folders = {
+            "googlemock": "/usr/src/googletest/googlemock",
+            "googletest": "/usr/src/googletest/googletest",
+        },
+        package = "googletest",
+        build_file = "//third_party:googletest.BUILD",
+    )
+    system_folder(
+        name = "com_github_google_benchmark",
+        folders = {"benchmark": "/usr/include/benchmark"},
+        package = "libbenchmark-dev",
+        build_file = "//third_party:benchmark.BUILD",
+    )
+    system_folder(
+        name = "nlohmann_json",
+        folders = {"nlohmann": "/usr/include/nlohmann"},
+        package = "nlohmann-json3-dev",
+        build_file = "//third_party:nlohmann_json.BUILD",
+    )
