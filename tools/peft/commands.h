@@ -1,0 +1,20 @@
+// The commands of the `peft` tool. Each takes the words after its name and
+// returns the exit code.
+#ifndef TOOLS_PEFT_COMMANDS_H_
+#define TOOLS_PEFT_COMMANDS_H_
+
+#include <string>
+#include <vector>
+
+namespace peft_tool {
+
+int RunInspect(const std::vector<std::string>& words);
+int RunForward(const std::vector<std::string>& words);
+int RunGenerate(const std::vector<std::string>& words);
+
+// Prints `text` to stdout and returns kExitOk.
+int PrintHelp(const std::string& text);
+
+}  // namespace peft_tool
+
+#endif  // TOOLS_PEFT_COMMANDS_H_

@@ -1,0 +1,217 @@
+#include "tools/peft/setup.h"
+
+#include <cstdio>
+#include <cstring>
+#include <set>
+
+#include "tools/peft/progress.h"
+
+namespace peft_tool {
+namespace {
+
+std::string UniqueName(const std::string& path, std::set<std::string>* names) {
+  std::string base = path;
+  while (base.size() > 1 && base.back() == '/') base.pop_back();
+  base = base.substr(base.rfind('/') + 1);
+  if (base.empty()) base = "adapter";
+  std::string name = base;
+  for (int i = 2; !names->insert(name).second; ++i) {
+    name = base + "-" + std::to_string(i);
+  }
+  return name;
+}
+
+void PrintReport(const peft_load_report_t* report, const std::string& name) {
+  for (size_t i = 0; i < peft_load_report_count(report, 0); ++i) {
+    peft_report_line_t line = PEFT_REPORT_LINE_INIT;
+    if (Status(peft_load_report_get_line(report, i, &line))) return;
+    const char* kind = nullptr;
+    switch (line.kind) {
+      case PEFT_REPORT_MATCHED:
+        continue;
+      case PEFT_REPORT_MISSING:
+        kind = "missing";
+        break;
+      case PEFT_REPORT_UNEXPECTED:
+        kind = "unexpected";
+        break;
+      case PEFT_REPORT_MISMATCHED:
+        kind = "mismatched";
+        break;
+      case PEFT_REPORT_IGNORED_KEY:
+        kind = "ignored config key";
+        break;
+      default:
+        kind = "note";
+    }
+    std::fprintf(stderr, "adapter \"%s\": %s: %s%s%s\n", name.c_str(), kind,
+                 line.name, line.name[0] != '\0' ? ": " : "", line.detail);
+  }
+}
+
+int LoadAdapters(const std::string& command, const Args& args,
+                 peft_model_t* model) {
+  std::set<std::string> used;
+  std::vector<std::string> names;
+  for (const std::string& path : args.GetAll("--adapter")) {
+    const std::string name = UniqueName(path, &used);
+    names.push_back(name);
+    peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
+    options.lenient = args.Has("--lenient") ? 1 : 0;
+    peft_load_report_t* raw_report = nullptr;
+    peft_status_t* status = peft_model_load_adapter(
+        model, name.c_str(), path.c_str(), &options, &raw_report);
+    Report report(raw_report);
+    if (status != nullptr) return Fail(status);
+    PrintReport(report.get(), name);
+  }
+  std::vector<float> scales;
+  for (const std::string& text : args.GetAll("--scale")) {
+    double scale = 0;
+    if (!ParseDouble(text, &scale)) {
+      return FailUsage(command, "--scale needs a number, got \"" + text + "\"");
+    }
+    scales.push_back(static_cast<float>(scale));
+  }
+  if (names.empty() && scales.empty()) return kExitOk;
+  if (!scales.empty() && scales.size() != names.size()) {
+    return Fail("give one --scale for each --adapter, or none");
+  }
+  std::vector<const char*> pointers;
+  for (const std::string& name : names) pointers.push_back(name.c_str());
+  peft_set_adapter_options_t options = PEFT_SET_ADAPTER_OPTIONS_INIT;
+  options.scales = scales.empty() ? nullptr : scales.data();
+  peft_status_t* status =
+      peft_model_set_adapter(model, pointers.data(), pointers.size(), &options);
+  return status != nullptr ? Fail(status) : kExitOk;
+}
+
+// Copies an integer tensor of one or two dimensions.
+int ReadIds(const peft_state_dict_t* file, const std::string& path,
+            const std::string& name, std::vector<int64_t>* out_values,
+            int64_t* out_batch, int64_t* out_length) {
+  peft_tensor_t* raw = nullptr;
+  if (peft_status_t* status = peft_state_dict_get(file, name.c_str(), &raw)) {
+    return Fail(status);
+  }
+  TensorHandle tensor(raw);
+  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  if (peft_status_t* status = peft_tensor_get_view(raw, &view)) {
+    return Fail(status);
+  }
+  const bool wide = view.dtype == PEFT_DTYPE_I64;
+  if ((!wide && view.dtype != PEFT_DTYPE_I32) || view.rank < 1 ||
+      view.rank > 2) {
+    return Fail(path + ": tensor \"" + name +
+                "\" must be I64 or I32 of shape (batch, length) or (length)");
+  }
+  *out_batch = view.rank == 2 ? view.sizes[0] : 1;
+  *out_length = view.sizes[view.rank - 1];
+  const auto* bytes = static_cast<const char*>(view.data);
+  const size_t count = static_cast<size_t>(*out_batch * *out_length);
+  for (size_t i = 0; i < count; ++i) {
+    int64_t value = 0;
+    if (wide) {
+      std::memcpy(&value, bytes + i * sizeof(value), sizeof(value));
+    } else {
+      int32_t narrow = 0;
+      std::memcpy(&narrow, bytes + i * sizeof(narrow), sizeof(narrow));
+      value = narrow;
+    }
+    out_values->push_back(value);
+  }
+  return kExitOk;
+}
+
+std::string FindIdsName(const peft_state_dict_t* file) {
+  std::string only;
+  for (size_t i = 0; i < peft_state_dict_size(file); ++i) {
+    const std::string name = peft_state_dict_name(file, i);
+    if (name == "input_ids" || name == "ids") return name;
+    only = name;
+  }
+  return peft_state_dict_size(file) == 1 ? only : "";
+}
+
+bool HasTensor(const peft_state_dict_t* file, const std::string& name) {
+  for (size_t i = 0; i < peft_state_dict_size(file); ++i) {
+    if (name == peft_state_dict_name(file, i)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<OptionSpec> ModelOptionSpecs() {
+  return {
+      {"--model", "DIR", "folder of the base model (Hugging Face layout)"},
+      {"--adapter", "DIR", "PEFT adapter folder; repeat for several at once"},
+      {"--scale", "S", "multiplies an adapter's effect; one per --adapter"},
+      {"--lenient", nullptr, "report missing tensors and unknown keys only"},
+      {"--threads", "N", "threads to use; 0, the default: one per core"},
+      {"--help", nullptr, "show this text"},
+  };
+}
+
+int OpenModel(const std::string& command, Args& args, Model* out_model) {
+  if (!args.Has("--model")) return FailUsage(command, "--model DIR is needed");
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  options.num_threads =
+      static_cast<int32_t>(args.GetInt("--threads", 0, 0, 1024));
+  if (!args.error().empty()) return FailUsage(command, args.error());
+  Progress progress("opening the model");
+  peft_model_t* raw = nullptr;
+  if (peft_status_t* status =
+          peft_model_open(args.Get("--model").c_str(), &options, &raw)) {
+    return Fail(status);
+  }
+  out_model->reset(raw);
+  return LoadAdapters(command, args, raw);
+}
+
+peft_forward_input_t TokenBatch::Input() const {
+  peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
+  input.ids = ids.data();
+  input.batch = batch;
+  input.length = length;
+  if (!attention_mask.empty()) input.attention_mask = attention_mask.data();
+  if (!position_ids.empty()) input.position_ids = position_ids.data();
+  return input;
+}
+
+int ReadTokens(const std::string& path, TokenBatch* out_tokens) {
+  peft_state_dict_t* raw = nullptr;
+  if (peft_status_t* status = peft_state_dict_read(path.c_str(), &raw)) {
+    return Fail(status);
+  }
+  StateDict file(raw);
+  const std::string name = FindIdsName(raw);
+  if (name.empty()) {
+    return Fail(path + ": no tensor \"input_ids\" in the file");
+  }
+  if (int code = ReadIds(raw, path, name, &out_tokens->ids, &out_tokens->batch,
+                         &out_tokens->length)) {
+    return code;
+  }
+  const struct {
+    const char* name;
+    std::vector<int64_t>* values;
+  } extras[] = {{"attention_mask", &out_tokens->attention_mask},
+                {"position_ids", &out_tokens->position_ids}};
+  for (const auto& extra : extras) {
+    if (name == extra.name || !HasTensor(raw, extra.name)) continue;
+    int64_t batch = 0;
+    int64_t length = 0;
+    if (int code =
+            ReadIds(raw, path, extra.name, extra.values, &batch, &length)) {
+      return code;
+    }
+    if (batch != out_tokens->batch || length != out_tokens->length) {
+      return Fail(path + ": \"" + extra.name + "\" and \"" + name +
+                  "\" must have the same shape");
+    }
+  }
+  return kExitOk;
+}
+
+}  // namespace peft_tool

@@ -1,0 +1,41 @@
+// What `forward` and `generate` share: opening the model, loading adapters,
+// reading token ids.
+#ifndef TOOLS_PEFT_SETUP_H_
+#define TOOLS_PEFT_SETUP_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/peft/args.h"
+#include "tools/peft/handles.h"
+
+namespace peft_tool {
+
+// Options of every command that runs a model.
+std::vector<OptionSpec> ModelOptionSpecs();
+
+// Opens --model and loads each --adapter; all of them are active together,
+// each with its --scale. Returns an exit code; prints what went wrong, and the
+// notes of the load reports, to stderr.
+int OpenModel(const std::string& command, Args& args, Model* out_model);
+
+// Token ids with their mask, row-major.
+struct TokenBatch {
+  int64_t batch = 0;
+  int64_t length = 0;
+  std::vector<int64_t> ids;
+  std::vector<int64_t> attention_mask;  // empty: none
+  std::vector<int64_t> position_ids;    // empty: none
+
+  peft_forward_input_t Input() const;
+};
+
+// Reads "input_ids" (or "ids", or the only tensor) of a safetensors file,
+// I64 or I32, (batch, length) or (length), and "attention_mask" and
+// "position_ids" of the same shape where they are there.
+int ReadTokens(const std::string& path, TokenBatch* out_tokens);
+
+}  // namespace peft_tool
+
+#endif  // TOOLS_PEFT_SETUP_H_
