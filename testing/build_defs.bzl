@@ -1,6 +1,7 @@
 """The rules that every BUILD file of the project uses."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load("//testing:sanitized_test.bzl", "sanitized_test")
 
 def peft_cc_library(name, **kwargs):
     """A cc_library; here so that options for all of them have one place."""
@@ -10,10 +11,22 @@ def peft_cc_binary(name, **kwargs):
     """A cc_binary; here so that options for all of them have one place."""
     cc_binary(name = name, **kwargs)
 
+def _sanitized(name, binary, sanitizer, kwargs):
+    """Declares `name`, which runs `binary` as it is built with `sanitizer`."""
+    sanitized_test(
+        name = name,
+        args = kwargs.get("args", []),
+        binary = binary,
+        data = kwargs.get("data", []),
+        env = kwargs.get("env", {}),
+        sanitizer = sanitizer,
+        size = kwargs.get("size", "small"),
+        tags = kwargs.get("tags", []) + [sanitizer],
+    )
+
 def peft_cc_test(
         name,
         deps = [],
-        size = "small",
         sanitize = False,
         sanitize_threads = False,
         **kwargs):
@@ -21,16 +34,64 @@ def peft_cc_test(
 
     Args:
       name: the test's name.
-      deps: its dependencies; googletest's main function is added.
-      size: Bazel's size: small is at most a minute.
+      deps: its dependencies; googletest and its main function are added.
       sanitize: also runs the test with the address and undefined behaviour
         sanitizers, as `<name>_asan`. For parsers and the C ABI.
       sanitize_threads: also runs it with the thread sanitizer, `<name>_tsan`.
-      **kwargs: cc_test's other attributes.
+      **kwargs: cc_test's other attributes. The size is small (a minute) where
+        none is given.
     """
+    kwargs.setdefault("size", "small")
     cc_test(
         name = name,
-        size = size,
-        deps = deps + ["@com_google_googletest//:gtest_main"],
+        # One file instead of a hundred shared libraries, most of them
+        # abseil's, that the sandbox and the dynamic linker would go through.
+        linkstatic = True,
+        deps = deps + [
+            "//testing:sanitizer_options",
+            "@com_google_googletest//:gtest_main",
+        ],
         **kwargs
     )
+    if sanitize:
+        _sanitized(name + "_asan", name, "asan", kwargs)
+    if sanitize_threads:
+        _sanitized(name + "_tsan", name, "tsan", kwargs)
+
+def peft_cc_fuzz_test(name, srcs, corpus = [], deps = [], **kwargs):
+    """A fuzz target: srcs define LLVMFuzzerTestOneInput.
+
+    `<name>` replays the corpus and some thousand seeded mutations of it under
+    the address and undefined behaviour sanitizers, for about five seconds. For
+    a real search there is libFuzzer:
+
+        ./bazelw run --config=fuzz //folder:<name>_binary -- CORPUS_FOLDER
+
+    Args:
+      name: the test's name, by convention `x_fuzz_test` for `x_fuzz.cc`.
+      srcs: the sources of the fuzz target.
+      corpus: files to start from.
+      deps: the sources' dependencies.
+      **kwargs: attributes of the test: size, tags, env.
+    """
+    cc_binary(
+        name = name + "_binary",
+        testonly = True,
+        srcs = srcs,
+        data = corpus,
+        linkopts = select({
+            "//testing:libfuzzer": ["-fsanitize=fuzzer"],
+            "//conditions:default": [],
+        }),
+        linkstatic = True,
+        tags = ["manual"],
+        deps = deps + select({
+            "//testing:libfuzzer": [],
+            "//conditions:default": ["//testing:fuzz_driver"],
+        }),
+    )
+    _sanitized(name, name + "_binary", "asan", dict(
+        kwargs,
+        args = ["$(rootpaths %s)" % file for file in corpus],
+        data = corpus,
+    ))

@@ -1,0 +1,239 @@
+"""The part of peft_c.h that the conformance tests call, through ctypes."""
+
+import ctypes as C
+
+import numpy as np
+
+
+class PeftError(Exception):
+    """A failed call: `id` is the stable error id, `code` absl's number."""
+
+    def __init__(self, code, error_id, message):
+        super().__init__(f"{message} [{error_id}]")
+        self.code = code
+        self.id = error_id
+        self.message = message
+
+
+class _Options(C.Structure):
+    """Base of the option structs: fills in struct_size."""
+
+    def __init__(self, **fields):
+        super().__init__(struct_size=C.sizeof(self), **fields)
+
+
+class ModelOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("read_mode", C.c_int32),
+                ("num_threads", C.c_int32)]
+
+
+class LoadOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("subfolder", C.c_char_p),
+                ("lenient", C.c_int32)]
+
+
+class SetAdapterOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t),
+                ("scales", C.POINTER(C.c_float))]
+
+
+class ForwardInput(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("ids", C.c_void_p),
+                ("batch", C.c_int64), ("length", C.c_int64),
+                ("attention_mask", C.c_void_p), ("position_ids", C.c_void_p)]
+
+
+class ForwardOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("logits_to_keep", C.c_int64),
+                ("allow_activation_change", C.c_int32)]
+
+
+class GenerateOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("max_new_tokens", C.c_int64),
+                ("do_sample", C.c_int32), ("temperature", C.c_float),
+                ("top_k", C.c_int64), ("top_p", C.c_float),
+                ("min_p", C.c_float), ("repetition_penalty", C.c_float),
+                ("seed", C.c_uint64), ("eos_token_ids", C.c_void_p),
+                ("num_eos_token_ids", C.c_size_t), ("ignore_eos", C.c_int32),
+                ("stop_tokens", C.c_void_p),
+                ("stop_sequence_lengths", C.c_void_p),
+                ("num_stop_sequences", C.c_size_t), ("on_token", C.c_void_p),
+                ("user_data", C.c_void_p)]
+
+
+class TensorView(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("data", C.c_void_p),
+                ("dtype", C.c_int32), ("device_type", C.c_int32),
+                ("device_index", C.c_int32), ("rank", C.c_int32),
+                ("sizes", C.POINTER(C.c_int64)),
+                ("strides", C.POINTER(C.c_int64))]
+
+
+class ReportLine(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("kind", C.c_int32),
+                ("name", C.c_char_p), ("detail", C.c_char_p)]
+
+
+_TEXT_RESULTS = ["peft_status_id", "peft_status_message",
+                 "peft_state_dict_name", "peft_string_list_get",
+                 "peft_string_data"]
+_SIZE_RESULTS = ["peft_state_dict_size", "peft_string_list_size",
+                 "peft_load_report_count"]
+_NUMPY_DTYPES = {7: np.int32, 9: np.int64, 10: np.float16, 11: np.uint16,
+                 12: np.float32, 13: np.float64}
+
+
+class Library:
+    """libpeft.so. Calls that fail raise PeftError."""
+
+    def __init__(self, path):
+        self.lib = C.CDLL(path)
+        for name in _TEXT_RESULTS:
+            getattr(self.lib, name).restype = C.c_char_p
+        for name in _SIZE_RESULTS:
+            getattr(self.lib, name).restype = C.c_size_t
+        self.lib.peft_generate_result_tokens.restype = C.POINTER(C.c_int64)
+
+    def call(self, name, *args):
+        function = getattr(self.lib, name)
+        function.restype = C.c_void_p
+        status = function(*args)
+        if not status:
+            return
+        status = C.c_void_p(status)
+        error = PeftError(self.lib.peft_status_code(status),
+                          self.lib.peft_status_id(status).decode(),
+                          self.lib.peft_status_message(status).decode())
+        self.lib.peft_status_free(status)
+        raise error
+
+    def new(self, name, *args):
+        """Calls a function whose last parameter is an out-handle."""
+        out = C.c_void_p()
+        self.call(name, *args, C.byref(out))
+        return out
+
+    def names(self, function, model):
+        handle = self.new(function, model)
+        names = [self.lib.peft_string_list_get(handle, C.c_size_t(i)).decode()
+                 for i in range(self.lib.peft_string_list_size(handle))]
+        self.lib.peft_string_list_free(handle)
+        return names
+
+
+def _pointer(array):
+    return None if array is None else array.ctypes.data_as(C.c_void_p)
+
+
+def _input(ids, attention_mask, position_ids=None):
+    arrays = [None if a is None else np.ascontiguousarray(a, dtype=np.int64)
+              for a in (ids, attention_mask, position_ids)]
+    struct = ForwardInput(ids=_pointer(arrays[0]).value,
+                          batch=arrays[0].shape[0], length=arrays[0].shape[1])
+    if arrays[1] is not None:
+        struct.attention_mask = _pointer(arrays[1]).value
+    if arrays[2] is not None:
+        struct.position_ids = _pointer(arrays[2]).value
+    struct.keep = arrays  # lives as long as the struct
+    return struct
+
+
+def view_to_numpy(view):
+    """A copy of the elements; bf16 comes as the uint16 of its bits."""
+    shape = [view.sizes[i] for i in range(view.rank)]
+    dtype = np.dtype(_NUMPY_DTYPES[view.dtype])
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return np.frombuffer(C.string_at(view.data, size), dtype).reshape(shape)
+
+
+class Model:
+    """A peft_model_t with one session."""
+
+    def __init__(self, library, path, num_threads=1):
+        self.library = library
+        options = ModelOptions(read_mode=1, num_threads=num_threads)
+        self.handle = library.new("peft_model_open", str(path).encode(),
+                                  C.byref(options))
+        self.session = library.new("peft_session_create", self.handle, None)
+
+    def close(self):
+        self.library.lib.peft_session_free(self.session)
+        self.library.lib.peft_model_free(self.handle)
+
+    def load_adapter(self, path, name, lenient=False, subfolder=None):
+        options = LoadOptions(lenient=int(lenient))
+        if subfolder is not None:
+            options.subfolder = subfolder.encode()
+        report = self.library.new("peft_model_load_adapter", self.handle,
+                                  name.encode(), str(path).encode(),
+                                  C.byref(options))
+        lines = []
+        for i in range(self.library.lib.peft_load_report_count(report, 0)):
+            line = ReportLine()
+            self.library.call("peft_load_report_get_line", report,
+                              C.c_size_t(i), C.byref(line))
+            lines.append((line.kind, line.name.decode(),
+                          line.detail.decode()))
+        self.library.lib.peft_load_report_free(report)
+        return lines
+
+    def set_adapter(self, names, scales=None):
+        array = (C.c_char_p * len(names))(*[n.encode() for n in names])
+        options = SetAdapterOptions()
+        if scales is not None:
+            options.scales = (C.c_float * len(scales))(*scales)
+        self.library.call("peft_model_set_adapter", self.handle, array,
+                          C.c_size_t(len(names)), C.byref(options))
+
+    def delete_adapter(self, names):
+        array = (C.c_char_p * len(names))(*[n.encode() for n in names])
+        self.library.call("peft_model_delete_adapter", self.handle, array,
+                          C.c_size_t(len(names)))
+
+    def disable_adapters(self):
+        self.library.call("peft_model_disable_adapters", self.handle)
+
+    def enable_adapters(self):
+        self.library.call("peft_model_enable_adapters", self.handle)
+
+    def active_adapters(self):
+        return self.library.names("peft_model_active_adapters", self.handle)
+
+    def state_dict(self, name):
+        """Shapes and raw elements of an adapter's tensors by name."""
+        handle = self.library.new("peft_model_get_adapter_state_dict",
+                                  self.handle, name.encode())
+        lib, tensors = self.library.lib, {}
+        for i in range(lib.peft_state_dict_size(handle)):
+            key = lib.peft_state_dict_name(handle, C.c_size_t(i))
+            tensor = self.library.new("peft_state_dict_get", handle, key)
+            view = TensorView()
+            self.library.call("peft_tensor_get_view", tensor, C.byref(view))
+            tensors[key.decode()] = view_to_numpy(view)
+            lib.peft_tensor_free(tensor)
+        lib.peft_state_dict_free(handle)
+        return tensors
+
+    def forward(self, ids, attention_mask=None):
+        self.library.call("peft_session_reset", self.session)
+        logits = TensorView()
+        struct = _input(ids, attention_mask)
+        self.library.call("peft_session_forward", self.session,
+                          C.byref(struct), None, C.byref(logits))
+        return view_to_numpy(logits)
+
+    def generate(self, ids, attention_mask=None, max_new_tokens=32):
+        options = GenerateOptions(
+            max_new_tokens=max_new_tokens, temperature=1.0, top_k=50,
+            top_p=1.0, repetition_penalty=1.0, ignore_eos=1)
+        struct = _input(ids, attention_mask)
+        result = self.library.new("peft_session_generate", self.session,
+                                  C.byref(struct), C.byref(options))
+        rows = []
+        for row in range(np.shape(ids)[0]):
+            count = C.c_size_t()
+            tokens = self.library.lib.peft_generate_result_tokens(
+                result, C.c_size_t(row), C.byref(count))
+            rows.append([tokens[i] for i in range(count.value)])
+        self.library.lib.peft_generate_result_free(result)
+        return rows
