@@ -16,13 +16,15 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 
 import numpy as np
 import peft
+import safetensors.torch
 import torch
 import transformers
 
-from testing.conformance import peft_c
+from testing import peft_ctypes
 from testing.conformance import random_adapters
 from testing.conformance import random_models
 
@@ -113,7 +115,6 @@ def compare_state_dict(ours, name, folder):
     """get_adapter_state_dict gives the file's tensors, without the prefix."""
     file = folder / "adapter_model.safetensors"
     if file.exists():
-        import safetensors.torch
         expected = safetensors.torch.load_file(file)
     else:
         expected = torch.load(folder / "adapter_model.bin", weights_only=True)
@@ -142,7 +143,7 @@ class Case:
         self.model = random_models.make_model(self.rng, self.family,
                                               self.torch_seed)
         self.base_dtype = self.rng.choice(
-            [torch.float32, torch.float32, torch.bfloat16])
+            [torch.float32, torch.float32, torch.bfloat16, torch.float16])
         shard = self.rng.choice([None, None, "20KB"])
         random_models.save_model(copy.deepcopy(self.model),
                                  self.folder / "base", self.base_dtype, shard)
@@ -194,7 +195,7 @@ class Case:
 
 def check_bf16(case, peft_model):
     """In bf16 we must be no further from f32 than PEFT itself is."""
-    ours = peft_c.Model(case.library, case.folder / "base")
+    ours = peft_ctypes.Model(case.library, case.folder / "base")
     base = copy.deepcopy(case.model).to(torch.bfloat16)
     loaded = peft.PeftModel.from_pretrained(
         base, case.adapters["default"]).eval()
@@ -219,7 +220,7 @@ def with_active(peft_model, names):
 
 def run_case(case):
     peft_model = case.add_adapters()
-    ours = peft_c.Model(case.library, case.folder / "base")
+    ours = peft_ctypes.Model(case.library, case.folder / "base")
     compare_logits(case, ours, case.model, "base")
     for name, folder in case.adapters.items():
         ours.load_adapter(folder, name)
@@ -262,7 +263,9 @@ def main():
     arguments = parse_arguments()
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
-    library = peft_c.Library(arguments.library)
+    transformers.logging.disable_progress_bar()
+    warnings.simplefilter("ignore")  # PEFT explains its defaults at length
+    library = peft_ctypes.Library(arguments.library)
     statistics = Statistics()
     first = arguments.first if arguments.only is None else arguments.only
     count = arguments.cases if arguments.only is None else 1
@@ -274,7 +277,7 @@ def main():
             case.library = library
             try:
                 run_case(case)
-            except (Mismatch, peft_c.PeftError) as error:
+            except (Mismatch, peft_ctypes.PeftError) as error:
                 failed.append(index)
                 print(f"case {index} FAILED: {error}\n    {case.describe()}")
             except Exception:

@@ -85,15 +85,15 @@ def randomize(model, generator):
 
 
 def make_model(rng, family, seed):
-    """A random f32 model in eval mode whose weights are bf16 numbers, so that
-    it can be saved in f32, f16-safe bf16 or both with equal values."""
+    """A random f32 model in eval mode whose weights are numbers of both bf16
+    and f16, so that saving it in any of the three dtypes loses nothing."""
     config = random_config(rng, family)
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config)
     randomize(model, torch.Generator().manual_seed(seed))
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.copy_(parameter.to(torch.bfloat16).float())
+            parameter.copy_(parameter.bfloat16().half().float())
     return model.eval()
 
 

@@ -1,4 +1,4 @@
-"""The part of peft_c.h that the conformance tests call, through ctypes."""
+"""The part of peft_c.h that tests and benchmarks call, through ctypes."""
 
 import ctypes as C
 
@@ -214,13 +214,23 @@ class Model:
         lib.peft_state_dict_free(handle)
         return tensors
 
-    def forward(self, ids, attention_mask=None):
+    def reset(self):
         self.library.call("peft_session_reset", self.session)
+
+    def step(self, ids, attention_mask=None, logits_to_keep=1):
+        """Runs tokens after those in the cache; a view of the logits that the
+        next call overwrites."""
         logits = TensorView()
         struct = _input(ids, attention_mask)
+        options = ForwardOptions(logits_to_keep=logits_to_keep)
         self.library.call("peft_session_forward", self.session,
-                          C.byref(struct), None, C.byref(logits))
-        return view_to_numpy(logits)
+                          C.byref(struct), C.byref(options), C.byref(logits))
+        return logits
+
+    def forward(self, ids, attention_mask=None):
+        """Logits of all positions, from an empty cache."""
+        self.reset()
+        return view_to_numpy(self.step(ids, attention_mask, 0))
 
     def generate(self, ids, attention_mask=None, max_new_tokens=32):
         options = GenerateOptions(
