@@ -15,7 +15,8 @@
  *   if (!status) status = peft_model_load_adapter(model, "german",
  *                                                 "my-adapter", NULL, NULL);
  *   if (!status) status = peft_session_create(model, NULL, &session);
- *   if (!status) status = peft_session_generate(session, &input, NULL, &result);
+ *   if (!status) status = peft_session_generate(session, &input, NULL,
+ *                                               &result);
  *   if (status) fprintf(stderr, "%s\n", peft_status_message(status));
  *
  * Conventions. They hold for every declaration below.
@@ -27,19 +28,28 @@
  *   to clean up. Any function that takes a handle can fail with
  *   INVALID_ARGUMENT (id "HANDLE": null, freed, or of another kind), any that
  *   takes text with INVALID_ARGUMENT ("UTF8": null or not UTF-8), any that
- *   takes a struct with INVALID_ARGUMENT ("STRUCT_SIZE"), and any at all with
- *   RESOURCE_EXHAUSTED ("OUT_OF_MEMORY"). Only further errors are listed.
- * Handles: opaque pointers that are never dereferenced by the caller. Freeing
- *   NULL does nothing; freeing a handle twice is logged and does nothing; using
- *   a freed handle is an error, not a crash. Handles never keep other handles
- *   alive in a way that is visible here: free them in any order.
+ *   takes a struct with INVALID_ARGUMENT ("STRUCT_SIZE"), any with
+ *   INVALID_ARGUMENT ("ARGUMENT": a null pointer or a value out of range) and
+ *   with RESOURCE_EXHAUSTED ("OUT_OF_MEMORY"). Only further errors are listed.
+ * Handles: opaque values in a pointer type that point to nothing; only the
+ *   library can tell what they stand for. Freeing NULL does nothing; freeing a
+ *   handle twice is logged and does nothing; using a freed handle is an error,
+ *   not a crash. A handle that another thread frees during a call stays good
+ *   until that call returns. Handles never keep other handles alive in a way
+ *   that is visible here: free them in any order.
  * Structs begin with `struct_size`: the sizeof of the struct in the program.
  *   Fill them with the `_INIT` macro or the `_init` function, which write the
- *   real defaults; zero is a value like any other. Fields are only ever
- *   appended; those beyond a program's older struct_size take their defaults.
- *   Where a pointer to an options struct may be NULL, NULL means all defaults.
+ *   real defaults; zero is a value like any other. Where a pointer to an
+ *   options struct may be NULL, NULL means all defaults. Fields are only ever
+ *   appended. In a struct of an older program the fields that it lacks take
+ *   their defaults; one of a newer program is taken as long as all bytes that
+ *   this library does not know are zero. Of an `out_` struct no more than
+ *   struct_size bytes are written; what the library does not know becomes zero.
  * Text is UTF-8 ending in NUL. Arrays are pointer and count; with count 0 the
- *   pointer may be anything.
+ *   pointer may be anything. Counts over 2^20 are refused where an array holds
+ *   names or options.
+ * Callbacks must return normally: they must not longjmp. A C++ exception that
+ *   leaves one is caught and acts as the callback's refusal.
  * Ownership words: *borrows* (until the call returns), *returns new* (free it
  *   with ...), *returns borrowed* (valid until ...).
  * Thread words, one per type: *immutable*, *thread-safe*, *thread-compatible*
@@ -55,7 +65,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
+/* Marks what the library exports. */
+#if defined(_WIN32) && defined(PEFT_BUILDING_LIBRARY)
+#define PEFT_API __declspec(dllexport)
+#elif defined(_WIN32)
 #define PEFT_API __declspec(dllimport)
 #elif defined(__GNUC__)
 #define PEFT_API __attribute__((visibility("default")))
@@ -63,6 +76,7 @@
 #define PEFT_API
 #endif
 
+/* Makes the compiler warn when the result is dropped. */
 #if defined(__GNUC__)
 #define PEFT_MUST_USE __attribute__((warn_unused_result))
 #else
@@ -105,9 +119,9 @@ PEFT_API void peft_get_build_info(peft_build_info_t* out_info);
 typedef struct peft_status peft_status_t;
 
 /* Canonical codes, with absl's numbers. Since: 1. */
-#define PEFT_OK 0
+#define PEFT_OK 0                  /* what peft_status_code says of NULL */
 #define PEFT_CANCELLED 1           /* a callback asked to stop */
-#define PEFT_UNKNOWN 2             /* never made by this version */
+#define PEFT_UNKNOWN 2             /* the handle asked about is no status */
 #define PEFT_INVALID_ARGUMENT 3    /* fix the argument or the file */
 #define PEFT_NOT_FOUND 5           /* no such file or adapter */
 #define PEFT_ALREADY_EXISTS 6      /* the name is taken */
@@ -117,7 +131,8 @@ typedef struct peft_status peft_status_t;
 #define PEFT_INTERNAL 13           /* a bug of the library: report it */
 #define PEFT_DATA_LOSS 15          /* a file could not be read to its end */
 
-/* Returns the code; PEFT_OK for NULL, PEFT_UNKNOWN for a freed status. */
+/* Returns the code, PEFT_OK for NULL, PEFT_UNKNOWN for a freed status or what
+ * never was one. Since: 1. */
 PEFT_API int32_t peft_status_code(const peft_status_t* status);
 
 /* Returns borrowed, until the status is freed: the stable id of the error
@@ -129,11 +144,17 @@ PEFT_API const char* peft_status_id(const peft_status_t* status);
  * and says what to do. Never NULL; "" for NULL. Since: 1. */
 PEFT_API const char* peft_status_message(const peft_status_t* status);
 
-/* Return borrowed, until the status is freed: the tensor, config key or file
- * that is wrong, what was expected and what was found, as text. Never NULL; ""
- * where it does not apply. Since: 1. */
+/* Returns borrowed, until the status is freed: the tensor, config key or file
+ * that is wrong. Never NULL; "" where there is none. Since: 1. */
 PEFT_API const char* peft_status_subject(const peft_status_t* status);
+
+/* Returns borrowed, until the status is freed: what was expected of the
+ * subject, as text such as "[8, 128]". Never NULL; "" where it does not apply.
+ * Since: 1. */
 PEFT_API const char* peft_status_expected(const peft_status_t* status);
+
+/* Returns borrowed, until the status is freed: what was found instead. Never
+ * NULL; "" where it does not apply. Since: 1. */
 PEFT_API const char* peft_status_found(const peft_status_t* status);
 
 /* Frees the status. Takes NULL. Since: 1. */
@@ -141,16 +162,19 @@ PEFT_API void peft_status_free(peft_status_t* status);
 
 /* ------------------------------------------------------------------ logging */
 
-#define PEFT_LOG_INFO 1
-#define PEFT_LOG_WARNING 2
-#define PEFT_LOG_ERROR 3
+/* How serious a line is. Since: 1. */
+#define PEFT_LOG_INFO 1    /* worth knowing once */
+#define PEFT_LOG_WARNING 2 /* a mistake of the program that did no harm */
+#define PEFT_LOG_ERROR 3   /* something was lost */
 
-/* Receives one line, borrowed for the call. May be called from any thread, one
- * call at a time; must not call back into the library. Since: 1. */
+/* Receives one line without a line break, borrowed for the call. May be called
+ * from any thread, one call at a time; must not call back into the library.
+ * Since: 1. */
 typedef void (*peft_log_fn)(void* user_data, int32_t level, const char* line);
 
 /* Sends the library's log lines to `callback` instead of stderr; NULL drops
- * them. Keeps `user_data` until the next call. Thread-safe. Since: 1. */
+ * them. Keeps `user_data` until the next call, which returns when no line is on
+ * its way to the old callback any more. Thread-safe. Since: 1. */
 PEFT_API void peft_set_logger(peft_log_fn callback, void* user_data);
 
 /* ------------------------------------------------------------- text results */
@@ -184,7 +208,8 @@ PEFT_API void peft_string_list_free(peft_string_list_t* list);
 
 /* ------------------------------------------------------------------ tensors */
 
-/* Element types. Since: 1. */
+/* Element types, with the names that safetensors gives them. Elements of less
+ * than a byte (F4, F6) are packed. Since: 1. */
 #define PEFT_DTYPE_BOOL 1
 #define PEFT_DTYPE_U8 2
 #define PEFT_DTYPE_I8 3
@@ -223,10 +248,11 @@ typedef struct peft_tensor_view {
   const int64_t* strides; /* in elements; NULL: contiguous, last fastest */
 } peft_tensor_view_t;
 
+/* An empty view on the CPU: set data, dtype, rank and sizes. Since: 1. */
 #define PEFT_TENSOR_VIEW_INIT \
-  {sizeof(peft_tensor_view_t), NULL, 0, PEFT_DEVICE_CPU, 0, 0, NULL, NULL}
+  { sizeof(peft_tensor_view_t), NULL, 0, PEFT_DEVICE_CPU, 0, 0, NULL, NULL }
 
-/* Writes the defaults to `view`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `view`. Since: 1. */
 PEFT_API void peft_tensor_view_init(peft_tensor_view_t* view,
                                     size_t struct_size);
 
@@ -238,11 +264,15 @@ typedef struct peft_tensor peft_tensor_t;
 PEFT_API PEFT_MUST_USE peft_status_t* peft_tensor_get_view(
     const peft_tensor_t* tensor, peft_tensor_view_t* out_view);
 
-/* Returns new: a DLManagedTensor (DLPack, major version 0 layout) that keeps
- * the memory alive by itself; the consumer calls its deleter. Its memory must
- * not be written to. Fails with UNIMPLEMENTED ("TENSOR_DTYPE") for element
- * types that DLPack has no code for. Since: 1. */
+/* DLPack's struct, as its own dlpack.h defines it (major version 0 layout).
+ * Since: 1. */
 struct DLManagedTensor;
+
+/* Returns new: a DLManagedTensor that keeps the memory alive by itself, also
+ * when the tensor is freed; the consumer ends it with its deleter, on any
+ * thread. Its memory must not be written to. Elements that lie unaligned in
+ * their file are copied first. Fails with UNIMPLEMENTED ("TENSOR_DTYPE") for
+ * element types that DLPack has no code for. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_tensor_to_dlpack(
     const peft_tensor_t* tensor, struct DLManagedTensor** out_managed);
 
@@ -257,8 +287,10 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_create(
     peft_state_dict_t** out_state_dict);
 
 /* Returns new: the tensors of a safetensors file or of a torch.save file
- * (`.bin`, `.pt`), told apart by their contents. Fails with NOT_FOUND, or
- * INVALID_ARGUMENT ("SAFETENSORS", "TORCH_FILE", "PICKLE_REFUSED"). Since: 1. */
+ * (`.bin`, `.pt`), told apart by their contents. The file is read, not mapped.
+ * Fails with NOT_FOUND ("FILE_NOT_FOUND"), DATA_LOSS ("FILE_READ") or
+ * INVALID_ARGUMENT ("SAFETENSORS", "TORCH_FILE", "PICKLE_REFUSED"). Since: 1.
+ */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_read(
     const char* path, peft_state_dict_t** out_state_dict);
 
@@ -269,7 +301,8 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_write(
     const peft_state_dict_t* state_dict, const char* path);
 
 /* Adds a copy of the elements of `view` under `name`, replacing what was
- * there. Borrows both. Since: 1. */
+ * there. Borrows both. A rank over 16 is refused, and so are strides for
+ * elements of less than a byte. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_set(
     peft_state_dict_t* state_dict, const char* name,
     const peft_tensor_view_t* view);
@@ -297,21 +330,23 @@ PEFT_API void peft_state_dict_free(peft_state_dict_t* state_dict);
  * they need of it: it may be freed before them. Since: 1. */
 typedef struct peft_model peft_model_t;
 
-/* How base weights are read. Since: 1. */
-#define PEFT_READ_MODE_MAP 1  /* map the files: no copy. Truncating a mapped
-                                 file kills the process with SIGBUS. */
+/* How base weights are read. Truncating a mapped file kills the process with
+ * SIGBUS: where others may write to the folder, copy. Since: 1. */
+#define PEFT_READ_MODE_MAP 1  /* map the files: nothing is copied, see below */
 #define PEFT_READ_MODE_READ 2 /* copy them to memory */
 
+/* How a base model is opened. Since: 1. */
 typedef struct peft_model_options {
   size_t struct_size;
-  int32_t read_mode;   /* PEFT_READ_MODE_MAP */
+  int32_t read_mode;   /* PEFT_READ_MODE_...; MAP */
   int32_t num_threads; /* 0: one per core; 1: only the thread that calls */
 } peft_model_options_t;
 
+/* All defaults. Since: 1. */
 #define PEFT_MODEL_OPTIONS_INIT \
-  {sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0}
+  { sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0 }
 
-/* Writes the defaults to `options`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_model_options_init(peft_model_options_t* options,
                                       size_t struct_size);
 
@@ -340,8 +375,9 @@ typedef struct peft_model_info {
   int64_t num_sites;      /* layers that adapters can attach to */
 } peft_model_info_t;
 
+/* For peft_model_get_info. Since: 1. */
 #define PEFT_MODEL_INFO_INIT \
-  {sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0}
+  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Writes the facts to `out_info`, whose struct_size is set. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_info(
@@ -352,6 +388,7 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_info(
 /* What loading an adapter found. Immutable. Since: 1. */
 typedef struct peft_load_report peft_load_report_t;
 
+/* How an adapter is loaded. Since: 1. */
 typedef struct peft_load_options {
   size_t struct_size;
   const char* subfolder; /* below the adapter folder; NULL: none */
@@ -360,9 +397,11 @@ typedef struct peft_load_options {
                             of the report instead of errors */
 } peft_load_options_t;
 
-#define PEFT_LOAD_OPTIONS_INIT {sizeof(peft_load_options_t), NULL, 0}
+/* All defaults. Since: 1. */
+#define PEFT_LOAD_OPTIONS_INIT \
+  { sizeof(peft_load_options_t), NULL, 0 }
 
-/* Writes the defaults to `options`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_load_options_init(peft_load_options_t* options,
                                      size_t struct_size);
 
@@ -382,16 +421,18 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_load_adapter(
     peft_model_t* model, const char* name, const char* path,
     const peft_load_options_t* options, peft_load_report_t** out_report);
 
+/* How adapters act together. Since: 1. */
 typedef struct peft_set_adapter_options {
   size_t struct_size;
   const float* scales; /* one per name, multiplied with the adapter's own
                           scale; NULL: all 1 */
 } peft_set_adapter_options_t;
 
+/* All defaults. Since: 1. */
 #define PEFT_SET_ADAPTER_OPTIONS_INIT \
-  {sizeof(peft_set_adapter_options_t), NULL}
+  { sizeof(peft_set_adapter_options_t), NULL }
 
-/* Writes the defaults to `options`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_set_adapter_options_init(peft_set_adapter_options_t* options,
                                             size_t struct_size);
 
@@ -436,7 +477,7 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_state_dict(
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_delete_adapter(
     peft_model_t* model, const char* const* names, size_t num_names);
 
-/* ------------------------------------------------------- load report, inspect */
+/* -------------------------------------------------- load report and inspect */
 
 /* Kinds of lines. Since: 1. */
 #define PEFT_REPORT_MATCHED 1     /* a tensor in use; detail: its module */
@@ -454,7 +495,9 @@ typedef struct peft_report_line {
   const char* detail; /* a sentence, or the module */
 } peft_report_line_t;
 
-#define PEFT_REPORT_LINE_INIT {sizeof(peft_report_line_t), 0, NULL, NULL}
+/* For peft_load_report_get_line. Since: 1. */
+#define PEFT_REPORT_LINE_INIT \
+  { sizeof(peft_report_line_t), 0, NULL, NULL }
 
 /* The number of lines of `kind`, or of all lines with kind 0. 0 for a bad
  * handle. Since: 1. */
@@ -467,12 +510,14 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_load_report_get_line(
     const peft_load_report_t* report, size_t index,
     peft_report_line_t* out_line);
 
-/* The number of sites that the adapter changes; 0 for a bad handle. Since: 1. */
+/* The number of sites that the adapter changes; 0 for a bad handle.
+ * Since: 1. */
 PEFT_API int64_t peft_load_report_num_sites(const peft_load_report_t* report);
 
-/* The number of elements of the tensors in use; 0 for a bad handle. Since: 1. */
-PEFT_API int64_t peft_load_report_num_parameters(
-    const peft_load_report_t* report);
+/* The number of elements of the tensors in use; 0 for a bad handle.
+ * Since: 1. */
+PEFT_API int64_t
+peft_load_report_num_parameters(const peft_load_report_t* report);
 
 /* Frees the report. Takes NULL. Since: 1. */
 PEFT_API void peft_load_report_free(peft_load_report_t* report);
@@ -491,17 +536,21 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_inspect_adapter(
 
 /* A KV cache with its workspace: one conversation, or one batch of them.
  * Thread-compatible; any number of sessions of one model run at the same time.
- * Since: 1. */
+ * A call on a session that another call is using, as from its own on_token,
+ * fails with FAILED_PRECONDITION ("SESSION_BUSY"). Since: 1. */
 typedef struct peft_session peft_session_t;
 
+/* How a session is made. Since: 1. */
 typedef struct peft_session_options {
   size_t struct_size;
   int64_t max_length; /* positions that the cache may hold; 0: it grows */
 } peft_session_options_t;
 
-#define PEFT_SESSION_OPTIONS_INIT {sizeof(peft_session_options_t), 0}
+/* All defaults. Since: 1. */
+#define PEFT_SESSION_OPTIONS_INIT \
+  { sizeof(peft_session_options_t), 0 }
 
-/* Writes the defaults to `options`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_session_options_init(peft_session_options_t* options,
                                         size_t struct_size);
 
@@ -510,7 +559,8 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_session_create(
     const peft_model_t* model, const peft_session_options_t* options,
     peft_session_t** out_session);
 
-/* Frees the session. Takes NULL. Since: 1. */
+/* Frees the session; a call that is using it goes on to its end. Takes NULL.
+ * Since: 1. */
 PEFT_API void peft_session_free(peft_session_t* session);
 
 /* Empties the cache. Since: 1. */
@@ -523,20 +573,22 @@ PEFT_API int64_t peft_session_cache_length(const peft_session_t* session);
 /* Token ids, row-major (batch, length), borrowed for the call. Since: 1. */
 typedef struct peft_forward_input {
   size_t struct_size;
-  const int64_t* ids;            /* each in [0, vocab_size) */
+  const int64_t* ids; /* each in [0, vocab_size) */
   int64_t batch;
   int64_t length;
   const int64_t* attention_mask; /* 0: padding, else 1; NULL: no padding */
   const int64_t* position_ids;   /* NULL: counted on from the cache */
 } peft_forward_input_t;
 
+/* No tokens: set ids, batch and length. Since: 1. */
 #define PEFT_FORWARD_INPUT_INIT \
-  {sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL}
+  { sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL }
 
-/* Writes the defaults to `input`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `input`. Since: 1. */
 PEFT_API void peft_forward_input_init(peft_forward_input_t* input,
                                       size_t struct_size);
 
+/* What a forward does besides. Since: 1. */
 typedef struct peft_forward_options {
   size_t struct_size;
   int64_t logits_to_keep; /* of the last so many positions; 0: of all */
@@ -544,9 +596,11 @@ typedef struct peft_forward_options {
                                       wrote; 0: FAILED_PRECONDITION */
 } peft_forward_options_t;
 
-#define PEFT_FORWARD_OPTIONS_INIT {sizeof(peft_forward_options_t), 0, 0}
+/* All defaults. Since: 1. */
+#define PEFT_FORWARD_OPTIONS_INIT \
+  { sizeof(peft_forward_options_t), 0, 0 }
 
-/* Writes the defaults to `options`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
                                         size_t struct_size);
 
@@ -563,8 +617,7 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_session_forward(
     const peft_forward_options_t* options, peft_tensor_view_t* out_logits);
 
 /* Called for each new token of each row, on the thread that called generate.
- * Returns 0 to go on and anything else to cancel. Must not use the session.
- * Since: 1. */
+ * Returns 0 to go on and anything else to cancel. Since: 1. */
 typedef int32_t (*peft_token_fn)(void* user_data, int64_t row, int64_t token);
 
 /* Names and meanings as in transformers' GenerationConfig. Since: 1. */
@@ -590,11 +643,14 @@ typedef struct peft_generate_options {
   void* user_data;        /* for on_token */
 } peft_generate_options_t;
 
-#define PEFT_GENERATE_OPTIONS_INIT                                            \
-  {sizeof(peft_generate_options_t), 20, 0, 1.0f, 50, 1.0f, 0.0f, 1.0f, 0,     \
-   NULL, 0, 0, NULL, NULL, 0, NULL, NULL}
+/* All defaults. Since: 1. */
+#define PEFT_GENERATE_OPTIONS_INIT                                         \
+  {                                                                        \
+    sizeof(peft_generate_options_t), 20, 0, 1.0f, 50, 1.0f, 0.0f, 1.0f, 0, \
+        NULL, 0, 0, NULL, NULL, 0, NULL, NULL                              \
+  }
 
-/* Writes the defaults to `options`. Since: 1. */
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_generate_options_init(peft_generate_options_t* options,
                                          size_t struct_size);
 
@@ -617,8 +673,8 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_session_generate(
     peft_generate_result_t** out_result);
 
 /* The number of rows; 0 for a bad handle. Since: 1. */
-PEFT_API size_t peft_generate_result_num_rows(
-    const peft_generate_result_t* result);
+PEFT_API size_t
+peft_generate_result_num_rows(const peft_generate_result_t* result);
 
 /* Returns borrowed, until the result is freed: the new tokens of `row`, the eos
  * or stop tokens included, and their number. NULL and 0 when there is no such
