@@ -5,8 +5,7 @@
 //                    error_id::kTensorShapeMismatch,
 //                    "adapter \"a\": lora_A is [8, 64], expected [8, 128]; "
 //                    "was it trained for another base model?",
-//                    {.tensor = "lora_A", .expected = "[8, 128]",
-//                     .found = "[8, 64]"});
+//                    {"lora_A", "[8, 128]", "[8, 64]"});
 //
 // Messages name the thing, say what was expected and found, and what to do.
 #ifndef PEFT_CC_BASE_ERROR_H_
@@ -65,9 +64,10 @@ inline constexpr char kActivationChanged[] = "ACTIVATION_CHANGED";
 }  // namespace error_id
 
 struct ErrorDetails {
-  std::string tensor;    // the tensor, config key or file that is wrong
-  std::string expected;  // as text, "[8, 128]"
-  std::string found;     // as text, "[8, 64]"
+  // With initialisers, so that trailing fields can be left out.
+  std::string tensor = {};    // the tensor, config key or file that is wrong
+  std::string expected = {};  // as text, "[8, 128]"
+  std::string found = {};     // as text, "[8, 64]"
 };
 
 // An error with `id` (one of error_id) and `message`.
@@ -89,18 +89,18 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context);
 }  // namespace peft
 
 // Returns early with the status of `expr` when it is not OK.
-#define PEFT_RETURN_IF_ERROR(expr)              \
-  do {                                          \
-    absl::Status peft_status_ = (expr);         \
+#define PEFT_RETURN_IF_ERROR(expr)               \
+  do {                                           \
+    absl::Status peft_status_ = (expr);          \
     if (!peft_status_.ok()) return peft_status_; \
   } while (false)
 
 // PEFT_ASSIGN_OR_RETURN(auto x, F()): x = *F(), or returns F()'s status.
-#define PEFT_ASSIGN_OR_RETURN(lhs, expr) \
-  PEFT_ASSIGN_OR_RETURN_IMPL_(           \
-      PEFT_CONCAT_(peft_status_or_, __LINE__), lhs, expr)
-#define PEFT_ASSIGN_OR_RETURN_IMPL_(result, lhs, expr)  \
-  auto result = (expr);                                 \
+#define PEFT_ASSIGN_OR_RETURN(lhs, expr)                                    \
+  PEFT_ASSIGN_OR_RETURN_IMPL_(PEFT_CONCAT_(peft_status_or_, __LINE__), lhs, \
+                              expr)
+#define PEFT_ASSIGN_OR_RETURN_IMPL_(result, lhs, expr) \
+  auto result = (expr);                                \
   if (!result.ok()) return std::move(result).status(); \
   lhs = std::move(result).value()
 #define PEFT_CONCAT_(a, b) PEFT_CONCAT_INNER_(a, b)

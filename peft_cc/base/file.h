@@ -47,7 +47,8 @@ bool DirectoryExists(const std::string& path);
 // flushes it to disk and renames it over `path`. On failure the temporary file
 // is removed and what was at `path` is untouched.
 absl::Status WriteFileAtomically(
-    const std::string& path, absl::Span<const absl::Span<const uint8_t>> chunks);
+    const std::string& path,
+    absl::Span<const absl::Span<const uint8_t>> chunks);
 
 // `folder` + "/" + `relative`. Fails with PATH_ESCAPES when `relative` is
 // empty, absolute, has a NUL, a drive letter or any ".." segment under "/" or

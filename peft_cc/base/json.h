@@ -2,8 +2,10 @@
 #ifndef PEFT_CC_BASE_JSON_H_
 #define PEFT_CC_BASE_JSON_H_
 
+#include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
@@ -26,6 +28,34 @@ struct JsonLimits {
 absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what,
                                const JsonLimits& limits = {},
                                bool allow_nan = false);
+
+// Receives the parts of a JSON text in order, for files too large to build a
+// document of. The functions to override are nlohmann's (null, boolean,
+// number_unsigned, string, key, start_object ...); returning Fail("why") from
+// one ends the scan. No limits and no check for duplicate keys: the handler
+// keeps its own.
+class JsonHandler : public nlohmann::json_sax<Json> {
+ public:
+  bool binary(Json::binary_t&) final { return Fail("binary value"); }
+  bool parse_error(size_t position, const std::string& token,
+                   const nlohmann::detail::exception& error) final;
+
+ protected:
+  // Remembers the problem; always false.
+  bool Fail(absl::string_view problem);
+
+ private:
+  friend absl::Status ScanJson(absl::string_view text, absl::string_view what,
+                               JsonHandler& handler);
+
+  absl::string_view text_;
+  std::string problem_;
+};
+
+// Runs `handler` over `text`. Fails with INVALID_ARGUMENT (JSON), message
+// "`what`: problem", for bad syntax, bad UTF-8 and what the handler refuses.
+absl::Status ScanJson(absl::string_view text, absl::string_view what,
+                      JsonHandler& handler);
 
 // JSON text as Python's json.dumps(indent=2) lays it out, in the order of
 // `value`, non-ASCII escaped as \uXXXX, NaN and infinities as Python writes

@@ -1,0 +1,222 @@
+#include "peft_cc/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/scoped_fd.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+// The size of a huge page on x86-64 and on Arm with 4 KiB pages.
+constexpr uint64_t kHugePage = 2u << 20;
+
+// Smaller reads gain nothing from huge pages.
+constexpr uint64_t kHugePageThreshold = 1u << 20;
+
+// Linux reads at most 0x7ffff000 bytes per call.
+constexpr uint64_t kMaxReadChunk = 1u << 30;
+
+absl::Status ReadError(const std::string& path, absl::string_view what) {
+  return MakeError(absl::StatusCode::kDataLoss, error_id::kFileRead,
+                   absl::StrCat(Quoted(path), ": ", what), {path, "", ""});
+}
+
+absl::Status NotAFileError(const std::string& path, absl::string_view found) {
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kFileRead,
+      absl::StrCat(Quoted(path), " is ", found, ", expected a regular file"),
+      {path, "a regular file", std::string(found)});
+}
+
+absl::Status OutOfMemoryError(const std::string& path, uint64_t size) {
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, error_id::kOutOfMemory,
+      absl::StrCat(Quoted(path), ": no memory for its ", size, " bytes"),
+      {path, "", ""});
+}
+
+absl::Status OpenError(const std::string& path, int error) {
+  const std::string message =
+      absl::StrCat("cannot open ", Quoted(path), ": ", strerror(error));
+  if (error == ENOENT || error == ENOTDIR) {
+    return MakeError(absl::StatusCode::kNotFound, error_id::kFileNotFound,
+                     message, {path, "", ""});
+  }
+  const bool denied = error == EACCES || error == EPERM;
+  return MakeError(denied ? absl::StatusCode::kPermissionDenied
+                          : absl::StatusCode::kDataLoss,
+                   error_id::kFileRead, message, {path, "", ""});
+}
+
+absl::Status CheckKind(const std::string& path, mode_t mode) {
+  if (S_ISREG(mode)) return absl::OkStatus();
+  if (S_ISDIR(mode)) return NotAFileError(path, "a directory");
+  if (S_ISFIFO(mode)) return NotAFileError(path, "a pipe");
+  return NotAFileError(path, "a device or socket");
+}
+
+absl::Status CheckSize(const std::string& path, uint64_t size,
+                       uint64_t max_size) {
+  if (size <= max_size) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   error_id::kFileTooLarge,
+                   absl::StrCat(Quoted(path), " has ", size,
+                                " bytes, expected at most ", max_size),
+                   {path, absl::StrCat("at most ", max_size, " bytes"),
+                    absl::StrCat(size, " bytes")});
+}
+
+struct OpenFile {
+  ScopedFd fd;
+  uint64_t size = 0;
+};
+
+absl::StatusOr<OpenFile> OpenRegularFile(const std::string& path,
+                                         uint64_t max_size) {
+  if (path.find('\0') != std::string::npos) {
+    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kFileRead,
+                     absl::StrCat("path ", Quoted(path), " contains a NUL"));
+  }
+  OpenFile file;
+  // O_NONBLOCK: opening a pipe would otherwise wait for its writer.
+  file.fd = ScopedFd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  // A socket cannot be opened at all.
+  if (!file.fd.is_open() && errno == ENXIO) {
+    return NotAFileError(path, "a device or socket");
+  }
+  if (!file.fd.is_open()) return OpenError(path, errno);
+  struct stat info;
+  if (fstat(file.fd.get(), &info) != 0) return ReadError(path, strerror(errno));
+  PEFT_RETURN_IF_ERROR(CheckKind(path, info.st_mode));
+  file.size = static_cast<uint64_t>(info.st_size);
+  PEFT_RETURN_IF_ERROR(CheckSize(path, file.size, max_size));
+  return file;
+}
+
+// Memory for `size` bytes, in huge pages where it is large: filling fresh
+// 4 KiB pages costs five times as much as the copy itself.
+std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
+  const bool huge = size >= kHugePageThreshold;
+  const uint64_t alignment = huge ? kHugePage : 64;
+  if (size > SIZE_MAX - alignment) return nullptr;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, size) != 0) return nullptr;
+  // Only a hint: a system without huge pages is slower and just as right.
+  if (huge) madvise(memory, size, MADV_HUGEPAGE);
+  return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
+}
+
+// Reads `size` bytes from the start and expects the end of the file there.
+absl::Status ReadExactly(const std::string& path, const OpenFile& file,
+                         uint8_t* out) {
+  uint64_t done = 0;
+  while (done < file.size) {
+    const uint64_t want = std::min(file.size - done, kMaxReadChunk);
+    const ssize_t got =
+        pread(file.fd.get(), out + done, want, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ReadError(path, strerror(errno));
+    if (got == 0) return ReadError(path, "became shorter while being read");
+    done += static_cast<uint64_t>(got);
+  }
+  struct stat info;
+  if (fstat(file.fd.get(), &info) != 0) return ReadError(path, strerror(errno));
+  if (static_cast<uint64_t>(info.st_size) != file.size) {
+    return ReadError(path, "changed its size while being read");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Bytes> ReadIntoMemory(const std::string& path,
+                                     const OpenFile& file) {
+  std::shared_ptr<uint8_t> buffer = AllocateBuffer(file.size);
+  if (buffer == nullptr) return OutOfMemoryError(path, file.size);
+  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, buffer.get()));
+  return Bytes{absl::MakeConstSpan(buffer.get(), file.size), buffer};
+}
+
+absl::StatusOr<Bytes> MapFile(const std::string& path, const OpenFile& file) {
+  const uint64_t size = file.size;
+  if (size > SIZE_MAX) return OutOfMemoryError(path, size);
+  void* memory =
+      mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd.get(), /*offset=*/0);
+  if (memory == MAP_FAILED) {
+    return ReadError(path, absl::StrCat("cannot map: ", strerror(errno)));
+  }
+  std::shared_ptr<const void> owner(
+      memory, [size](void* address) { munmap(address, size); });
+  return Bytes{absl::MakeConstSpan(static_cast<const uint8_t*>(memory), size),
+               std::move(owner)};
+}
+
+bool HasMode(const std::string& path, mode_t kind) {
+  struct stat info;
+  return path.find('\0') == std::string::npos &&
+         stat(path.c_str(), &info) == 0 && (info.st_mode & S_IFMT) == kind;
+}
+
+absl::Status EscapesError(absl::string_view relative, absl::string_view why) {
+  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kPathEscapes,
+                   absl::StrCat("path ", Quoted(relative), " ", why,
+                                ", expected a path inside its folder"),
+                   {std::string(relative), "a relative path", ""});
+}
+
+}  // namespace
+
+absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
+                               uint64_t max_size) {
+  PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, max_size));
+  // Nothing can be mapped for an empty file, and nothing needs to be.
+  if (mode == ReadMode::kRead || file.size == 0) {
+    return ReadIntoMemory(path, file);
+  }
+  return MapFile(path, file);
+}
+
+absl::StatusOr<std::string> ReadTextFile(const std::string& path,
+                                         uint64_t max_size) {
+  PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, max_size));
+  std::string text(file.size, '\0');
+  PEFT_RETURN_IF_ERROR(
+      ReadExactly(path, file, reinterpret_cast<uint8_t*>(text.data())));
+  return text;
+}
+
+bool FileExists(const std::string& path) { return HasMode(path, S_IFREG); }
+
+bool DirectoryExists(const std::string& path) { return HasMode(path, S_IFDIR); }
+
+absl::StatusOr<std::string> JoinInside(const std::string& folder,
+                                       absl::string_view relative) {
+  if (relative.empty()) return EscapesError(relative, "is empty");
+  if (relative.find('\0') != absl::string_view::npos) {
+    return EscapesError(relative, "contains a NUL");
+  }
+  if (relative[0] == '/' || relative[0] == '\\') {
+    return EscapesError(relative, "is absolute");
+  }
+  if (relative.size() >= 2 && relative[1] == ':') {
+    return EscapesError(relative, "has a drive letter");
+  }
+  for (absl::string_view part :
+       absl::StrSplit(relative, absl::ByAnyChar("/\\"))) {
+    if (part == "..") return EscapesError(relative, "leaves its folder");
+  }
+  return absl::StrCat(folder, "/", relative);
+}
+
+}  // namespace peft
