@@ -61,6 +61,7 @@ inline constexpr char kModelWeights[] = "MODEL_WEIGHTS";
 inline constexpr char kSequenceTooLong[] = "SEQUENCE_TOO_LONG";
 inline constexpr char kTokenOutOfRange[] = "TOKEN_OUT_OF_RANGE";
 inline constexpr char kActivationChanged[] = "ACTIVATION_CHANGED";
+inline constexpr char kSessionBusy[] = "SESSION_BUSY";
 }  // namespace error_id
 
 struct ErrorDetails {
