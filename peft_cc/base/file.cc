@@ -216,7 +216,8 @@ absl::StatusOr<std::string> JoinInside(const std::string& folder,
        absl::StrSplit(relative, absl::ByAnyChar("/\\"))) {
     if (part == "..") return EscapesError(relative, "leaves its folder");
   }
-  return absl::StrCat(folder, "/", relative);
+  const bool has_slash = !folder.empty() && folder.back() == '/';
+  return absl::StrCat(folder, has_slash ? "" : "/", relative);
 }
 
 }  // namespace peft

@@ -31,8 +31,10 @@ enum class ReadMode {
 };
 
 // The bytes of the regular file `path` of at most `max_size` bytes. Fails with
-// NOT_FOUND (FILE_NOT_FOUND), INVALID_ARGUMENT (a directory or another kind of
-// file), RESOURCE_EXHAUSTED (FILE_TOO_LARGE) or DATA_LOSS (FILE_READ).
+// NOT_FOUND (FILE_NOT_FOUND), INVALID_ARGUMENT (FILE_READ: a directory or
+// another kind of file), RESOURCE_EXHAUSTED (FILE_TOO_LARGE, OUT_OF_MEMORY),
+// PERMISSION_DENIED (FILE_READ) or DATA_LOSS (FILE_READ: the system reports an
+// error, or the file changes its size while it is read).
 absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
                                uint64_t max_size);
 
@@ -45,13 +47,17 @@ bool DirectoryExists(const std::string& path);
 
 // Writes the chunks one after another to a temporary file beside `path`,
 // flushes it to disk and renames it over `path`. On failure the temporary file
-// is removed and what was at `path` is untouched.
+// is removed and what was at `path` is untouched. A link at `path` is replaced
+// by the file. Fails with PERMISSION_DENIED, NOT_FOUND (no such folder),
+// INVALID_ARGUMENT (a path that cannot be) or UNAVAILABLE (FILE_WRITE).
 absl::Status WriteFileAtomically(
     const std::string& path,
     absl::Span<const absl::Span<const uint8_t>> chunks);
 
-// `folder` + "/" + `relative`. Fails with PATH_ESCAPES when `relative` is
-// empty, absolute, has a NUL, a drive letter or any ".." segment under "/" or
+// `folder` + "/" + `relative`; a slash at the end of `folder` is not doubled.
+// Looks at the names only: links may lead anywhere, as in the Hub's cache.
+// Fails with PATH_ESCAPES when `relative` is empty, absolute, has a NUL, a
+// drive letter or any ".." segment under "/" or
 // "\": for names that come from files (shard names, subfolders).
 absl::StatusOr<std::string> JoinInside(const std::string& folder,
                                        absl::string_view relative);

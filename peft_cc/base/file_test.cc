@@ -1,0 +1,252 @@
+#include "peft_cc/base/file.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kNoLimit = UINT64_MAX;
+
+class FileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "/file_test_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string Path(const std::string& name) { return folder_ + "/" + name; }
+
+  std::string Write(const std::string& name, const std::string& content) {
+    std::ofstream(Path(name), std::ios::binary) << content;
+    return Path(name);
+  }
+
+  // All names in the folder: finds what a failed write left behind.
+  size_t NumFiles() {
+    return std::distance(fs::directory_iterator(folder_),
+                         fs::directory_iterator());
+  }
+
+  std::string folder_;
+};
+
+std::string ToString(const Bytes& bytes) {
+  return std::string(bytes.data.begin(), bytes.data.end());
+}
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  const absl::Span<const uint8_t> chunk(
+      reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  return WriteFileAtomically(path, {chunk});
+}
+
+void ExpectError(const absl::Status& status, absl::StatusCode code,
+                 const std::string& id, const std::string& part) {
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_EQ(ErrorId(status), id) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), part)) << status;
+}
+
+TEST_F(FileTest, BothModesReadTheSameBytes) {
+  // Sizes around the page, and one that is read into huge pages.
+  for (size_t size : {1u, 4095u, 4096u, 4097u, 3u << 20}) {
+    std::string content(size, 'x');
+    for (size_t i = 0; i < size; ++i) content[i] = static_cast<char>(i * 31);
+    const std::string path = Write("data", content);
+    for (ReadMode mode : {ReadMode::kRead, ReadMode::kMap}) {
+      const auto bytes = ReadFile(path, mode, kNoLimit);
+      ASSERT_TRUE(bytes.ok()) << bytes.status();
+      EXPECT_EQ(ToString(*bytes), content);
+    }
+  }
+}
+
+TEST_F(FileTest, LargeReadsAreAlignedToHugePages) {
+  const auto bytes = ReadFile(Write("data", std::string(5 << 20, 'x')),
+                              ReadMode::kRead, kNoLimit);
+  ASSERT_TRUE(bytes.ok());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes->data.data()) % (2 << 20), 0u);
+}
+
+TEST_F(FileTest, BytesOutliveTheFile) {
+  const std::string path = Write("data", "content");
+  for (ReadMode mode : {ReadMode::kRead, ReadMode::kMap}) {
+    Write("data", "content");
+    const auto bytes = ReadFile(path, mode, kNoLimit);
+    fs::remove(path);
+    EXPECT_EQ(ToString(*bytes), "content");
+  }
+}
+
+TEST_F(FileTest, EmptyFileIsEmpty) {
+  const std::string path = Write("empty", "");
+  for (ReadMode mode : {ReadMode::kRead, ReadMode::kMap}) {
+    const auto bytes = ReadFile(path, mode, kNoLimit);
+    ASSERT_TRUE(bytes.ok()) << bytes.status();
+    EXPECT_TRUE(bytes->data.empty());
+  }
+  EXPECT_EQ(*ReadTextFile(path, kNoLimit), "");
+}
+
+TEST_F(FileTest, MissingFileIsNotFound) {
+  ExpectError(ReadFile(Path("none"), ReadMode::kRead, kNoLimit).status(),
+              absl::StatusCode::kNotFound, "FILE_NOT_FOUND", Path("none"));
+  const std::string below_a_file = Write("data", "x") + "/none";
+  ExpectError(ReadTextFile(below_a_file, kNoLimit).status(),
+              absl::StatusCode::kNotFound, "FILE_NOT_FOUND", "none");
+}
+
+TEST_F(FileTest, DirectoryIsRefused) {
+  ExpectError(ReadFile(folder_, ReadMode::kMap, kNoLimit).status(),
+              absl::StatusCode::kInvalidArgument, "FILE_READ", "a directory");
+}
+
+TEST_F(FileTest, PipeIsRefusedWithoutWaiting) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  ExpectError(ReadFile(Path("pipe"), ReadMode::kRead, kNoLimit).status(),
+              absl::StatusCode::kInvalidArgument, "FILE_READ", "a pipe");
+}
+
+TEST_F(FileTest, DeviceIsRefused) {
+  ExpectError(ReadFile("/dev/zero", ReadMode::kRead, kNoLimit).status(),
+              absl::StatusCode::kInvalidArgument, "FILE_READ", "a device");
+}
+
+TEST_F(FileTest, FileAboveTheLimitIsRefused) {
+  const std::string path = Write("data", "12345");
+  EXPECT_TRUE(ReadFile(path, ReadMode::kRead, 5).ok());
+  const absl::Status status = ReadFile(path, ReadMode::kRead, 4).status();
+  ExpectError(status, absl::StatusCode::kResourceExhausted, "FILE_TOO_LARGE",
+              "5 bytes, expected at most 4");
+  EXPECT_EQ(GetErrorDetails(status).found, "5 bytes");
+}
+
+TEST_F(FileTest, PathWithNulIsRefused) {
+  const std::string path = Write("data", "x") + std::string("\0.json", 6);
+  ExpectError(ReadFile(path, ReadMode::kRead, kNoLimit).status(),
+              absl::StatusCode::kInvalidArgument, "FILE_READ", "NUL");
+  EXPECT_FALSE(FileExists(path));
+  ExpectError(WriteText(path, "x"), absl::StatusCode::kInvalidArgument,
+              "FILE_WRITE", "NUL");
+}
+
+TEST_F(FileTest, FileOfTheKernelThatLiesAboutItsSizeDoesNotCrash) {
+  // Its size is reported as 0 or a page, whatever it contains.
+  const auto bytes = ReadFile("/proc/self/status", ReadMode::kRead, kNoLimit);
+  if (bytes.ok()) {
+    EXPECT_TRUE(bytes->data.empty());
+  }
+}
+
+TEST_F(FileTest, ExistenceKnowsKinds) {
+  const std::string path = Write("data", "x");
+  EXPECT_TRUE(FileExists(path));
+  EXPECT_FALSE(FileExists(folder_));
+  EXPECT_FALSE(FileExists(Path("none")));
+  EXPECT_TRUE(DirectoryExists(folder_));
+  EXPECT_FALSE(DirectoryExists(path));
+  fs::create_symlink(path, Path("link"));
+  EXPECT_TRUE(FileExists(Path("link")));
+}
+
+TEST_F(FileTest, WriteConcatenatesChunks) {
+  const std::vector<uint8_t> first = {'a', 'b'};
+  const std::vector<uint8_t> second = {'c'};
+  const absl::Status status = WriteFileAtomically(
+      Path("out"), {absl::MakeConstSpan(first), absl::Span<const uint8_t>(),
+                    absl::MakeConstSpan(second)});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(*ReadTextFile(Path("out"), kNoLimit), "abc");
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST_F(FileTest, WriteReplacesAndLeavesOpenMapsAlone) {
+  const std::string path = Write("out", "old");
+  const auto map = ReadFile(path, ReadMode::kMap, kNoLimit);
+  ASSERT_TRUE(WriteText(path, "new").ok());
+  EXPECT_EQ(*ReadTextFile(path, kNoLimit), "new");
+  EXPECT_EQ(ToString(*map), "old");
+}
+
+TEST_F(FileTest, WriteHonoursTheUmask) {
+  const mode_t old_mask = umask(027);
+  EXPECT_TRUE(WriteText(Path("out"), "x").ok());
+  umask(old_mask);
+  struct stat info;
+  ASSERT_EQ(stat(Path("out").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0640u);
+}
+
+TEST_F(FileTest, WriteIntoMissingFolderIsNotFound) {
+  ExpectError(WriteText(Path("none/out"), "x"), absl::StatusCode::kNotFound,
+              "FILE_WRITE", "none/out");
+}
+
+TEST_F(FileTest, WriteOverDirectoryFailsAndCleansUp) {
+  fs::create_directory(Path("out"));
+  ExpectError(WriteText(Path("out"), "x"), absl::StatusCode::kUnavailable,
+              "FILE_WRITE", "rename failed");
+  EXPECT_EQ(NumFiles(), 1u);
+  EXPECT_TRUE(DirectoryExists(Path("out")));
+}
+
+TEST_F(FileTest, FailedWriteKeepsTheOldFile) {
+  const std::string path = Write("out", "old");
+  // A limit on the size of files stands in for a full disk.
+  rlimit old_limit;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  const rlimit small = {4096, old_limit.rlim_max};
+  signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status status = WriteText(path, std::string(10000, 'x'));
+  setrlimit(RLIMIT_FSIZE, &old_limit);
+  ExpectError(status, absl::StatusCode::kUnavailable, "FILE_WRITE",
+              "write failed");
+  EXPECT_EQ(*ReadTextFile(path, kNoLimit), "old");
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST(JoinInside, AcceptsNamesInside) {
+  EXPECT_EQ(*JoinInside("dir", "a.json"), "dir/a.json");
+  EXPECT_EQ(*JoinInside("dir", "sub/a..b"), "dir/sub/a..b");
+  EXPECT_EQ(*JoinInside("dir", "..."), "dir/...");
+  EXPECT_EQ(*JoinInside("/", "a"), "/a");
+}
+
+TEST(JoinInside, RefusesNamesThatLeave) {
+  const std::string cases[] = {"",
+                               "/etc/passwd",
+                               "\\\\server\\x",
+                               "..",
+                               "../a",
+                               "a/../../b",
+                               "a/..",
+                               "a\\..\\b",
+                               "C:\\a",
+                               "c:a",
+                               std::string("a\0b", 3)};
+  for (const std::string& bad : cases) {
+    ExpectError(JoinInside("dir", bad).status(),
+                absl::StatusCode::kInvalidArgument, "PATH_ESCAPES", "path ");
+  }
+}
+
+}  // namespace
+}  // namespace peft
