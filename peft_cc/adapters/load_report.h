@@ -32,6 +32,7 @@ struct LoadReport {
   int64_t num_parameters = 0;  // elements of the tensors in use
   int64_t size_bytes = 0;      // their bytes in memory
 
+  // The number of lines of that kind.
   int64_t Count(ReportKind kind) const;
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "kernels/linear.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/site.h"
@@ -13,7 +14,8 @@
 namespace peft {
 
 // A small value: the adapters that act, in order, each with the caller's
-// scale. Empty = the base model.
+// scale. Empty = the base model. Effects add up, trained biases too: the sum of
+// what each adds to the base's bias (PEFT refuses two adapters with biases).
 struct Activation {
   struct Entry {
     std::shared_ptr<const Adapter> adapter;
@@ -45,9 +47,16 @@ class Plan {
  private:
   Plan(const SiteTable& sites, Activation activation);
 
+  void AddProgram(const SiteTable& sites, const Adapter::SiteEntry& entry,
+                  float scale);
+  // The bias of site `index` as far as it is folded, at first the base's.
+  std::vector<float>& FoldedBias(const Site& site, int index);
+
   Activation activation_;
-  std::vector<kernels::LinearPlan> linear_;   // one per site
-  std::vector<std::vector<float>> biases_;    // folded; linear_ points here
+  std::vector<kernels::LinearPlan> linear_;  // one per site
+  // Biases that adapters change, by site; linear_ points into them (a vector's
+  // elements stay where they are when the map grows).
+  absl::flat_hash_map<int, std::vector<float>> biases_;
 };
 
 }  // namespace peft

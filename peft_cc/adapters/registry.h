@@ -34,19 +34,25 @@ class AdapterRegistry {
   void Add(const std::string& name, std::shared_ptr<const Adapter> adapter);
 
   // Makes exactly these the active ones, in this order; an empty list means
-  // the base model. NOT_FOUND (ADAPTER_NOT_FOUND) names an unknown one and the
-  // known ones. A name given twice is INVALID_ARGUMENT.
-  absl::Status SetActive(absl::Span<const std::string> names);
+  // the base model. `scales` has one factor per name, or none at all: all 1.
+  // NOT_FOUND (ADAPTER_NOT_FOUND) names the unknown ones and the known ones. A
+  // name given twice, another number of scales, or one that is not finite is
+  // INVALID_ARGUMENT. Does not enable disabled adapters.
+  absl::Status SetActive(absl::Span<const std::string> names,
+                         absl::Span<const float> scales = {});
   void SetEnabled(bool enabled);
   bool enabled() const;
 
-  // Deletes all or none. If an active one goes, the other active ones stay
-  // active; if none is left, the base model is what runs (PEFT silently
-  // activates another adapter here).
+  // Deletes all or none; a name given twice counts once. If an active one
+  // goes, the other active ones stay active; if none is left, the base model is
+  // what runs (PEFT silently activates another adapter here). NOT_FOUND
+  // (ADAPTER_NOT_FOUND) names all unknown ones.
   absl::Status Delete(absl::Span<const std::string> names);
 
-  std::vector<std::string> Names() const;   // in load order
-  std::vector<std::string> Active() const;  // in activation order
+  std::vector<std::string> Names() const;  // in load order
+  // In activation order; also while disabled.
+  std::vector<std::string> Active() const;
+  // NOT_FOUND (ADAPTER_NOT_FOUND) names the known ones.
   absl::StatusOr<std::shared_ptr<const Adapter>> Get(
       const std::string& name) const;
 
@@ -59,15 +65,27 @@ class AdapterRegistry {
     std::string name;
     std::shared_ptr<const Adapter> adapter;  // null while reserved
   };
+  struct Choice {
+    std::string name;
+    float scale = 1.0f;
+  };
 
-  void RebuildPlan() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes the plan of what is active now and returns the one before, which the
+  // caller destroys after the lock: it may be the last owner of an adapter.
+  std::shared_ptr<const Plan> RebuildPlan()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The loaded adapter of that name, or null.
   const Named* Find(const std::string& name) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  std::vector<std::string> LoadedNames() const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckKnown(absl::Span<const std::string> names) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const SiteTable* sites_;
   mutable absl::Mutex mutex_;
   std::vector<Named> adapters_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::string> active_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Choice> active_ ABSL_GUARDED_BY(mutex_);
   bool enabled_ ABSL_GUARDED_BY(mutex_) = true;
   std::shared_ptr<const Plan> plan_ ABSL_GUARDED_BY(mutex_);
 };

@@ -40,9 +40,7 @@ class SiteTable {
   // Index into sites(), or -1.
   int Find(absl::string_view name) const;
   // All modules in transformers' order (sites included).
-  const std::vector<std::string>& module_names() const {
-    return module_names_;
-  }
+  const std::vector<std::string>& module_names() const { return module_names_; }
   const std::string& model_type() const { return model_type_; }
 
  private:

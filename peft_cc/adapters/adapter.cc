@@ -1,0 +1,23 @@
+#include "peft_cc/adapters/adapter.h"
+
+#include <atomic>
+#include <utility>
+
+namespace peft {
+namespace {
+
+uint64_t NextGeneration() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
+Adapter::Adapter(AdapterConfig config, TensorMap state_dict,
+                 std::vector<SiteEntry> entries)
+    : generation_(NextGeneration()),
+      config_(std::move(config)),
+      state_dict_(std::move(state_dict)),
+      entries_(std::move(entries)) {}
+
+}  // namespace peft

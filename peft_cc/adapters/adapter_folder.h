@@ -1,0 +1,25 @@
+// The files of a PEFT adapter folder.
+#ifndef PEFT_CC_ADAPTERS_ADAPTER_FOLDER_H_
+#define PEFT_CC_ADAPTERS_ADAPTER_FOLDER_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "peft_cc/tensors/tensor.h"
+
+namespace peft {
+
+// The folder <path>/<subfolder> ("" for none). NOT_FOUND (FILE_NOT_FOUND) when
+// it does not exist, INVALID_ARGUMENT when it is a file or `subfolder` leaves
+// `path` (PATH_ESCAPES).
+absl::StatusOr<std::string> FindAdapterFolder(const std::string& path,
+                                              const std::string& subfolder);
+
+// Reads adapter_model.safetensors of `folder`, where there is none
+// adapter_model.bin, into memory: not mapped, so that truncating the file
+// later harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both.
+absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_ADAPTER_FOLDER_H_

@@ -1,0 +1,144 @@
+// BuildAdapter: config and tensors become the programs of a model's sites.
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/completeness.h"
+#include "peft_cc/adapters/key_map.h"
+#include "peft_cc/adapters/saved_base_weights.h"
+#include "peft_cc/adapters/target_sites.h"
+#include "peft_cc/adapters/tensor_taker.h"
+#include "peft_cc/adapters/trained_biases.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/methods/lora.h"
+
+namespace peft {
+namespace {
+
+// By site, in module order.
+using Programs = std::map<int, SiteProgram>;
+
+LayerShape ShapeOf(const Site& site) {
+  return {site.kind == SiteKind::kEmbedding, site.in_features,
+          site.out_features};
+}
+
+// Where the expected shape of a LoRA tensor comes from.
+std::string ShapeReason(const Site& site, const LoraRank& rank) {
+  return absl::StrCat("rank ", rank.r, " by the config, module ",
+                      Quoted(site.name), " with ", site.in_features, " inputs ",
+                      "and ", site.out_features,
+                      " outputs; was it trained for another base model, or do "
+                      "r and rank_pattern belong to another file?");
+}
+
+absl::StatusOr<SiteProgram> LowerTarget(const LoraConfig& config,
+                                        const Site& site, const LoraRank& rank,
+                                        TensorTaker& taker) {
+  const LayerShape shape = ShapeOf(site);
+  PEFT_ASSIGN_OR_RETURN(const std::vector<TensorSpec> specs,
+                        LoraTensorSpecs(config, rank, shape));
+  const std::string reason = ShapeReason(site, rank);
+  LayerTensors tensors;
+  for (const TensorSpec& spec : specs) {
+    PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> tensor,
+                          taker.Take(site.name, spec.part, spec.shape, reason));
+    if (tensor.has_value()) tensors.emplace(spec.part, *tensor);
+  }
+  return LowerLora(config, rank, shape, tensors);
+}
+
+absl::StatusOr<Programs> LowerTargets(const LoraConfig& config,
+                                      const SiteTable& sites,
+                                      const std::vector<TargetSite>& targets,
+                                      TensorTaker& taker) {
+  Programs programs;
+  for (const TargetSite& target : targets) {
+    const Site& site = sites.sites()[target.site];
+    PEFT_ASSIGN_OR_RETURN(programs[target.site],
+                          LowerTarget(config, site, target.rank, taker));
+  }
+  return programs;
+}
+
+std::vector<Adapter::SiteEntry> EntriesOf(Programs programs) {
+  std::vector<Adapter::SiteEntry> entries;
+  entries.reserve(programs.size());
+  for (auto& [site, program] : programs) {
+    if (!program.empty()) entries.push_back({site, std::move(program)});
+  }
+  return entries;
+}
+
+void AddNotes(const std::vector<std::string>& notes, LoadReport& report) {
+  for (const std::string& note : notes) {
+    report.lines.push_back({ReportKind::kNote, "", note});
+  }
+}
+
+void AddConfigLines(const AdapterConfig& config, LoadReport& report) {
+  report.peft_type = config.base.peft_type;
+  for (const std::string& key : config.ignored_keys) {
+    report.lines.push_back(
+        {ReportKind::kIgnoredKey, key, "is not understood and was ignored"});
+  }
+  AddNotes(config.notes, report);
+}
+
+absl::Status NotLora(const AdapterConfig& config) {
+  return MakeError(
+      absl::StatusCode::kUnimplemented, error_id::kAdapterMethodUnsupported,
+      absl::StrCat("adapters of type ", Quoted(config.base.peft_type),
+                   " cannot run yet, only LORA"),
+      {"peft_type", "LORA", config.base.peft_type});
+}
+
+absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
+                                    const std::string& name,
+                                    AdapterConfig config, TensorMap tensors,
+                                    const AdapterLoadOptions& options) {
+  if (!config.lora.has_value()) return NotLora(config);
+  const LoraConfig& lora = *config.lora;
+  LoadReport report;
+  report.adapter_name = name;
+  AddConfigLines(config, report);
+  PEFT_ASSIGN_OR_RETURN(const KeyMap keys, MapKeys(tensors, sites));
+  AddNotes(keys.notes, report);
+  std::vector<std::string> notes;
+  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
+                        FindTargetSites(lora, sites, keys, &notes));
+  AddNotes(notes, report);
+  TensorTaker taker(std::move(tensors), &keys, &report);
+  PEFT_RETURN_IF_ERROR(SettleSavedBaseWeights(sites, taker, report));
+  PEFT_ASSIGN_OR_RETURN(Programs programs,
+                        LowerTargets(lora, sites, targets, taker));
+  PEFT_RETURN_IF_ERROR(
+      TakeTrainedBiases(lora.bias, sites, targets, keys, taker, programs));
+  PEFT_RETURN_IF_ERROR(CheckCompleteness(taker, options.lenient, report));
+  std::vector<Adapter::SiteEntry> entries = EntriesOf(std::move(programs));
+  report.num_sites = static_cast<int64_t>(entries.size());
+  return LoadedAdapter{
+      std::make_shared<Adapter>(std::move(config), taker.ReleaseStateDict(),
+                                std::move(entries)),
+      std::move(report)};
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedAdapter> BuildAdapter(const SiteTable& sites,
+                                           const std::string& name,
+                                           AdapterConfig config,
+                                           TensorMap tensors,
+                                           const AdapterLoadOptions& options) {
+  absl::StatusOr<LoadedAdapter> loaded =
+      Build(sites, name, std::move(config), std::move(tensors), options);
+  if (loaded.ok()) return loaded;
+  return WithContext(loaded.status(), absl::StrCat("adapter ", Quoted(name)));
+}
+
+}  // namespace peft

@@ -1,0 +1,121 @@
+#include "peft_cc/adapters/completeness.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+using Keys = std::vector<const TensorKey*>;
+
+// "a", "b", "c" and 17 more.
+std::string ListOf(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 3;
+  std::vector<std::string> shown;
+  for (size_t i = 0; i < std::min(kShown, names.size()); ++i) {
+    shown.push_back(Quoted(names[i]));
+  }
+  std::string list = absl::StrJoin(shown, ", ");
+  if (names.size() > kShown) {
+    absl::StrAppend(&list, " and ", names.size() - kShown, " more");
+  }
+  return list;
+}
+
+std::vector<std::string> NamesOf(const Keys& keys) {
+  std::vector<std::string> names;
+  for (const TensorKey* key : keys) names.push_back(key->file_name);
+  return names;
+}
+
+std::string Count(size_t count) {
+  return count == 1 ? "1 tensor" : absl::StrCat(count, " tensors");
+}
+
+// Puts the tensor that tells most before the others, and says what it tells.
+std::string TakeHint(Keys& unused) {
+  const auto first = std::find_if(
+      unused.begin(), unused.end(),
+      [](const TensorKey* key) { return !UnexpectedHint(*key).empty(); });
+  if (first == unused.end()) return "";
+  std::rotate(unused.begin(), first, first + 1);
+  return UnexpectedHint(*unused.front());
+}
+
+absl::Status NothingUsedError(const Keys& unused, absl::string_view hint) {
+  if (unused.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument,
+                     error_id::kAdapterTensors,
+                     "the adapter's file has no tensors");
+  }
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kAdapterTensors,
+      absl::StrCat(
+          "none of the file's ", Count(unused.size()),
+          " fits the model: ", ListOf(NamesOf(unused)), "; ",
+          hint.empty() ? "was it trained for another base model?" : hint),
+      {unused.front()->file_name, "", ""});
+}
+
+absl::Status UnexpectedError(const Keys& unused, absl::string_view hint) {
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kTensorUnexpected,
+      absl::StrCat(Count(unused.size()), " of the file ",
+                   unused.size() == 1 ? "is" : "are",
+                   " used by nothing: ", ListOf(NamesOf(unused)), "; ",
+                   hint.empty() ? "does adapter_config.json belong to this "
+                                  "file, and the adapter to this base model?"
+                                : hint),
+      {unused.front()->file_name, "", ""});
+}
+
+absl::Status MissingError(const std::vector<std::string>& missing,
+                          const Keys& unused) {
+  std::string message =
+      absl::StrCat(Count(missing.size()), missing.size() == 1 ? " is" : " are",
+                   " missing that the config asks for: ", ListOf(missing));
+  if (!unused.empty()) {
+    absl::StrAppend(&message, "; used by nothing: ", ListOf(NamesOf(unused)));
+  }
+  absl::StrAppend(&message,
+                  "; does adapter_config.json belong to this file, and was it "
+                  "saved completely?");
+  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kTensorMissing,
+                   message, {missing.front(), "", ""});
+}
+
+void AddLines(const TensorTaker& taker, const Keys& unused,
+              LoadReport& report) {
+  for (const std::string& name : taker.missing()) {
+    report.lines.push_back({ReportKind::kMissing, name, "acts as zero"});
+  }
+  for (const TensorKey* key : unused) {
+    report.lines.push_back(
+        {ReportKind::kUnexpected, key->file_name, UnexpectedHint(*key)});
+  }
+}
+
+}  // namespace
+
+absl::Status CheckCompleteness(const TensorTaker& taker, bool lenient,
+                               LoadReport& report) {
+  Keys unused = taker.Unused();
+  const std::string hint = TakeHint(unused);
+  // A hint explains what is missing as well.
+  if (!lenient && !hint.empty()) return UnexpectedError(unused, hint);
+  if (!lenient && !taker.missing().empty() && taker.any_taken()) {
+    return MissingError(taker.missing(), unused);
+  }
+  if (!taker.any_taken()) return NothingUsedError(unused, hint);
+  if (!lenient && !unused.empty()) return UnexpectedError(unused, hint);
+  AddLines(taker, unused, report);
+  return absl::OkStatus();
+}
+
+}  // namespace peft

@@ -1,0 +1,226 @@
+#include "peft_cc/adapters/key_map.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+constexpr absl::string_view kPrefix = "base_model.model.";
+
+// Where transformers puts the bare model inside one with a head.
+constexpr absl::string_view kBareModel = "model.";
+
+// Parameters that stand for themselves, where others are a ".weight" below.
+bool IsPlainParameter(absl::string_view name) {
+  return name == "lora_embedding_A" || name == "lora_embedding_B" ||
+         name == "lora_magnitude_vector";
+}
+
+// Moves an adapter's name out of a part: "lora_A.default.weight" becomes
+// "lora_A.weight", "lora_embedding_A.default" becomes "lora_embedding_A".
+void TakeAdapterName(TensorKey& key) {
+  const std::vector<std::string> words = absl::StrSplit(key.part, '.');
+  if (words.size() == 3) {
+    key.adapter_name = words[1];
+    key.part = absl::StrCat(words[0], ".", words[2]);
+  } else if (words.size() == 2 && IsPlainParameter(words[0])) {
+    key.adapter_name = words[1];
+    key.part = words[0];
+  }
+}
+
+size_t PartBegin(absl::string_view name) {
+  const size_t method = name.rfind(".lora_");
+  if (method != absl::string_view::npos) return method + 1;
+  const size_t last = name.rfind('.');
+  if (last == absl::string_view::npos) return 0;
+  constexpr absl::string_view kBaseLayer = ".base_layer";
+  if (absl::EndsWith(name.substr(0, last), kBaseLayer)) {
+    return last - kBaseLayer.size() + 1;
+  }
+  return last + 1;
+}
+
+std::vector<std::string> OuterModules(const SiteTable& sites) {
+  std::vector<std::string> outer;
+  for (const Site& site : sites.sites()) {
+    const size_t dot = site.name.find('.');
+    if (dot == std::string::npos) continue;
+    std::string name = site.name.substr(0, dot + 1);
+    if (std::find(outer.begin(), outer.end(), name) == outer.end()) {
+      outer.push_back(std::move(name));
+    }
+  }
+  return outer;
+}
+
+// Whether any module of `map`, put into the model's terms, is a site.
+bool AnyKnown(const KeyMap& map, const SiteTable& sites) {
+  return std::any_of(map.keys.begin(), map.keys.end(),
+                     [&](const TensorKey& key) {
+                       return sites.Find(map.ModuleInModel(key.module)) >= 0;
+                     });
+}
+
+// PEFT's mixin adds or strips the name of the bare model where that makes an
+// adapter fit. Names that fit as they are win.
+void FindStyle(const SiteTable& sites, KeyMap& map) {
+  if (AnyKnown(map, sites)) return;
+  map.style = NameStyle::kWithoutOuter;
+  for (std::string& outer : OuterModules(sites)) {
+    map.outer = std::move(outer);
+    if (AnyKnown(map, sites)) return;
+  }
+  map.style = NameStyle::kWithOuter;
+  map.outer = std::string(kBareModel);
+  if (AnyKnown(map, sites)) return;
+  map.style = NameStyle::kSame;
+  map.outer.clear();
+}
+
+absl::Status TensorsError(const std::string& message,
+                          const ErrorDetails& details) {
+  return MakeError(absl::StatusCode::kInvalidArgument,
+                   error_id::kAdapterTensors, message, details);
+}
+
+absl::Status CheckUnique(const KeyMap& map) {
+  absl::flat_hash_map<std::string, const TensorKey*> seen;
+  seen.reserve(map.keys.size());
+  for (const TensorKey& key : map.keys) {
+    const auto [it, is_new] =
+        seen.emplace(absl::StrCat(key.module, ".", key.part), &key);
+    if (is_new) continue;
+    return TensorsError(
+        absl::StrCat("tensors ", Quoted(it->second->file_name), " and ",
+                     Quoted(key.file_name), " are the same part of module ",
+                     Quoted(key.module), "; keep one of them"),
+        {key.file_name, "", it->second->file_name});
+  }
+  return absl::OkStatus();
+}
+
+// The file's own adapter name, if its tensors carry one. A file that holds two
+// adapters, or one only in part, is refused: which of them is meant?
+absl::Status CheckAdapterName(KeyMap& map) {
+  const TensorKey* first = nullptr;
+  for (const TensorKey& key : map.keys) {
+    if (!absl::StartsWith(key.part, "lora_")) continue;
+    if (first == nullptr) first = &key;
+    if (key.adapter_name == first->adapter_name) continue;
+    return TensorsError(
+        absl::StrCat("tensors ", Quoted(first->file_name), " and ",
+                     Quoted(key.file_name),
+                     " belong to different adapters; a file must hold one"),
+        {key.file_name, first->adapter_name, key.adapter_name});
+  }
+  if (first != nullptr && !first->adapter_name.empty()) {
+    map.notes.push_back(absl::StrCat(
+        "tensor names contain the adapter name ", Quoted(first->adapter_name),
+        ", as in ", Quoted(first->file_name), "; it was left out"));
+  }
+  return absl::OkStatus();
+}
+
+void NoteStyle(KeyMap& map) {
+  if (map.style == NameStyle::kWithoutOuter) {
+    map.notes.push_back(
+        absl::StrCat("the adapter was trained on the model without its head: ",
+                     Quoted(map.outer), " was put before its module names"));
+  } else if (map.style == NameStyle::kWithOuter) {
+    map.notes.push_back(absl::StrCat(
+        "the adapter was trained on a model with a head: ", Quoted(map.outer),
+        " was taken from its module names"));
+  }
+}
+
+void NoteMixedPrefix(KeyMap& map, int64_t num_prefixed) {
+  const int64_t total = static_cast<int64_t>(map.keys.size());
+  if (num_prefixed == 0 || num_prefixed == total) return;
+  map.notes.push_back(absl::StrCat(num_prefixed, " of ", total,
+                                   " tensor names begin with ", Quoted(kPrefix),
+                                   ", the others do not"));
+}
+
+}  // namespace
+
+TensorKey ParseTensorKey(absl::string_view file_name) {
+  TensorKey key;
+  key.file_name = std::string(file_name);
+  key.has_prefix = absl::ConsumePrefix(&file_name, kPrefix);
+  const size_t begin = PartBegin(file_name);
+  key.part = std::string(file_name.substr(begin));
+  if (begin > 0) key.module = std::string(file_name.substr(0, begin - 1));
+  if (absl::StartsWith(key.part, "lora_")) TakeAdapterName(key);
+  return key;
+}
+
+std::string KeyMap::ModuleInModel(absl::string_view module) const {
+  if (style == NameStyle::kWithoutOuter) return absl::StrCat(outer, module);
+  if (style == NameStyle::kWithOuter) absl::ConsumePrefix(&module, outer);
+  return std::string(module);
+}
+
+std::string KeyMap::ModuleInFile(absl::string_view module) const {
+  if (style == NameStyle::kWithOuter) return absl::StrCat(outer, module);
+  if (style == NameStyle::kWithoutOuter &&
+      !absl::ConsumePrefix(&module, outer)) {
+    return "";
+  }
+  return std::string(module);
+}
+
+std::string KeyMap::FileName(absl::string_view module,
+                             absl::string_view part) const {
+  return absl::StrCat(has_prefix ? kPrefix : "", ModuleInFile(module), ".",
+                      part);
+}
+
+absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors,
+                               const SiteTable& sites) {
+  KeyMap map;
+  map.keys.reserve(tensors.size());
+  int64_t num_prefixed = 0;
+  for (const auto& [name, tensor] : tensors) {
+    map.keys.push_back(ParseTensorKey(name));
+    num_prefixed += map.keys.back().has_prefix;
+  }
+  map.has_prefix = 2 * num_prefixed >= static_cast<int64_t>(map.keys.size());
+  FindStyle(sites, map);
+  for (TensorKey& key : map.keys) key.module = map.ModuleInModel(key.module);
+  PEFT_RETURN_IF_ERROR(CheckUnique(map));
+  PEFT_RETURN_IF_ERROR(CheckAdapterName(map));
+  NoteStyle(map);
+  NoteMixedPrefix(map, num_prefixed);
+  return map;
+}
+
+std::string UnexpectedHint(const TensorKey& key) {
+  if (key.has_prefix && absl::StrContains(key.module, kPrefix)) {
+    return absl::StrCat("its name has the prefix ", Quoted(kPrefix),
+                        " more than once, so a PeftModel was wrapped in a "
+                        "PeftModel when it was saved: save the inner one, or "
+                        "rename the tensors");
+  }
+  if (absl::StrContains(key.module, "_orig_mod")) {
+    return "it was saved from a compiled model: save the original one";
+  }
+  if (absl::StrContains(key.part, "lora_magnitude_vector")) {
+    return "it belongs to DoRA, but use_dora is not set in the config";
+  }
+  if (key.part == "lora_B.bias") {
+    return "it is a bias of lora_B, but lora_bias is not set in the config";
+  }
+  return "";
+}
+
+}  // namespace peft

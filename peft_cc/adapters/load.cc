@@ -1,0 +1,46 @@
+// LoadAdapter: from a PEFT folder.
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/adapter_folder.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+struct AdapterFiles {
+  AdapterConfig config;
+  TensorMap tensors;
+};
+
+absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
+                                       const AdapterLoadOptions& options) {
+  AdapterFiles files;
+  PEFT_ASSIGN_OR_RETURN(const std::string folder,
+                        FindAdapterFolder(path, options.subfolder));
+  AdapterConfigOptions config_options;
+  config_options.lenient = options.lenient;
+  PEFT_ASSIGN_OR_RETURN(files.config,
+                        ReadAdapterConfig(folder, config_options));
+  PEFT_ASSIGN_OR_RETURN(files.tensors, ReadAdapterTensors(folder));
+  return files;
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
+                                          const std::string& name,
+                                          const std::string& path,
+                                          const AdapterLoadOptions& options) {
+  absl::StatusOr<AdapterFiles> files = ReadFiles(path, options);
+  if (!files.ok()) {
+    return WithContext(files.status(), absl::StrCat("adapter ", Quoted(name)));
+  }
+  return BuildAdapter(sites, name, std::move(files->config),
+                      std::move(files->tensors), options);
+}
+
+}  // namespace peft

@@ -1,0 +1,80 @@
+#include "peft_cc/adapters/target_sites.h"
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/config/target_matcher.h"
+
+namespace peft {
+namespace {
+
+// All modules of the model under the names that the trained model gave them.
+std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
+                                         const KeyMap& keys) {
+  std::vector<ModuleInfo> modules;
+  modules.reserve(sites.module_names().size());
+  for (const std::string& name : sites.module_names()) {
+    ModuleInfo info;
+    info.name = keys.ModuleInFile(name);
+    if (info.name.empty()) continue;
+    const int index = sites.Find(name);
+    if (index >= 0) {
+      const Site& site = sites.sites()[index];
+      info.is_linear = site.kind == SiteKind::kLinear;
+      info.is_output_embedding = site.is_output_embedding;
+    }
+    modules.push_back(std::move(info));
+  }
+  return modules;
+}
+
+absl::Status UnsupportedTarget(const std::string& name, const char* kind) {
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
+      absl::StrCat("target module ", Quoted(name), " is ", kind,
+                   "; LoRA adapts linear layers and embeddings only, correct "
+                   "target_modules"),
+      {"target_modules", "a linear layer or an embedding",
+       absl::StrCat(name, " (", kind, ")")});
+}
+
+absl::StatusOr<TargetSite> SiteOfTarget(const SiteTable& sites,
+                                        const KeyMap& keys,
+                                        const TargetMatch& match) {
+  const std::string name = keys.ModuleInModel(match.name);
+  const int index = sites.Find(name);
+  if (index < 0) return UnsupportedTarget(name, "not a layer with weights");
+  if (sites.sites()[index].kind == SiteKind::kNorm) {
+    return UnsupportedTarget(name, "a normalisation layer");
+  }
+  return TargetSite{index, {match.r, match.alpha}};
+}
+
+void NoteFanInFanOut(const LoraConfig& config,
+                     std::vector<std::string>* out_notes) {
+  if (!config.fan_in_fan_out) return;
+  out_notes->push_back(
+      "fan_in_fan_out is true, but this model's layers store their weights as "
+      "(out, in); it is taken as false, as PEFT does");
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
+    const LoraConfig& config, const SiteTable& sites, const KeyMap& keys,
+    std::vector<std::string>* out_notes) {
+  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetMatch> matches,
+                        MatchTargets(config, ModulesAsTrained(sites, keys),
+                                     sites.model_type(), out_notes));
+  NoteFanInFanOut(config, out_notes);
+  std::vector<TargetSite> targets;
+  targets.reserve(matches.size());
+  for (const TargetMatch& match : matches) {
+    PEFT_ASSIGN_OR_RETURN(const TargetSite target,
+                          SiteOfTarget(sites, keys, match));
+    targets.push_back(target);
+  }
+  return targets;
+}
+
+}  // namespace peft

@@ -1,0 +1,106 @@
+#include "peft_cc/adapters/tensor_scan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "peft_cc/base/dtype.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+// Elements compared at a time: two such buffers fit into the first cache.
+constexpr int64_t kChunk = 1024;
+
+// For the lanes of a 64-bit word: the exponent's bits, its lowest bit, and the
+// sign's bit, which is clear in a masked word and so takes the carry that
+// exponent + lowest gives when all bits of the exponent are set.
+struct Lanes {
+  uint64_t exponent;
+  uint64_t lowest;
+  uint64_t carry;
+};
+
+constexpr Lanes kF32Lanes = {0x7f8000007f800000, 0x0080000000800000,
+                             0x8000000080000000};
+constexpr Lanes kBF16Lanes = {0x7f807f807f807f80, 0x0080008000800080,
+                              0x8000800080008000};
+constexpr Lanes kF16Lanes = {0x7c007c007c007c00, 0x0400040004000400,
+                             0x8000800080008000};
+
+bool AnyFullExponent(const uint8_t* data, int64_t size, const Lanes& lanes) {
+  constexpr int64_t kWord = sizeof(uint64_t);
+  uint64_t found = 0;
+  uint64_t word = 0;
+  int64_t i = 0;
+  for (; i + kWord <= size; i += kWord) {
+    std::memcpy(&word, data + i, kWord);
+    found |= (word & lanes.exponent) + lanes.lowest;
+  }
+  word = 0;
+  if (i < size) std::memcpy(&word, data + i, size - i);
+  found |= (word & lanes.exponent) + lanes.lowest;
+  return (found & lanes.carry) != 0;
+}
+
+bool EqualRange(const Tensor& a, const Tensor& b, int64_t begin,
+                int64_t count) {
+  float left[kChunk];
+  float right[kChunk];
+  const auto element = [begin](const Tensor& tensor) {
+    return static_cast<const uint8_t*>(tensor.data()) +
+           begin * DTypeSize(tensor.dtype());
+  };
+  if (!ConvertToF32(a.dtype(), element(a), count, left)) return false;
+  if (!ConvertToF32(b.dtype(), element(b), count, right)) return false;
+  return std::equal(left, left + count, right);
+}
+
+bool EqualBytes(const Tensor& a, const Tensor& b) {
+  return a.dtype() == b.dtype() &&
+         std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+}  // namespace
+
+bool HasNonFinite(const Tensor& tensor) {
+  const uint8_t* data = static_cast<const uint8_t*>(tensor.data());
+  const int64_t size = tensor.size_bytes();
+  switch (tensor.dtype()) {
+    case DType::kF32:
+      return AnyFullExponent(data, size, kF32Lanes);
+    case DType::kBF16:
+      return AnyFullExponent(data, size, kBF16Lanes);
+    case DType::kF16:
+      return AnyFullExponent(data, size, kF16Lanes);
+    default:
+      return false;
+  }
+}
+
+bool EqualValues(const Tensor& a, const Tensor& b) {
+  if (a.shape() != b.shape()) return false;
+  const int64_t count = a.num_elements();
+  if (count == 0 || EqualBytes(a, b)) return true;
+  for (int64_t begin = 0; begin < count; begin += kChunk) {
+    if (!EqualRange(a, b, begin, std::min(kChunk, count - begin))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+absl::StatusOr<Tensor> CopyTensor(const Tensor& tensor) {
+  void* data = nullptr;
+  const absl::Span<const int64_t> shape = tensor.shape();
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor copy,
+      Tensor::Allocate(tensor.dtype(), {shape.begin(), shape.end()}, &data));
+  if (tensor.size_bytes() > 0) {
+    std::memcpy(data, tensor.data(), tensor.size_bytes());
+  }
+  return copy;
+}
+
+}  // namespace peft

@@ -1,0 +1,82 @@
+// Hands out the tensors of an adapter's file by module and part, checks each,
+// and keeps account of what was used, missed and left.
+#ifndef PEFT_CC_ADAPTERS_TENSOR_TAKER_H_
+#define PEFT_CC_ADAPTERS_TENSOR_TAKER_H_
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "peft_cc/adapters/key_map.h"
+#include "peft_cc/adapters/load_report.h"
+#include "peft_cc/tensors/tensor.h"
+
+namespace peft {
+
+// Thread-compatible.
+class TensorTaker {
+ public:
+  // `keys` are those of `tensors`; it and `report` must outlive the taker.
+  TensorTaker(TensorMap tensors, const KeyMap* keys, LoadReport* report);
+
+  // The tensor `part` of `module`; nullopt when the file lacks it, which is
+  // remembered as missing. INVALID_ARGUMENT (TENSOR_SHAPE_MISMATCH,
+  // TENSOR_DTYPE) for one that does not fit; F64 becomes F32. `reason` ends
+  // the message on shapes: where the expected one comes from.
+  absl::StatusOr<std::optional<Tensor>> Take(absl::string_view module,
+                                             absl::string_view part,
+                                             absl::Span<const int64_t> shape,
+                                             absl::string_view reason);
+
+  // The tensor if the file has it and nothing has taken it, else null.
+  const Tensor* Peek(absl::string_view module, absl::string_view part) const;
+
+  // Takes the tensor of Peek without use: `replacement`, which has its values,
+  // stands for it in the state dict.
+  void Settle(absl::string_view module, absl::string_view part,
+              Tensor replacement);
+
+  // Copies all tensors that are not taken yet into memory of their own, so
+  // that the file's can go. RESOURCE_EXHAUSTED when memory is out.
+  absl::Status CopyRemaining();
+
+  // Names as in the file.
+  const std::vector<std::string>& missing() const { return missing_; }
+  std::vector<const TensorKey*> Unused() const;
+  bool any_taken() const { return any_taken_; }
+
+  // What was taken, under the names of get_adapter_state_dict.
+  TensorMap ReleaseStateDict() { return std::move(state_dict_); }
+
+ private:
+  struct Item {
+    const TensorKey* key;
+    Tensor tensor;
+    bool is_used = false;
+  };
+
+  // Index into items_ of the tensor if it is there and unused, else -1.
+  int Find(absl::string_view module, absl::string_view part) const;
+  absl::StatusOr<Tensor> CheckedTensor(const Item& item,
+                                       absl::Span<const int64_t> shape,
+                                       absl::string_view reason);
+  void Account(Item& item, const Tensor& tensor);
+
+  const KeyMap* keys_;
+  LoadReport* report_;
+  std::vector<Item> items_;                      // in the order of *keys_
+  absl::flat_hash_map<std::string, int> index_;  // "module.part"
+  std::vector<std::string> missing_;
+  TensorMap state_dict_;
+  bool any_taken_ = false;
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_TENSOR_TAKER_H_

@@ -1,0 +1,116 @@
+#include "peft_cc/methods/lora.h"
+
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+Tensor MakeTensor(std::vector<int64_t> shape, std::vector<float> values) {
+  void* data = nullptr;
+  Tensor tensor = *Tensor::Allocate(DType::kF32, std::move(shape), &data);
+  std::memcpy(data, values.data(), values.size() * sizeof(float));
+  return tensor;
+}
+
+LayerShape Linear(int64_t in, int64_t out) { return {false, in, out}; }
+LayerShape Embedding(int64_t rows, int64_t width) {
+  return {true, rows, width};
+}
+
+std::vector<std::string> PartsOf(const std::vector<TensorSpec>& specs) {
+  std::vector<std::string> parts;
+  for (const TensorSpec& spec : specs) parts.push_back(spec.part);
+  return parts;
+}
+
+TEST(LoraScaleTest, IsAlphaOverRank) {
+  EXPECT_FLOAT_EQ(*LoraScale(LoraConfig(), {4, 6}), 1.5f);
+}
+
+TEST(LoraScaleTest, IsAlphaOverRootOfRankWithRslora) {
+  LoraConfig config;
+  config.use_rslora = true;
+  EXPECT_FLOAT_EQ(*LoraScale(config, {2, 3}), 3.0f / std::sqrt(2.0f));
+}
+
+TEST(LoraScaleTest, RefusesAnOverflow) {
+  const auto scale = LoraScale(LoraConfig(), {1, 1e300});
+  EXPECT_EQ(ErrorId(scale.status()), error_id::kAdapterConfig);
+  EXPECT_EQ(GetErrorDetails(scale.status()).tensor, "lora_alpha");
+}
+
+TEST(LoraTensorSpecsTest, LinearHasFactors) {
+  const auto specs = *LoraTensorSpecs(LoraConfig(), {3, 8}, Linear(5, 7));
+  EXPECT_EQ(PartsOf(specs),
+            (std::vector<std::string>{"lora_A.weight", "lora_B.weight"}));
+  EXPECT_EQ(specs[0].shape, (std::vector<int64_t>{3, 5}));
+  EXPECT_EQ(specs[1].shape, (std::vector<int64_t>{7, 3}));
+}
+
+TEST(LoraTensorSpecsTest, LoraBiasAddsABias) {
+  LoraConfig config;
+  config.lora_bias = true;
+  const auto specs = *LoraTensorSpecs(config, {3, 8}, Linear(5, 7));
+  ASSERT_EQ(specs.size(), 3u);
+  EXPECT_EQ(specs[2].part, "lora_B.bias");
+  EXPECT_EQ(specs[2].shape, std::vector<int64_t>{7});
+}
+
+TEST(LoraTensorSpecsTest, EmbeddingHasItsOwnNames) {
+  const auto specs = *LoraTensorSpecs(LoraConfig(), {3, 8}, Embedding(11, 7));
+  EXPECT_EQ(PartsOf(specs),
+            (std::vector<std::string>{"lora_embedding_A", "lora_embedding_B"}));
+  EXPECT_EQ(specs[0].shape, (std::vector<int64_t>{3, 11}));
+  EXPECT_EQ(specs[1].shape, (std::vector<int64_t>{7, 3}));
+}
+
+TEST(LoraTensorSpecsTest, RefusesLoraBiasOnAnEmbedding) {
+  LoraConfig config;
+  config.lora_bias = true;
+  const auto specs = LoraTensorSpecs(config, {3, 8}, Embedding(11, 7));
+  EXPECT_EQ(ErrorId(specs.status()), error_id::kAdapterConfig);
+  EXPECT_EQ(GetErrorDetails(specs.status()).tensor, "lora_bias");
+}
+
+TEST(LowerLoraTest, KeepsTheFactorsAndTheScale) {
+  const LayerTensors tensors = {
+      {"lora_A.weight", MakeTensor({1, 2}, {1, 2})},
+      {"lora_B.weight", MakeTensor({2, 1}, {3, 4})}};
+  const SiteProgram program =
+      *LowerLora(LoraConfig(), {1, 8}, Linear(2, 2), tensors);
+  ASSERT_EQ(program.size(), 1u);
+  const LowRank& form = std::get<LowRank>(program[0]);
+  EXPECT_EQ(form.a.data(), tensors.at("lora_A.weight").data());
+  EXPECT_EQ(form.b.data(), tensors.at("lora_B.weight").data());
+  EXPECT_EQ(form.scale, 8.0f);
+}
+
+TEST(LowerLoraTest, ScalesTheBiasOfB) {
+  LoraConfig config;
+  config.lora_bias = true;
+  const LayerTensors tensors = {
+      {"lora_A.weight", MakeTensor({2, 1}, {1, 2})},
+      {"lora_B.bias", MakeTensor({2}, {1, -2})},
+      {"lora_B.weight", MakeTensor({2, 2}, {3, 4, 5, 6})}};
+  const SiteProgram program = *LowerLora(config, {2, 1}, Linear(1, 2), tensors);
+  ASSERT_EQ(program.size(), 2u);
+  EXPECT_EQ(std::get<Bias>(program[1]).delta, (std::vector<float>{0.5f, -1}));
+}
+
+TEST(LowerLoraTest, AMissingFactorActsAsZero) {
+  const LayerTensors tensors = {
+      {"lora_A.weight", MakeTensor({1, 2}, {1, 2})}};
+  EXPECT_TRUE(
+      LowerLora(LoraConfig(), {1, 8}, Linear(2, 2), tensors)->empty());
+}
+
+}  // namespace
+}  // namespace peft
