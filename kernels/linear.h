@@ -23,7 +23,7 @@ struct LowRankSegment {
 // What one linear site computes. A plan is built once per model and activation
 // and only holds views: weights, segments and bias must outlive it.
 struct LinearPlan {
-  MatrixView weight;     // (out, in); with transposed, (in, out) as HF Conv1D
+  MatrixView weight;  // (out, in); with transposed, (in, out) as HF Conv1D
   bool transposed = false;
   // Added to every row, after folding what adapters change; none if null.
   VectorView bias;
@@ -33,9 +33,15 @@ struct LinearPlan {
 // Floats of workspace that RunLinear needs for `rows` rows.
 int64_t LinearWorkspaceFloats(const LinearPlan& plan, int64_t rows);
 
+// The same for AddLowRank.
+int64_t LowRankWorkspaceFloats(absl::Span<const LowRankSegment> segments,
+                               int64_t rows);
+
 // y (rows, out) = the plan applied to x (rows, in). Accumulates in f32. y must
 // not overlap x or the workspace. Allocates nothing; takes no lock except the
-// pool's. Results do not depend on the pool's number of threads.
+// pool's. Results do not depend on the pool's number of threads. A row's result
+// does not depend on the other rows, except that up to 8 rows are computed in
+// another order of summation than more (by dot products; never if transposed).
 void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
                ThreadPool& pool);
 

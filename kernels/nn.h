@@ -58,13 +58,22 @@ struct AttentionShape {
 // Causal attention of `queries` (n rows at cache positions first_position ..
 // first_position + n - 1, already in the cache) over cache positions
 // [0, first_position + n). A query without any allowed key gives zeros.
-// output: (n, num_heads * head_dim). workspace: AttentionWorkspaceFloats.
+// output: (n, num_heads * head_dim). workspace: AttentionWorkspaceFloats for
+// the pool's threads. Keys and values below first_position + n are read even
+// where they are masked (their weight is 0): they must be finite. Results do
+// not depend on the pool's number of threads, nor those of a row on the other
+// rows of the call.
 void Attention(const AttentionShape& shape, ConstRows queries,
                int64_t first_position, const KvView& kv, Rows output,
                float* workspace, ThreadPool& pool);
 
+// For calls of up to `rows` rows that end at up to `num_positions` positions.
 int64_t AttentionWorkspaceFloats(const AttentionShape& shape, int64_t rows,
                                  int64_t num_positions, int num_threads);
+
+// The index of the largest value, the first of several. NaN is never the
+// largest; 0 where there is nothing else.
+int64_t Argmax(const float* values, int64_t n);
 
 }  // namespace kernels
 }  // namespace peft

@@ -1,0 +1,111 @@
+// The inner loops that exist once per instruction set, as plain C data.
+//
+// The files that include this are compiled with flags for instructions that
+// the machine may lack. An inline function of a shared header, compiled there
+// and picked by the linker for everybody, would crash older machines; so this
+// header has none, and those files include nothing else that has any.
+#ifndef KERNELS_CPU_KERNEL_TABLE_H_
+#define KERNELS_CPU_KERNEL_TABLE_H_
+
+#include <cstdint>
+
+namespace peft {
+namespace kernels {
+namespace cpu {
+
+// How weights are stored.
+enum Elem : int { kElemF32 = 0, kElemBF16 = 1, kElemF16 = 2 };
+
+// One product x W^T of a sum: output o of row t gains sum_i x[t][i] W[o][i].
+struct Term {
+  const void* weight;  // (outputs, k), or (k, outputs) if transposed
+  Elem elem;
+  bool transposed;
+  int64_t stride;  // elements between rows of weight as stored
+  int64_t k;
+  const float* x;
+  int64_t x_stride;
+};
+
+// y[t][o] = (accumulate ? y[t][o] : bias[o]) + scale * (sum of the terms) for
+// all rows t and first_output <= o < last_output. y and bias are indexed by o
+// itself. Each y[t][o] comes from the same operations in the same order
+// whatever the other rows and outputs of the tile are.
+struct LinearTile {
+  const Term* terms;
+  int num_terms;
+  int64_t rows;
+  int64_t first_output;
+  int64_t last_output;
+  const void* bias;  // null: none
+  Elem bias_elem;
+  float scale;
+  bool accumulate;
+  float* y;
+  int64_t y_stride;
+};
+
+// Some query rows that share one head of keys and values, against the keys
+// [first_key, last_key). Row r is query position first_position + r / group.
+struct AttentionTile {
+  const float* queries;  // scaled, (rows, head_dim), contiguous
+  int64_t rows;
+  int64_t group;
+  int64_t first_position;
+  int64_t head_dim;
+  int64_t window;  // 0: none
+  const float* keys;
+  const float* values;
+  int64_t kv_stride;
+  const uint8_t* mask;  // by key position; null: none
+  int64_t first_key;    // a multiple of kKeyTile
+  int64_t last_key;
+  float* scores;  // scratch, (rows, kKeyTile)
+};
+
+// Keys that attention takes at once: fits scores and panels into L1.
+constexpr int64_t kKeyTile = 64;
+
+// Softmax sums over a range of keys, to be divided by `sum` at the end.
+// max is -infinity, sum and values are 0 for a row without allowed keys.
+struct AttentionSums {
+  float* max;     // (rows)
+  float* sum;     // (rows)
+  float* values;  // (rows, head_dim)
+};
+
+struct KernelTable {
+  const char* name;
+  // Outputs that one step of linear_many makes: tiles start at multiples.
+  int64_t panel_width;
+  // By dot products, reads weights once, for few rows; no transposed terms.
+  void (*linear_few)(const LinearTile& tile);
+  // By register tiles on repacked weights, for many rows.
+  void (*linear_many)(const LinearTile& tile);
+  void (*to_f32)(Elem elem, const void* source, int64_t count, float* out);
+  // The sums over tile's keys.
+  void (*attend)(const AttentionTile& tile, const AttentionSums& sums);
+  // total becomes the sums over the keys of both.
+  void (*merge)(int64_t rows, int64_t head_dim, const AttentionSums& part,
+                const AttentionSums& total);
+  // One group of RmsNorm.
+  void (*rms_norm)(const float* x, Elem elem, const void* weight, int64_t count,
+                   float epsilon, float* y);
+  // One head: rotates (x[i], x[i + half]).
+  void (*rotate)(float* x, int64_t half, const float* cos, const float* sin);
+  void (*gated_silu)(const float* gate, const float* up, int64_t n, float* y);
+  void (*gated_gelu)(const float* gate, const float* up, int64_t n, float* y);
+  void (*gated_gelu_tanh)(const float* gate, const float* up, int64_t n,
+                          float* y);
+  void (*gated_relu)(const float* gate, const float* up, int64_t n, float* y);
+  void (*add)(const float* x, int64_t n, float* y);
+  // y = x * factor.
+  void (*scale)(const float* x, float factor, int64_t n, float* y);
+  int64_t (*argmax)(const float* x, int64_t n);
+};
+
+}  // namespace cpu
+}  // namespace kernels
+}  // namespace peft
+
+#endif  // KERNELS_CPU_KERNEL_TABLE_H_

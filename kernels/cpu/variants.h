@@ -1,0 +1,20 @@
+// The kernel tables that exist. Use dispatch.h to get one that this machine can
+// run.
+#ifndef KERNELS_CPU_VARIANTS_H_
+#define KERNELS_CPU_VARIANTS_H_
+
+#include "kernels/cpu/kernel_table.h"
+
+namespace peft {
+namespace kernels {
+namespace cpu {
+
+extern const KernelTable kPortableKernels;
+extern const KernelTable kAvx2Kernels;    // x86-64 only
+extern const KernelTable kAvx512Kernels;  // x86-64 only
+
+}  // namespace cpu
+}  // namespace kernels
+}  // namespace peft
+
+#endif  // KERNELS_CPU_VARIANTS_H_
