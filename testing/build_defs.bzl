@@ -5,7 +5,9 @@ load("//testing:sanitized_test.bzl", "sanitized_test")
 
 def peft_cc_library(name, **kwargs):
     """A cc_library; here so that options for all of them have one place."""
-    cc_library(name = name, **kwargs)
+
+    # Shared libraries are made of the objects; nobody links a single one's.
+    cc_library(name = name, linkstatic = True, **kwargs)
 
 def peft_cc_binary(name, **kwargs):
     """A cc_binary; here so that options for all of them have one place."""
@@ -95,3 +97,24 @@ def peft_cc_fuzz_test(name, srcs, corpus = [], deps = [], **kwargs):
         args = ["$(rootpaths %s)" % file for file in corpus],
         data = corpus,
     ))
+
+def oracle_py_test(name, data = [], env = {}, **kwargs):
+    """A py_test that runs with Python PEFT, transformers, torch and numpy.
+
+    Skipped, with a reason on the terminal, where these could not be fetched.
+
+    Args:
+      name: the test's name.
+      data: files that the test reads.
+      env: environment variables.
+      **kwargs: py_test's other attributes.
+    """
+    native.py_test(
+        name = name,
+        data = data + ["@python_oracle//:versions"],
+        # The oracle never asks the Hub: models are made or lie in the tree.
+        env = dict({"HF_HUB_OFFLINE": "1"}, **env),
+        python_version = "PY3",
+        target_compatible_with = ["@python_oracle//:available"],
+        **kwargs
+    )

@@ -2,6 +2,8 @@
 
 load("//third_party:source_package.bzl", "source_package")
 load("//third_party:system_folder.bzl", "system_folder")
+load("//third_party/python:libtorch.bzl", "libtorch")
+load("//third_party/python:python_oracle.bzl", "python_oracle")
 
 def peft_repositories():
     """Declares the repositories; nothing is fetched before it is used."""
@@ -67,3 +69,8 @@ def peft_repositories():
         package = "nlohmann-json3-dev",
         build_file = "//third_party:nlohmann_json.BUILD",
     )
+
+    # Fetched through pip, when a target that needs them is built.
+    libtorch(name = "libtorch")
+    python_oracle(name = "python_oracle")
+    native.register_toolchains("//third_party/python:oracle_toolchain")

@@ -1,0 +1,70 @@
+"""@libtorch: libtorch from LIBTORCH, else out of PyTorch's wheel."""
+
+load("//third_party/python:pip.bzl", "find_pip", "run", "warn_not_fetched")
+
+def _download(ctx, tools, requirements):
+    """Downloads and unpacks the wheels of a requirements file."""
+    error = run(ctx, "Downloading " + requirements.basename, tools.pip + [
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--disable-pip-version-check",
+        "--dest=wheels",
+        "--requirement=" + str(requirements),
+    ])
+    if error:
+        return error
+    for wheel in ctx.path("wheels").readdir():
+        error = run(ctx, "Unpacking " + wheel.basename, [
+            tools.python,
+            "-m",
+            "zipfile",
+            "-e",
+            str(wheel),
+            ".",
+        ])
+        if error:
+            return error
+    ctx.delete("wheels")
+    return None
+
+def _fetch(ctx):
+    """Puts libtorch into the folder torch. Returns None or a sentence."""
+    libtorch = ctx.os.environ.get("LIBTORCH")
+    if libtorch:
+        if not ctx.path(libtorch + "/lib/libtorch_cpu.so").exists:
+            return ("LIBTORCH is %s, which holds no lib/libtorch_cpu.so. It " +
+                    "is to name an unpacked libtorch, or the folder torch " +
+                    "of a Python installation.") % libtorch
+        ctx.symlink(libtorch, "torch")
+        return None
+    tools = find_pip(ctx)
+    if tools.error:
+        return tools.error
+    error = _download(ctx, tools, ctx.path(ctx.attr._torch))
+    if error:
+        return error
+    if not ctx.path("torch/lib/libtorch_cuda.so").exists:
+        return None
+    return _download(ctx, tools, ctx.path(ctx.attr._cuda_runtime))
+
+def _libtorch_impl(ctx):
+    error = _fetch(ctx)
+    if error:
+        warn_not_fetched(ctx, error)
+        ctx.symlink(ctx.attr._not_fetched, "BUILD.bazel")
+    else:
+        ctx.symlink(ctx.attr._build_file, "BUILD.bazel")
+
+libtorch = repository_rule(
+    implementation = _libtorch_impl,
+    configure = True,
+    environ = ["LIBTORCH"],
+    attrs = {
+        "_build_file": attr.label(default = "//third_party/python:libtorch.BUILD"),
+        "_cuda_runtime": attr.label(default = "//third_party/python:cuda_runtime.txt"),
+        "_not_fetched": attr.label(default = "//third_party/python:libtorch_not_fetched.BUILD"),
+        "_torch": attr.label(default = "//third_party/python:torch.txt"),
+    },
+)
