@@ -28,10 +28,10 @@ enum class BiasMode { kNone, kAll, kLoraOnly };
 
 // The fields every method has.
 struct AdapterConfigBase {
-  std::string peft_type;     // "LORA" ...
-  std::string task_type;     // "" when null or absent
+  std::string peft_type;                // "LORA" ...
+  std::string task_type;                // "" when null or absent
   std::string base_model_name_or_path;  // "" when null or absent
-  std::string peft_version;  // "" in old files
+  std::string peft_version;             // "" in old files
   bool inference_mode = false;
 };
 
