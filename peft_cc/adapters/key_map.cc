@@ -38,8 +38,8 @@ void TakeAdapterName(TensorKey& key) {
   }
 }
 
-size_t PartBegin(absl::string_view name) {
-  const size_t method = name.rfind(".lora_");
+size_t PartBegin(absl::string_view name, absl::string_view prefix) {
+  const size_t method = name.rfind(absl::StrCat(".", prefix));
   if (method != absl::string_view::npos) return method + 1;
   const size_t last = name.rfind('.');
   if (last == absl::string_view::npos) return 0;
@@ -153,11 +153,12 @@ void NoteMixedPrefix(KeyMap& map, int64_t num_prefixed) {
 
 }  // namespace
 
-TensorKey ParseTensorKey(absl::string_view file_name) {
+TensorKey ParseTensorKey(absl::string_view file_name,
+                         absl::string_view prefix) {
   TensorKey key;
   key.file_name = std::string(file_name);
   key.has_prefix = absl::ConsumePrefix(&file_name, kPrefix);
-  const size_t begin = PartBegin(file_name);
+  const size_t begin = PartBegin(file_name, prefix);
   key.part = std::string(file_name.substr(begin));
   if (begin > 0) key.module = std::string(file_name.substr(0, begin - 1));
   if (absl::StartsWith(key.part, "lora_")) TakeAdapterName(key);
@@ -185,13 +186,13 @@ std::string KeyMap::FileName(absl::string_view module,
                       part);
 }
 
-absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors,
-                               const SiteTable& sites) {
+absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors, const SiteTable& sites,
+                               absl::string_view prefix) {
   KeyMap map;
   map.keys.reserve(tensors.size());
   int64_t num_prefixed = 0;
   for (const auto& [name, tensor] : tensors) {
-    map.keys.push_back(ParseTensorKey(name));
+    map.keys.push_back(ParseTensorKey(name, prefix));
     num_prefixed += map.keys.back().has_prefix;
   }
   map.has_prefix = 2 * num_prefixed >= static_cast<int64_t>(map.keys.size());

@@ -24,9 +24,12 @@ struct TensorKey {
   bool has_prefix = false;  // "base_model.model." stood before the module
 };
 
-// Takes `file_name` apart. Never fails: what follows no known form is a module
-// and its last component. A second "base_model.model." stays in the module.
-TensorKey ParseTensorKey(absl::string_view file_name);
+// Takes `file_name` apart: the part begins at the last component that starts
+// with the method's `prefix`. Never fails: what follows no known form is a
+// module and its last component. A second "base_model.model." stays in the
+// module.
+TensorKey ParseTensorKey(absl::string_view file_name,
+                         absl::string_view prefix = "lora_");
 
 // How the module names of a file relate to those of the model.
 enum class NameStyle {
@@ -52,10 +55,11 @@ struct KeyMap {
   std::string ModuleInModel(absl::string_view module) const;
 };
 
-// Reads all names of a file. Fails with INVALID_ARGUMENT (ADAPTER_TENSORS)
-// when two names mean one tensor, or tensors of several adapters are mixed.
-absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors,
-                               const SiteTable& sites);
+// Reads all names of a file of the method with `prefix`. Fails with
+// INVALID_ARGUMENT (ADAPTER_TENSORS) when two names mean one tensor, or tensors
+// of several adapters are mixed.
+absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors, const SiteTable& sites,
+                               absl::string_view prefix = "lora_");
 
 // What is probably wrong with a tensor that nothing uses, as the end of a
 // sentence; "" where nothing is known.

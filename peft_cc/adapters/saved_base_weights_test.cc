@@ -1,0 +1,78 @@
+#include "peft_cc/adapters/saved_base_weights.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/tiny_model.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Field;
+using ::testing::HasSubstr;
+
+constexpr char kHead[] = "lm_head";
+constexpr char kSaved[] = "base_model.model.lm_head.base_layer.weight";
+
+class SavedBaseWeightsTest : public ::testing::Test {
+ protected:
+  SavedBaseWeightsTest() { AddFactors(sites_, kHead, tensors_); }
+
+  const Site& head() const { return sites_.sites()[sites_.Find(kHead)]; }
+
+  absl::StatusOr<LoadedAdapter> Build() {
+    return BuildAdapter(sites_, "mine", MakeLoraConfig({kHead}), tensors_, {});
+  }
+
+  SiteTable sites_ = TinySites();
+  TensorMap tensors_;
+};
+
+TEST_F(SavedBaseWeightsTest, EqualWeightIsNotedAndSharesTheBasesMemory) {
+  tensors_[kSaved] = MakeTensor({10, 8}, head().weight.ToF32());
+  const LoadedAdapter loaded = *Build();
+  EXPECT_THAT(loaded.report.lines,
+              Contains(AllOf(Field(&ReportLine::kind, ReportKind::kNote),
+                             Field(&ReportLine::name, kSaved))));
+  EXPECT_EQ(loaded.report.num_parameters, 36);
+  EXPECT_EQ(loaded.adapter->state_dict().at("lm_head.base_layer.weight").data(),
+            head().weight.data());
+}
+
+TEST_F(SavedBaseWeightsTest, TheOtherTensorsLeaveTheFilesMemory) {
+  tensors_[kSaved] = head().weight;
+  const void* in_file =
+      tensors_["base_model.model.lm_head.lora_A.weight"].data();
+  EXPECT_NE(Build()->adapter->state_dict().at("lm_head.lora_A.weight").data(),
+            in_file);
+}
+
+TEST_F(SavedBaseWeightsTest, EqualWeightInAnotherDTypeIsAccepted) {
+  // The tiny model's weights are exact in bf16.
+  tensors_["base_model.model.model.embed_tokens.weight"] = MakeTensor(
+      {10, 8}, sites_.sites()[sites_.Find("model.embed_tokens")].weight.ToF32(),
+      DType::kBF16);
+  EXPECT_TRUE(Build().ok());
+}
+
+TEST_F(SavedBaseWeightsTest, OtherValuesAreRefusedByName) {
+  tensors_[kSaved] = MakeTensor({10, 8}, {1});
+  const absl::Status status = Build().status();
+  EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported);
+  EXPECT_EQ(GetErrorDetails(status).tensor, kSaved);
+}
+
+TEST_F(SavedBaseWeightsTest, ResizedVocabularyIsToldApart) {
+  tensors_["base_model.model.lm_head.weight"] = MakeTensor({12, 8});
+  const absl::Status status = Build().status();
+  EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("resized"));
+}
+
+}  // namespace
+}  // namespace peft
