@@ -62,6 +62,7 @@ inline constexpr char kSequenceTooLong[] = "SEQUENCE_TOO_LONG";
 inline constexpr char kTokenOutOfRange[] = "TOKEN_OUT_OF_RANGE";
 inline constexpr char kActivationChanged[] = "ACTIVATION_CHANGED";
 inline constexpr char kSessionBusy[] = "SESSION_BUSY";
+inline constexpr char kLogitsNotFinite[] = "LOGITS_NOT_FINITE";
 }  // namespace error_id
 
 struct ErrorDetails {

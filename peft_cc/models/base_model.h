@@ -3,14 +3,17 @@
 #ifndef PEFT_CC_MODELS_BASE_MODEL_H_
 #define PEFT_CC_MODELS_BASE_MODEL_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/models/decoder_config.h"
 #include "peft_cc/models/description.h"
+#include "peft_cc/tensors/tensor.h"
 
 namespace peft {
 
@@ -18,26 +21,44 @@ namespace peft {
 class BaseModel {
  public:
   // Reads config.json, generation_config.json if there is one, and
-  // model.safetensors or model.safetensors.index.json with its shards. Fails
-  // with NOT_FOUND, INVALID_ARGUMENT (MODEL_CONFIG, MODEL_WEIGHTS ...) or
-  // UNIMPLEMENTED (MODEL_UNSUPPORTED: family, quantization, rope type ...).
+  // model.safetensors or model.safetensors.index.json with its shards. Names
+  // may lack transformers' "model." prefix, as those of a saved bare model.
+  // Fails with NOT_FOUND, INVALID_ARGUMENT (MODEL_CONFIG, MODEL_WEIGHTS,
+  // TENSOR_MISSING, TENSOR_SHAPE_MISMATCH, TENSOR_DTYPE ...) or UNIMPLEMENTED
+  // (MODEL_UNSUPPORTED: family, quantization, rope type ...).
   static absl::StatusOr<std::unique_ptr<BaseModel>> Open(
       const std::string& path, ReadMode mode);
 
   const DecoderConfig& config() const { return config_; }
   const SiteTable& sites() const { return sites_; }
   const Description& description() const { return description_; }
-  const std::vector<Tensor>& weights() const { return weights_; }  // norms
+  // The tensors of Description::weights, at the same indexes. Tied ones share
+  // their memory.
+  const std::vector<Tensor>& weights() const { return weights_; }
+  // True if lm_head uses the embedding's tensor.
+  bool has_tied_head() const { return has_tied_head_; }
+  // Bytes and elements of the weights, tied ones once.
   int64_t size_bytes() const { return size_bytes_; }
+  int64_t num_parameters() const { return num_parameters_; }
+  // Sentences about what in the folder was not used or is odd.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   BaseModel() = default;
 
+  absl::Status TakeWeights(TensorMap tensors);
+  void AddUnusedNotes(const TensorMap& tensors);
+  void CountSizes();
+  void BuildSites();
+
   DecoderConfig config_;
   Description description_;
   SiteTable sites_;
-  std::vector<Tensor> weights_;  // indexed by Op::weight
+  std::vector<Tensor> weights_;
+  std::vector<std::string> notes_;
+  bool has_tied_head_ = false;
   int64_t size_bytes_ = 0;
+  int64_t num_parameters_ = 0;
 };
 
 }  // namespace peft

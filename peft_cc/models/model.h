@@ -38,18 +38,25 @@ class Model {
   absl::StatusOr<LoadReport> LoadAdapter(
       const std::string& name, const std::string& path,
       const AdapterLoadOptions& options = {});
-  absl::Status SetAdapter(absl::Span<const std::string> names);
+  // Makes exactly these active, in this order; `scales` has a factor for each,
+  // or none: all 1. Does not enable disabled adapters.
+  absl::Status SetAdapter(absl::Span<const std::string> names,
+                          absl::Span<const float> scales = {});
+  // While disabled, forwards run the base model exactly; which adapters are
+  // active is remembered.
   void DisableAdapters();
   void EnableAdapters();
   bool adapters_enabled() const;
   std::vector<std::string> ActiveAdapters() const;
   std::vector<std::string> AdapterNames() const;
   absl::Status DeleteAdapter(absl::Span<const std::string> names);
-  // The adapter's tensors by saved name, without "base_model.model.". An empty
-  // name means the first active adapter; FAILED_PRECONDITION if none is.
+  // The adapter `name` (NOT_FOUND otherwise); its tensors are its state_dict().
+  // An empty name means the first active adapter; FAILED_PRECONDITION if none
+  // is.
   absl::StatusOr<std::shared_ptr<const Adapter>> GetAdapter(
       const std::string& name) const;
 
+  // What a forward that begins now runs. Constant time, takes a lock.
   std::shared_ptr<const Plan> CurrentPlan() const;
   const BaseModel& base() const { return *base_; }
   kernels::ThreadPool& pool() const { return *pool_; }

@@ -14,6 +14,8 @@
 
 namespace peft {
 
+class SessionCore;
+
 struct ForwardInput {
   // (batch, length), row-major. Every id must be in [0, vocabulary).
   const int64_t* ids = nullptr;
@@ -47,9 +49,9 @@ struct GenerateOptions {
   int64_t max_new_tokens = 20;
   bool do_sample = false;
   float temperature = 1.0f;
-  int64_t top_k = 50;       // 0: off. Only with do_sample, as the next two.
+  int64_t top_k = 50;  // 0: off. Only with do_sample, as the next two.
   float top_p = 1.0f;
-  float min_p = 0.0f;       // 0: off
+  float min_p = 0.0f;  // 0: off
   float repetition_penalty = 1.0f;
   uint64_t seed = 0;
   // Empty: those of generation_config.json or config.json; with
@@ -92,20 +94,26 @@ class Session {
 
   // Resets, then generates from `input` under one activation to its end.
   // Positions are counted from the attention mask, as transformers' generate
-  // does. Cancelled by the callback: CANCELLED; `out_partial` (may be null)
-  // then holds what was generated.
-  absl::StatusOr<GenerateOutput> Generate(const ForwardInput& input,
-                                          const GenerateOptions& options,
-                                          GenerateOutput* out_partial = nullptr);
+  // does (`position_ids` is not read); a mask that is not given is not guessed
+  // from padding tokens. The cache is left with the prompt and all new tokens
+  // but the last. Fails as Forward does, with INVALID_ARGUMENT for options out
+  // of their range (ARGUMENT) and for NaN logits (LOGITS_NOT_FINITE), and,
+  // before anything runs, with SEQUENCE_TOO_LONG where `max_new_tokens` would
+  // not fit the session. Cancelled by the callback: CANCELLED. Whenever it
+  // fails, `out_partial` (may be null) holds what was generated until then.
+  absl::StatusOr<GenerateOutput> Generate(
+      const ForwardInput& input, const GenerateOptions& options,
+      GenerateOutput* out_partial = nullptr);
 
   // Empties the cache.
   void Reset();
   int64_t cache_length() const;
 
  private:
-  struct State;
-  explicit Session(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  Session(const Model& model, std::unique_ptr<SessionCore> core);
+
+  const Model& model_;
+  std::unique_ptr<SessionCore> core_;
 };
 
 }  // namespace peft

@@ -1,0 +1,341 @@
+#include "peft_cc/models/decoder_config.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/json.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/models/config_fields.h"
+#include "peft_cc/models/rope_config.h"
+
+namespace peft {
+namespace {
+
+// Limits: some ten times the largest model known, so small that every product
+// of two of them is far from overflow.
+constexpr int64_t kMaxVocabulary = int64_t{1} << 24;
+constexpr int64_t kMaxWidth = int64_t{1} << 22;
+constexpr int64_t kMaxLayers = 4096;
+constexpr int64_t kMaxHeads = 65536;
+constexpr int64_t kMaxHeadDim = 65536;
+constexpr int64_t kMaxPositions = int64_t{1} << 31;
+constexpr int64_t kMaxTokenId = int64_t{1} << 62;
+
+// What transformers has in the code or the defaults of a family.
+struct Family {
+  const char* model_type;
+  const char* causal_lm;  // its class; without "ForCausalLM" + "Model" also
+  const char* bare_model;
+  int64_t vocab_size;
+  int64_t intermediate_size;
+  int64_t num_key_value_heads;  // 0: as many as heads
+  int64_t head_dim;             // 0: hidden_size / heads
+  int64_t max_position_embeddings;
+  bool reads_attention_bias;
+  bool always_qkv_bias;
+  bool reads_mlp_bias;
+  bool qk_norm;
+  bool windows_by_layer;  // use_sliding_window and layer_types
+  bool windows_always;    // sliding_window holds for all layers
+  int64_t eos_token_id;   // -1: none
+};
+
+constexpr Family kFamilies[] = {
+    {"llama", "LlamaForCausalLM", "LlamaModel", 32000, 11008, 0, 0, 2048, true,
+     false, true, false, false, false, 2},
+    {"mistral", "MistralForCausalLM", "MistralModel", 32000, 14336, 8, 0,
+     131072, false, false, false, false, false, true, 2},
+    {"qwen2", "Qwen2ForCausalLM", "Qwen2Model", 151936, 22016, 32, 0, 32768,
+     false, true, false, false, true, false, -1},
+    {"qwen3", "Qwen3ForCausalLM", "Qwen3Model", 151936, 22016, 32, 128, 32768,
+     true, false, false, true, true, false, -1},
+};
+
+absl::Status Unsupported(absl::string_view what, absl::string_view key,
+                         absl::string_view found, absl::string_view expected) {
+  return MakeError(
+      absl::StatusCode::kUnimplemented, error_id::kModelUnsupported,
+      absl::StrCat(what, ": ", key, " ", Quoted(found, 80),
+                   " is not implemented; supported: ", expected),
+      {std::string(key), std::string(expected), Printable(found, 80)});
+}
+
+absl::StatusOr<const Family*> FindFamily(ConfigFields& fields,
+                                         absl::string_view what) {
+  if (!fields.Has("model_type")) {
+    fields.Fail("model_type", absl::StrCat("one of ", SupportedModelTypes()));
+    return fields.status();
+  }
+  const std::string model_type = fields.Text("model_type", "");
+  PEFT_RETURN_IF_ERROR(fields.status());
+  for (const Family& family : kFamilies) {
+    if (model_type == family.model_type) return &family;
+  }
+  return Unsupported(what, "model_type", model_type, SupportedModelTypes());
+}
+
+// A folder may name several classes; one that we run is enough. None at all is
+// what saving a config alone writes.
+absl::Status CheckArchitectures(ConfigFields& fields, const Family& family,
+                                absl::string_view what) {
+  const std::vector<std::string> names = fields.TextList("architectures", 16);
+  PEFT_RETURN_IF_ERROR(fields.status());
+  if (names.empty()) return absl::OkStatus();
+  for (const std::string& name : names) {
+    if (name == family.causal_lm || name == family.bare_model) {
+      return absl::OkStatus();
+    }
+  }
+  return Unsupported(what, "architecture", names[0], family.causal_lm);
+}
+
+absl::Status CheckNotQuantized(const Json& config, absl::string_view what) {
+  for (const char* key : {"quantization_config", "compression_config"}) {
+    const auto it = config.find(key);
+    if (it == config.end() || it->is_null()) continue;
+    std::string method = "of unknown method";
+    if (it->is_object() && it->contains("quant_method") &&
+        (*it)["quant_method"].is_string()) {
+      method = (*it)["quant_method"].get<std::string>();
+    }
+    return Unsupported(what, key, method,
+                       "models whose weights are f32, bf16 or f16");
+  }
+  return absl::OkStatus();
+}
+
+// Keys of other families, or of derived ones that kept the model type, which
+// change what the model computes. Their neutral values are allowed.
+void RefuseOtherNumbers(ConfigFields& fields) {
+  for (const char* key : {"use_mrope", "is_encoder_decoder",
+                          "add_cross_attention", "use_bidirectional_attention",
+                          "use_qk_norm", "alibi", "parallel_attn"}) {
+    if (fields.Has(key) && fields.Bool(key, false)) {
+      fields.FailUnsupported(key, "false");
+    }
+  }
+  for (const char* key :
+       {"logits_scaling", "logit_scale", "residual_multiplier",
+        "embedding_multiplier", "embedding_scale", "mup_scale"}) {
+    if (fields.Has(key) && fields.Number(key, 1, -1e30, 1e30) != 1) {
+      fields.FailUnsupported(key, "1");
+    }
+  }
+  for (const char* key :
+       {"per_layer_config", "attention_multiplier", "query_pre_attn_scalar",
+        "final_logit_softcapping", "attn_logit_softcapping", "clip_qkv",
+        "attention_chunk_size", "no_rope_layers", "kv_sharing_modes",
+        "num_experts", "num_local_experts"}) {
+    if (fields.Has(key)) fields.FailUnsupported(key, "null");
+  }
+  if (fields.Has("is_causal") && !fields.Bool("is_causal", true)) {
+    fields.FailUnsupported("is_causal", "true");
+  }
+}
+
+kernels::Activation ReadActivation(ConfigFields& fields) {
+  const std::string name = fields.Text("hidden_act", "silu");
+  if (name == "silu" || name == "swish") return kernels::Activation::kSilu;
+  if (name == "gelu" || name == "gelu_python") {
+    return kernels::Activation::kGelu;
+  }
+  // gelu_new, gelu_fast: the same tanh formula, written otherwise.
+  if (name == "gelu_pytorch_tanh" || name == "gelu_python_tanh" ||
+      name == "gelu_new" || name == "gelu_fast") {
+    return kernels::Activation::kGeluTanh;
+  }
+  if (name == "relu") return kernels::Activation::kRelu;
+  fields.FailUnsupported("hidden_act", "silu, gelu, gelu_pytorch_tanh, relu");
+  return kernels::Activation::kSilu;
+}
+
+void ReadSizes(ConfigFields& fields, const Family& family,
+               DecoderConfig& config) {
+  config.vocab_size =
+      fields.Int("vocab_size", family.vocab_size, 1, kMaxVocabulary);
+  config.hidden_size = fields.Int("hidden_size", 4096, 1, kMaxWidth);
+  config.intermediate_size =
+      fields.Int("intermediate_size", family.intermediate_size, 1, kMaxWidth);
+  config.num_hidden_layers = fields.Int("num_hidden_layers", 32, 1, kMaxLayers);
+  config.max_position_embeddings =
+      fields.Int("max_position_embeddings", family.max_position_embeddings, 1,
+                 kMaxPositions);
+  config.rms_norm_eps =
+      static_cast<float>(fields.Number("rms_norm_eps", 1e-6, 0, 1));
+  config.hidden_act = ReadActivation(fields);
+}
+
+void ReadHeads(ConfigFields& fields, const Family& family,
+               DecoderConfig& config) {
+  const int64_t heads = fields.Int("num_attention_heads", 32, 1, kMaxHeads);
+  config.num_attention_heads = heads;
+  const int64_t absent_kv_heads =
+      fields.Contains("num_key_value_heads") || family.num_key_value_heads == 0
+          ? heads
+          : family.num_key_value_heads;
+  config.num_key_value_heads =
+      fields.Has("num_key_value_heads")
+          ? fields.Int("num_key_value_heads", heads, 1, kMaxHeads)
+          : absent_kv_heads;
+  config.head_dim = fields.Has("head_dim")
+                        ? fields.Int("head_dim", 0, 2, kMaxHeadDim)
+                    : family.head_dim != 0 ? family.head_dim
+                                           : config.hidden_size / heads;
+  if (heads % config.num_key_value_heads != 0) {
+    fields.Fail("num_key_value_heads",
+                absl::StrCat("a divisor of num_attention_heads (", heads, ")"));
+  }
+  if (config.head_dim < 2 || config.head_dim % 2 != 0) {
+    fields.Fail(fields.Has("head_dim") ? "head_dim" : "num_attention_heads",
+                "heads of an even width of at least 2");
+  }
+  if (family.reads_mlp_bias && config.hidden_size % heads != 0) {
+    fields.Fail(
+        "num_attention_heads",
+        absl::StrCat("a divisor of hidden_size (", config.hidden_size, ")"));
+  }
+}
+
+void ReadBiases(ConfigFields& fields, const Family& family,
+                DecoderConfig& config) {
+  const bool attention_bias =
+      family.reads_attention_bias && fields.Bool("attention_bias", false);
+  config.qkv_bias = attention_bias || family.always_qkv_bias;
+  config.o_bias = attention_bias;
+  config.mlp_bias = family.reads_mlp_bias && fields.Bool("mlp_bias", false);
+  config.qk_norm = family.qk_norm;
+  config.tie_word_embeddings = fields.Bool("tie_word_embeddings", false);
+}
+
+// The window that sliding layers have; 0 when there is none.
+int64_t ReadWindow(ConfigFields& fields, const Family& family) {
+  constexpr int64_t kDefault = 4096;
+  if (family.windows_by_layer && !fields.Bool("use_sliding_window", false)) {
+    return 0;
+  }
+  if (!family.windows_by_layer && !family.windows_always) {
+    if (fields.Has("sliding_window")) {
+      fields.FailUnsupported("sliding_window", "null for this model_type");
+    }
+    return 0;
+  }
+  if (fields.Contains("sliding_window") && !fields.Has("sliding_window")) {
+    return 0;
+  }
+  return fields.Int("sliding_window", kDefault, 1, kMaxPositions);
+}
+
+// The windows that follow without `layer_types`.
+std::vector<int64_t> DefaultWindows(ConfigFields& fields, const Family& family,
+                                    int64_t window, int64_t num_layers) {
+  std::vector<int64_t> windows(num_layers, 0);
+  int64_t first = 0;
+  if (family.windows_by_layer) {
+    first = fields.Int("max_window_layers", 28, 0, kMaxPositions);
+  }
+  for (int64_t layer = first; layer < num_layers; ++layer) {
+    windows[layer] = window;
+  }
+  return windows;
+}
+
+void ReadWindows(ConfigFields& fields, const Family& family,
+                 DecoderConfig& config) {
+  const int64_t num_layers = config.num_hidden_layers;
+  const int64_t window = ReadWindow(fields, family);
+  config.sliding_windows = DefaultWindows(fields, family, window, num_layers);
+  const std::vector<std::string> types =
+      fields.TextList("layer_types", kMaxLayers);
+  if (types.empty()) return;
+  if (static_cast<int64_t>(types.size()) != num_layers) {
+    fields.Fail("layer_types",
+                absl::StrCat("one for each of the ", num_layers, " layers"));
+    return;
+  }
+  for (int64_t layer = 0; layer < num_layers; ++layer) {
+    const bool sliding = types[layer] == "sliding_attention";
+    const bool full =
+        types[layer] == "full_attention" || types[layer] == "attention";
+    const bool follows = sliding == (config.sliding_windows[layer] != 0);
+    if ((!sliding && !full) || (!family.windows_by_layer && !follows)) {
+      fields.FailUnsupported("layer_types",
+                             "full_attention and, where the model type has a "
+                             "sliding window, sliding_attention");
+    } else if (sliding && window == 0) {
+      fields.Fail("layer_types", "a sliding_window for sliding_attention");
+    }
+    config.sliding_windows[layer] = sliding ? window : 0;
+  }
+}
+
+void ReadTokens(ConfigFields& fields, std::vector<int64_t> default_eos,
+                DecoderConfig& config) {
+  config.eos_token_ids =
+      fields.TokenIds("eos_token_id", std::move(default_eos));
+  config.pad_token_id.reset();
+  if (fields.Has("pad_token_id")) {
+    config.pad_token_id =
+        fields.Int("pad_token_id", 0, -kMaxTokenId, kMaxTokenId);
+  }
+}
+
+absl::StatusOr<Json> ParseObject(absl::string_view text,
+                                 absl::string_view what) {
+  PEFT_ASSIGN_OR_RETURN(Json object,
+                        ParseJson(text, what, {}, /*allow_nan=*/true));
+  if (!object.is_object()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kModelConfig,
+                     absl::StrCat(what, ": expected a JSON object"));
+  }
+  return object;
+}
+
+}  // namespace
+
+absl::string_view SupportedModelTypes() {
+  return "llama, mistral, qwen2, qwen3";
+}
+
+absl::StatusOr<DecoderConfig> ParseDecoderConfig(absl::string_view text,
+                                                 absl::string_view what) {
+  PEFT_ASSIGN_OR_RETURN(const Json object, ParseObject(text, what));
+  ConfigFields fields(object, std::string(what));
+  PEFT_ASSIGN_OR_RETURN(const Family* family, FindFamily(fields, what));
+  PEFT_RETURN_IF_ERROR(CheckArchitectures(fields, *family, what));
+  PEFT_RETURN_IF_ERROR(CheckNotQuantized(object, what));
+  DecoderConfig config;
+  config.model_type = family->model_type;
+  RefuseOtherNumbers(fields);
+  ReadSizes(fields, *family, config);
+  ReadHeads(fields, *family, config);
+  ReadBiases(fields, *family, config);
+  PEFT_RETURN_IF_ERROR(fields.status());
+  ReadWindows(fields, *family, config);
+  ReadTokens(fields,
+             family->eos_token_id < 0
+                 ? std::vector<int64_t>()
+                 : std::vector<int64_t>{family->eos_token_id},
+             config);
+  PEFT_RETURN_IF_ERROR(fields.status());
+  PEFT_ASSIGN_OR_RETURN(
+      config.rope, ReadRopeConfig(object, std::string(what), config.head_dim,
+                                  config.max_position_embeddings));
+  return config;
+}
+
+absl::Status ApplyGenerationConfig(absl::string_view text,
+                                   absl::string_view what,
+                                   DecoderConfig& config) {
+  PEFT_ASSIGN_OR_RETURN(const Json object, ParseObject(text, what));
+  ConfigFields fields(object, std::string(what));
+  DecoderConfig tokens;
+  ReadTokens(fields, {}, tokens);
+  PEFT_RETURN_IF_ERROR(fields.status());
+  config.eos_token_ids = std::move(tokens.eos_token_ids);
+  config.pad_token_id = tokens.pad_token_id;
+  return absl::OkStatus();
+}
+
+}  // namespace peft

@@ -1,0 +1,62 @@
+// Uninitialised floats that grow and never shrink.
+#ifndef PEFT_CC_MODELS_FLOAT_BUFFER_H_
+#define PEFT_CC_MODELS_FLOAT_BUFFER_H_
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <new>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+
+// The product of non-negative factors, or -1 when it does not fit.
+inline int64_t CheckedProduct(std::initializer_list<int64_t> factors) {
+  int64_t product = 1;
+  for (const int64_t factor : factors) {
+    if (factor < 0 || __builtin_mul_overflow(product, factor, &product)) {
+      return -1;
+    }
+  }
+  return product;
+}
+
+// RESOURCE_EXHAUSTED (OUT_OF_MEMORY) for `purpose`.
+inline absl::Status OutOfMemory(absl::string_view purpose) {
+  return MakeError(absl::StatusCode::kResourceExhausted, error_id::kOutOfMemory,
+                   absl::StrCat("not enough memory for ", purpose));
+}
+
+// Thread-compatible.
+class FloatBuffer {
+ public:
+  // Makes room for `size` floats; what was there is lost if it grows. A size
+  // of -1 (see CheckedProduct) fails as one that memory does not have.
+  absl::Status Reserve(int64_t size, absl::string_view purpose) {
+    if (size >= 0 && size <= size_) return absl::OkStatus();
+    constexpr int64_t kMax =
+        std::numeric_limits<int64_t>::max() / int64_t{sizeof(float)};
+    std::unique_ptr<float[]> data(
+        size < 0 || size > kMax ? nullptr : new (std::nothrow) float[size]);
+    if (data == nullptr) return OutOfMemory(purpose);
+    data_ = std::move(data);
+    size_ = size;
+    return absl::OkStatus();
+  }
+
+  float* data() { return data_.get(); }
+  const float* data() const { return data_.get(); }
+  int64_t size() const { return size_; }
+
+ private:
+  std::unique_ptr<float[]> data_;
+  int64_t size_ = 0;
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_MODELS_FLOAT_BUFFER_H_

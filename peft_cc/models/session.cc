@@ -1,0 +1,44 @@
+#include "peft_cc/models/session.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/models/generate.h"
+#include "peft_cc/models/session_core.h"
+
+namespace peft {
+
+Session::Session(const Model& model, std::unique_ptr<SessionCore> core)
+    : model_(model), core_(std::move(core)) {}
+
+Session::~Session() = default;
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Create(
+    const Model& model, const SessionOptions& options) {
+  if (options.max_length < 0) {
+    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
+                     absl::StrCat("max_length is ", options.max_length,
+                                  ", expected 0 (it grows) or more"));
+  }
+  auto core =
+      std::make_unique<SessionCore>(model.base(), model.pool(), options);
+  return std::unique_ptr<Session>(new Session(model, std::move(core)));
+}
+
+absl::StatusOr<Logits> Session::Forward(const ForwardInput& input,
+                                        const ForwardOptions& options) {
+  return core_->Forward(input, options, model_.CurrentPlan());
+}
+
+absl::StatusOr<GenerateOutput> Session::Generate(const ForwardInput& input,
+                                                 const GenerateOptions& options,
+                                                 GenerateOutput* out_partial) {
+  return RunGenerate(*core_, input, options, model_.CurrentPlan(), out_partial);
+}
+
+void Session::Reset() { core_->Reset(); }
+
+int64_t Session::cache_length() const { return core_->cache_length(); }
+
+}  // namespace peft

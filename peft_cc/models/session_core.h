@@ -1,0 +1,56 @@
+// What a session does, for Session's own parts only: forward and the state
+// that it leaves behind.
+#ifndef PEFT_CC_MODELS_SESSION_CORE_H_
+#define PEFT_CC_MODELS_SESSION_CORE_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "peft_cc/adapters/plan.h"
+#include "peft_cc/models/executor.h"
+#include "peft_cc/models/kv_cache.h"
+#include "peft_cc/models/rope.h"
+#include "peft_cc/models/session.h"
+
+namespace peft {
+
+// Thread-compatible.
+class SessionCore {
+ public:
+  // `base` and `pool` must outlive the session.
+  SessionCore(const BaseModel& base, kernels::ThreadPool& pool,
+              const SessionOptions& options);
+
+  // Session::Forward under `plan`. A forward that went through leaves `plan`
+  // as the one that wrote the cache.
+  absl::StatusOr<Logits> Forward(const ForwardInput& input,
+                                 const ForwardOptions& options,
+                                 const std::shared_ptr<const Plan>& plan);
+
+  // Everything that Forward checks of the input itself.
+  absl::Status CheckInput(const ForwardInput& input) const;
+
+  void Reset();
+
+  const BaseModel& base() const { return base_; }
+  int64_t max_length() const { return options_.max_length; }
+  int64_t cache_length() const { return cache_.length(); }
+
+ private:
+  absl::Status CheckState(const ForwardInput& input,
+                          const ForwardOptions& options,
+                          const Plan& plan) const;
+
+  const BaseModel& base_;
+  SessionOptions options_;
+  KvCache cache_;
+  RopeFrequencies rope_;
+  Executor executor_;
+  std::shared_ptr<const Plan> writer_;  // null while the cache is empty
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_MODELS_SESSION_CORE_H_

@@ -1,0 +1,32 @@
+// The weight files of a base model's folder: model.safetensors, or the shards
+// that model.safetensors.index.json names.
+#ifndef PEFT_CC_MODELS_WEIGHT_FILES_H_
+#define PEFT_CC_MODELS_WEIGHT_FILES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "peft_cc/base/file.h"
+#include "peft_cc/tensors/tensor.h"
+
+namespace peft {
+
+struct WeightFiles {
+  TensorMap tensors;  // under the names of the files
+  // Sentences about what was read otherwise than the index says.
+  std::vector<std::string> notes;
+};
+
+// Reads all weight files of `folder`. As transformers, prefers the single file
+// where both are. Fails with NOT_FOUND (FILE_NOT_FOUND) when there is none,
+// UNIMPLEMENTED (MODEL_UNSUPPORTED) when there are only pickled weights
+// (pytorch_model.bin), INVALID_ARGUMENT (MODEL_WEIGHTS, PATH_ESCAPES, JSON,
+// SAFETENSORS) for a wrong index: a shard outside the folder or missing, a
+// tensor that is not in the shard it is listed under.
+absl::StatusOr<WeightFiles> ReadWeightFiles(const std::string& folder,
+                                            ReadMode mode);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_MODELS_WEIGHT_FILES_H_
