@@ -1,0 +1,88 @@
+#include "peft_c/model.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "peft_c/arguments.h"
+#include "peft_c/struct_size.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+absl::StatusOr<ReadMode> ReadModeOf(int32_t value) {
+  switch (value) {
+    case PEFT_READ_MODE_MAP:
+      return ReadMode::kMap;
+    case PEFT_READ_MODE_READ:
+      return ReadMode::kRead;
+    default:
+      return BadArgument(
+          "options.read_mode",
+          absl::StrCat("is ", value, ", expected a PEFT_READ_MODE_..."));
+  }
+}
+
+absl::StatusOr<ModelOptions> OptionsOf(const peft_model_options_t* options) {
+  peft_model_options_t known = PEFT_MODEL_OPTIONS_INIT;
+  if (options != nullptr) {
+    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
+  }
+  ModelOptions result;
+  PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
+  result.num_threads = known.num_threads;
+  return result;
+}
+
+peft_model_info_t InfoOf(const BaseModel& base) {
+  peft_model_info_t info = PEFT_MODEL_INFO_INIT;
+  info.model_type = base.config().model_type.c_str();
+  info.vocab_size = base.config().vocab_size;
+  info.hidden_size = base.config().hidden_size;
+  info.num_layers = base.config().num_hidden_layers;
+  info.max_position_embeddings = base.config().max_position_embeddings;
+  info.num_parameters = base.num_parameters();
+  info.size_bytes = base.size_bytes();
+  info.num_sites = static_cast<int64_t>(base.sites().sites().size());
+  return info;
+}
+
+}  // namespace
+}  // namespace peft
+
+void peft_model_options_init(peft_model_options_t* options,
+                             size_t struct_size) {
+  peft::InitStruct<peft_model_options_t>(PEFT_MODEL_OPTIONS_INIT, options,
+                                         struct_size);
+}
+
+peft_status_t* peft_model_open(const char* path,
+                               const peft_model_options_t* options,
+                               peft_model_t** out_model) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_RETURN_IF_ERROR(peft::ClearOut("out_model", out_model));
+    PEFT_ASSIGN_OR_RETURN(const std::string folder,
+                          peft::TextArgument("path", path));
+    PEFT_ASSIGN_OR_RETURN(const peft::ModelOptions known,
+                          peft::OptionsOf(options));
+    PEFT_ASSIGN_OR_RETURN(std::unique_ptr<peft::Model> model,
+                          peft::Model::Open(folder, known));
+    return peft::NewHandle(std::shared_ptr<peft::Model>(std::move(model)),
+                           out_model);
+  });
+}
+
+void peft_model_free(peft_model_t* model) {
+  peft::FreeHandle("peft_model_free", model);
+}
+
+peft_status_t* peft_model_get_info(const peft_model_t* model,
+                                   peft_model_info_t* out_info) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_RETURN_IF_ERROR(peft::ClearOutStruct("out_info", out_info));
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    peft::WriteOutStruct(peft::InfoOf(object->base()), out_info);
+    return absl::OkStatus();
+  });
+}

@@ -1,0 +1,19 @@
+// Models at the C ABI.
+#ifndef PEFT_C_MODEL_H_
+#define PEFT_C_MODEL_H_
+
+#include "peft_c/handle.h"
+#include "peft_c/peft_c.h"
+#include "peft_cc/models/model.h"
+
+namespace peft {
+
+template <>
+struct HandleTraits<peft_model_t> {
+  using Object = Model;
+  static constexpr HandleKind kKind = HandleKind::kModel;
+};
+
+}  // namespace peft
+
+#endif  // PEFT_C_MODEL_H_

@@ -1,0 +1,167 @@
+// The verbs of PeftAdapterMixin.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "peft_c/arguments.h"
+#include "peft_c/load_report.h"
+#include "peft_c/model.h"
+#include "peft_c/state_dict.h"
+#include "peft_c/struct_size.h"
+#include "peft_c/text.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+absl::StatusOr<AdapterLoadOptions> OptionsOf(
+    const peft_load_options_t* options) {
+  peft_load_options_t known = PEFT_LOAD_OPTIONS_INIT;
+  if (options != nullptr) {
+    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
+  }
+  AdapterLoadOptions result;
+  PEFT_ASSIGN_OR_RETURN(result.subfolder,
+                        OptionalText("options.subfolder", known.subfolder, ""));
+  PEFT_ASSIGN_OR_RETURN(result.lenient,
+                        FlagArgument("options.lenient", known.lenient));
+  return result;
+}
+
+// One scale per name, or none: all 1.
+absl::StatusOr<absl::Span<const float>> ScalesOf(
+    const peft_set_adapter_options_t* options, size_t num_names) {
+  peft_set_adapter_options_t known = PEFT_SET_ADAPTER_OPTIONS_INIT;
+  if (options != nullptr) {
+    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
+  }
+  if (known.scales == nullptr) return absl::Span<const float>();
+  return absl::MakeSpan(known.scales, num_names);
+}
+
+// The body of the functions that return names: `get` gives them.
+template <typename Get>
+peft_status_t* ReturnNames(const peft_model_t* model,
+                           peft_string_list_t** out_names, Get get) noexcept {
+  return Guard([&]() -> absl::Status {
+    PEFT_RETURN_IF_ERROR(ClearOut("out_names", out_names));
+    PEFT_ASSIGN_OR_RETURN(const auto object, Lookup("model", model));
+    return NewHandle(
+        std::make_shared<const std::vector<std::string>>(get(*object)),
+        out_names);
+  });
+}
+
+// Loads and gives the report a handle, which is made first: when the adapter
+// is there, nothing may fail any more.
+absl::Status Load(Model& model, const std::string& name,
+                  const std::string& path, const AdapterLoadOptions& options,
+                  peft_load_report_t** out_report) {
+  auto report = std::make_shared<LoadReport>();
+  PendingHandle<peft_load_report_t> handle(report);
+  PEFT_ASSIGN_OR_RETURN(*report, model.LoadAdapter(name, path, options));
+  if (out_report != nullptr) *out_report = handle.Release();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace peft
+
+void peft_load_options_init(peft_load_options_t* options, size_t struct_size) {
+  peft::InitStruct<peft_load_options_t>(PEFT_LOAD_OPTIONS_INIT, options,
+                                        struct_size);
+}
+
+peft_status_t* peft_model_load_adapter(peft_model_t* model, const char* name,
+                                       const char* path,
+                                       const peft_load_options_t* options,
+                                       peft_load_report_t** out_report) {
+  return peft::Guard([&]() -> absl::Status {
+    if (out_report != nullptr) *out_report = nullptr;
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    PEFT_ASSIGN_OR_RETURN(const std::string key,
+                          peft::OptionalText("name", name, "default"));
+    PEFT_ASSIGN_OR_RETURN(const std::string folder,
+                          peft::TextArgument("path", path));
+    PEFT_ASSIGN_OR_RETURN(const peft::AdapterLoadOptions known,
+                          peft::OptionsOf(options));
+    return peft::Load(*object, key, folder, known, out_report);
+  });
+}
+
+void peft_set_adapter_options_init(peft_set_adapter_options_t* options,
+                                   size_t struct_size) {
+  peft::InitStruct<peft_set_adapter_options_t>(PEFT_SET_ADAPTER_OPTIONS_INIT,
+                                               options, struct_size);
+}
+
+peft_status_t* peft_model_set_adapter(
+    peft_model_t* model, const char* const* names, size_t num_names,
+    const peft_set_adapter_options_t* options) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> keys,
+                          peft::TextArray("names", names, num_names));
+    PEFT_ASSIGN_OR_RETURN(const auto scales,
+                          peft::ScalesOf(options, num_names));
+    return object->SetAdapter(keys, scales);
+  });
+}
+
+peft_status_t* peft_model_disable_adapters(peft_model_t* model) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    object->DisableAdapters();
+    return absl::OkStatus();
+  });
+}
+
+peft_status_t* peft_model_enable_adapters(peft_model_t* model) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    object->EnableAdapters();
+    return absl::OkStatus();
+  });
+}
+
+peft_status_t* peft_model_active_adapters(const peft_model_t* model,
+                                          peft_string_list_t** out_names) {
+  return peft::ReturnNames(model, out_names, [](const peft::Model& object) {
+    return object.ActiveAdapters();
+  });
+}
+
+peft_status_t* peft_model_list_adapters(const peft_model_t* model,
+                                        peft_string_list_t** out_names) {
+  return peft::ReturnNames(model, out_names, [](const peft::Model& object) {
+    return object.AdapterNames();
+  });
+}
+
+peft_status_t* peft_model_get_adapter_state_dict(
+    const peft_model_t* model, const char* name,
+    peft_state_dict_t** out_state_dict) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_RETURN_IF_ERROR(peft::ClearOut("out_state_dict", out_state_dict));
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    PEFT_ASSIGN_OR_RETURN(const std::string key,
+                          peft::OptionalText("name", name, ""));
+    PEFT_ASSIGN_OR_RETURN(const auto adapter, object->GetAdapter(key));
+    return peft::NewHandle(
+        std::make_shared<peft::StateDict>(adapter->state_dict()),
+        out_state_dict);
+  });
+}
+
+peft_status_t* peft_model_delete_adapter(peft_model_t* model,
+                                         const char* const* names,
+                                         size_t num_names) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> keys,
+                          peft::TextArray("names", names, num_names));
+    return object->DeleteAdapter(keys);
+  });
+}

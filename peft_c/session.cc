@@ -1,0 +1,144 @@
+#include "peft_c/session.h"
+
+#include "absl/strings/str_cat.h"
+#include "peft_c/arguments.h"
+#include "peft_c/model.h"
+#include "peft_c/struct_size.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+
+absl::StatusOr<SessionUse> SessionUse::Begin(const peft_session_t* handle) {
+  PEFT_ASSIGN_OR_RETURN(auto object, Lookup("session", handle));
+  if (!object->is_busy.exchange(true)) return SessionUse(std::move(object));
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, error_id::kSessionBusy,
+      "the session is in use by another call that has not ended, on another "
+      "thread or around this callback; make a session per conversation");
+}
+
+absl::StatusOr<ForwardInput> InputOf(const peft_forward_input_t* input) {
+  peft_forward_input_t known = PEFT_FORWARD_INPUT_INIT;
+  PEFT_RETURN_IF_ERROR(ReadStruct("input", input, &known));
+  ForwardInput result;
+  result.ids = known.ids;
+  result.batch = known.batch;
+  result.length = known.length;
+  result.attention_mask = known.attention_mask;
+  result.position_ids = known.position_ids;
+  return result;
+}
+
+namespace {
+
+absl::StatusOr<SessionOptions> OptionsOf(
+    const peft_session_options_t* options) {
+  peft_session_options_t known = PEFT_SESSION_OPTIONS_INIT;
+  if (options != nullptr) {
+    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
+  }
+  SessionOptions result;
+  result.max_length = known.max_length;
+  return result;
+}
+
+absl::StatusOr<ForwardOptions> OptionsOf(
+    const peft_forward_options_t* options) {
+  peft_forward_options_t known = PEFT_FORWARD_OPTIONS_INIT;
+  if (options != nullptr) {
+    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
+  }
+  ForwardOptions result;
+  result.logits_to_keep = known.logits_to_keep;
+  PEFT_ASSIGN_OR_RETURN(result.allow_activation_change,
+                        FlagArgument("options.allow_activation_change",
+                                     known.allow_activation_change));
+  return result;
+}
+
+void WriteLogits(const Logits& logits, SessionObject& session,
+                 peft_tensor_view_t* out_logits) {
+  session.logits_sizes[0] = logits.batch;
+  session.logits_sizes[1] = logits.positions;
+  session.logits_sizes[2] = logits.vocabulary;
+  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  view.data = logits.data;
+  view.dtype = PEFT_DTYPE_F32;
+  view.rank = 3;
+  view.sizes = session.logits_sizes;
+  WriteOutStruct(view, out_logits);
+}
+
+}  // namespace
+}  // namespace peft
+
+void peft_session_options_init(peft_session_options_t* options,
+                               size_t struct_size) {
+  peft::InitStruct<peft_session_options_t>(PEFT_SESSION_OPTIONS_INIT, options,
+                                           struct_size);
+}
+
+peft_status_t* peft_session_create(const peft_model_t* model,
+                                   const peft_session_options_t* options,
+                                   peft_session_t** out_session) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_RETURN_IF_ERROR(peft::ClearOut("out_session", out_session));
+    auto made = std::make_shared<peft::SessionObject>();
+    PEFT_ASSIGN_OR_RETURN(made->model, peft::Lookup("model", model));
+    PEFT_ASSIGN_OR_RETURN(const peft::SessionOptions known,
+                          peft::OptionsOf(options));
+    PEFT_ASSIGN_OR_RETURN(made->session,
+                          peft::Session::Create(*made->model, known));
+    return peft::NewHandle(std::move(made), out_session);
+  });
+}
+
+void peft_session_free(peft_session_t* session) {
+  peft::FreeHandle("peft_session_free", session);
+}
+
+peft_status_t* peft_session_reset(peft_session_t* session) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_ASSIGN_OR_RETURN(const peft::SessionUse use,
+                          peft::SessionUse::Begin(session));
+    use->Reset();
+    return absl::OkStatus();
+  });
+}
+
+int64_t peft_session_cache_length(const peft_session_t* session) {
+  return peft::GuardValue(int64_t{0}, [&] {
+    const auto use = peft::SessionUse::Begin(session);
+    return use.ok() ? (*use)->cache_length() : 0;
+  });
+}
+
+void peft_forward_input_init(peft_forward_input_t* input, size_t struct_size) {
+  peft::InitStruct<peft_forward_input_t>(PEFT_FORWARD_INPUT_INIT, input,
+                                         struct_size);
+}
+
+void peft_forward_options_init(peft_forward_options_t* options,
+                               size_t struct_size) {
+  peft::InitStruct<peft_forward_options_t>(PEFT_FORWARD_OPTIONS_INIT, options,
+                                           struct_size);
+}
+
+peft_status_t* peft_session_forward(peft_session_t* session,
+                                    const peft_forward_input_t* input,
+                                    const peft_forward_options_t* options,
+                                    peft_tensor_view_t* out_logits) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_RETURN_IF_ERROR(peft::ClearOutStruct("out_logits", out_logits));
+    PEFT_ASSIGN_OR_RETURN(const peft::SessionUse use,
+                          peft::SessionUse::Begin(session));
+    PEFT_ASSIGN_OR_RETURN(const peft::ForwardInput tokens,
+                          peft::InputOf(input));
+    PEFT_ASSIGN_OR_RETURN(const peft::ForwardOptions known,
+                          peft::OptionsOf(options));
+    PEFT_ASSIGN_OR_RETURN(const peft::Logits logits,
+                          use->Forward(tokens, known));
+    peft::WriteLogits(logits, use.object(), out_logits);
+    return absl::OkStatus();
+  });
+}

@@ -1,0 +1,154 @@
+// Copies what a program's tensor view describes.
+
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "peft_c/arguments.h"
+#include "peft_c/struct_size.h"
+#include "peft_c/tensor.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+// More than any tensor has; what is larger is memory nobody initialised.
+constexpr int32_t kMaxRank = 16;
+
+// A view as checked: strides are there, in elements.
+struct Strided {
+  DType dtype = DType::kUnspecified;
+  std::vector<int64_t> sizes;
+  std::vector<int64_t> strides;
+  const uint8_t* data = nullptr;
+};
+
+absl::Status Bad(absl::string_view argument, absl::string_view field,
+                 absl::string_view problem) {
+  return BadArgument(absl::StrCat(argument, ".", field), problem);
+}
+
+absl::Status CheckDType(absl::string_view argument, int32_t dtype) {
+  if (dtype > 0 && DTypeBits(static_cast<DType>(dtype)) > 0) {
+    return absl::OkStatus();
+  }
+  return Bad(argument, "dtype",
+             absl::StrCat("is ", dtype, ", expected a PEFT_DTYPE_..."));
+}
+
+absl::Status CheckFields(absl::string_view argument,
+                         const peft_tensor_view_t& view) {
+  PEFT_RETURN_IF_ERROR(CheckDType(argument, view.dtype));
+  if (view.device_type != PEFT_DEVICE_CPU || view.device_index != 0) {
+    return Bad(
+        argument, "device_type",
+        absl::StrCat("is ", view.device_type, " with index ", view.device_index,
+                     ", expected PEFT_DEVICE_CPU", " with index 0"));
+  }
+  if (view.rank < 0 || view.rank > kMaxRank) {
+    return Bad(argument, "rank",
+               absl::StrCat("is ", view.rank, ", expected 0 to ", kMaxRank));
+  }
+  if (view.rank > 0 && view.sizes == nullptr) {
+    return Bad(argument, "sizes", "is NULL");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSizes(absl::string_view argument, const Strided& view) {
+  for (size_t i = 0; i < view.sizes.size(); ++i) {
+    if (view.sizes[i] >= 0) continue;
+    return Bad(argument, absl::StrCat("sizes[", i, "]"),
+               absl::StrCat("is ", view.sizes[i], ", expected 0 or more"));
+  }
+  if (CheckedSizeBytes(view.dtype, view.sizes)) return absl::OkStatus();
+  return Bad(argument, "sizes",
+             absl::StrCat(ShapeToString(view.sizes),
+                          " is too large, or ends within a byte"));
+}
+
+// Checks that no element's offset leaves the address space.
+absl::Status CheckStrides(absl::string_view argument, const Strided& view) {
+  constexpr int64_t kMax = std::numeric_limits<ptrdiff_t>::max() / 8;
+  int64_t reach = 0;
+  for (size_t i = 0; i < view.sizes.size(); ++i) {
+    const int64_t steps = view.sizes[i] - 1;
+    const int64_t stride = view.strides[i];
+    if (steps <= 0 || stride == 0) continue;
+    const bool huge = stride < -kMax || stride > kMax;
+    const int64_t step = huge ? kMax : stride < 0 ? -stride : stride;
+    if (huge || step > (kMax - reach) / steps) {
+      return Bad(argument, absl::StrCat("strides[", i, "]"),
+                 absl::StrCat("is ", stride, ", too large"));
+    }
+    reach += step * steps;
+  }
+  return absl::OkStatus();
+}
+
+void CopyElements(const Strided& view, size_t axis, const uint8_t* from,
+                  int element_size, uint8_t** to) {
+  if (axis == view.sizes.size()) {
+    std::memcpy(*to, from, element_size);
+    *to += element_size;
+    return;
+  }
+  const int64_t step = view.strides[axis] * element_size;
+  for (int64_t i = 0; i < view.sizes[axis]; ++i) {
+    CopyElements(view, axis + 1, from + i * step, element_size, to);
+  }
+}
+
+absl::StatusOr<Tensor> CopyContiguous(const Strided& view) {
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(Tensor tensor,
+                        Tensor::Allocate(view.dtype, view.sizes, &data));
+  if (tensor.num_elements() > 0) {
+    std::memcpy(data, view.data, tensor.size_bytes());
+  }
+  return tensor;
+}
+
+absl::StatusOr<Tensor> CopyStrided(absl::string_view argument,
+                                   const Strided& view) {
+  const int element_size = DTypeSize(view.dtype);
+  if (element_size == 0) {
+    return Bad(argument, "strides",
+               absl::StrCat("must be NULL for elements of type ",
+                            DTypeName(view.dtype), ", which are packed"));
+  }
+  PEFT_RETURN_IF_ERROR(CheckStrides(argument, view));
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(Tensor tensor,
+                        Tensor::Allocate(view.dtype, view.sizes, &data));
+  auto* to = static_cast<uint8_t*>(data);
+  if (tensor.num_elements() > 0) {
+    CopyElements(view, 0, view.data, element_size, &to);
+  }
+  return tensor;
+}
+
+}  // namespace
+
+absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
+                                      const peft_tensor_view_t* view) {
+  peft_tensor_view_t known = PEFT_TENSOR_VIEW_INIT;
+  PEFT_RETURN_IF_ERROR(ReadStruct(argument, view, &known));
+  PEFT_RETURN_IF_ERROR(CheckFields(argument, known));
+  Strided strided;
+  strided.dtype = static_cast<DType>(known.dtype);
+  strided.data = static_cast<const uint8_t*>(known.data);
+  strided.sizes.assign(known.sizes, known.sizes + known.rank);
+  PEFT_RETURN_IF_ERROR(CheckSizes(argument, strided));
+  if (known.data == nullptr && CheckedNumElements(strided.sizes) != 0) {
+    return Bad(argument, "data", "is NULL");
+  }
+  if (known.strides == nullptr) return CopyContiguous(strided);
+  strided.strides.assign(known.strides, known.strides + known.rank);
+  return CopyStrided(argument, strided);
+}
+
+}  // namespace peft
