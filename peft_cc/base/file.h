@@ -55,10 +55,10 @@ absl::Status WriteFileAtomically(
     absl::Span<const absl::Span<const uint8_t>> chunks);
 
 // `folder` + "/" + `relative`; a slash at the end of `folder` is not doubled.
-// Looks at the names only: links may lead anywhere, as in the Hub's cache.
-// Fails with PATH_ESCAPES when `relative` is empty, absolute, has a NUL, a
-// drive letter or any ".." segment under "/" or
-// "\": for names that come from files (shard names, subfolders).
+// For names that come from files (shard names, subfolders). Fails with
+// INVALID_ARGUMENT (PATH_ESCAPES) when `relative` is empty, absolute, has a
+// NUL, a drive letter or any ".." segment under "/" or "\". Only the names are
+// looked at: links may lead anywhere, as they do in the Hub's cache.
 absl::StatusOr<std::string> JoinInside(const std::string& folder,
                                        absl::string_view relative);
 

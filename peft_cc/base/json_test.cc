@@ -119,7 +119,8 @@ TEST(ParseJson, ManyKeysAreNotQuadratic) {
 
 TEST(ParseJson, ReadsPythonsNonFiniteNumbersWhenAllowed) {
   const std::string text =
-      R"({"a": NaN, "b": [1, -Infinity, Infinity, -2.5e3], "NaN": "NaN \" -1"})";
+      R"({"a": NaN, "b": [1, -Infinity, Infinity, -2.5e3],)"
+      R"( "NaN": "NaN \" -1"})";
   const auto json = ParseJson(text, "x", {}, /*allow_nan=*/true);
   ASSERT_TRUE(json.ok()) << json.status();
   EXPECT_TRUE(std::isnan(json->at("a").get<double>()));

@@ -13,7 +13,7 @@
 namespace peft {
 
 struct SafetensorsFile {
-  TensorMap tensors;                             // views into the file's bytes
+  TensorMap tensors;                            // views into the file's bytes
   std::map<std::string, std::string> metadata;  // "__metadata__"
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,13 +22,14 @@ class Tensor {
   Tensor() = default;
 
   // `data` points to the elements, kept alive by `owner` (may be null when
-  // something else keeps them alive).
+  // something else keeps them alive). CheckedSizeBytes must know the size.
   Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
          std::shared_ptr<const void> owner);
 
   // New zeroed memory, 64-byte aligned; `out_data` receives the writable
   // pointer to fill before the tensor is shared. Fails with
-  // RESOURCE_EXHAUSTED when the size overflows or memory is out.
+  // RESOURCE_EXHAUSTED (OUT_OF_MEMORY) when the size overflows or memory is
+  // out.
   static absl::StatusOr<Tensor> Allocate(DType dtype,
                                          std::vector<int64_t> shape,
                                          void** out_data);
@@ -41,10 +43,12 @@ class Tensor {
   const void* data() const { return data_; }
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
-  // The elements as f32; empty for dtypes without a conversion.
+  // A copy of the elements as f32; empty for dtypes without a conversion.
   std::vector<float> ToF32() const;
 
-  // A copy in another float dtype (kF32, kF16, kBF16).
+  // The elements in another float dtype (kF32, kF16, kBF16): a copy, or the
+  // same view when the dtype is this one already. Fails with INVALID_ARGUMENT
+  // (TENSOR_DTYPE) where there is no conversion.
   absl::StatusOr<Tensor> Cast(DType dtype) const;
 
  private:
@@ -54,6 +58,15 @@ class Tensor {
   const void* data_ = nullptr;
   std::shared_ptr<const void> owner_;
 };
+
+// The product of the dimensions; nullopt when one is negative or the product
+// of those that are not 0 overflows.
+std::optional<int64_t> CheckedNumElements(absl::Span<const int64_t> shape);
+
+// Bytes of a tensor; nullopt where CheckedNumElements has none, on overflow,
+// and when the elements do not fill whole bytes.
+std::optional<int64_t> CheckedSizeBytes(DType dtype,
+                                        absl::Span<const int64_t> shape);
 
 // "[8, 128]".
 std::string ShapeToString(absl::Span<const int64_t> shape);

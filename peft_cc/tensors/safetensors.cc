@@ -1,0 +1,142 @@
+#include "peft_cc/tensors/safetensors.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/tensors/byte_reader.h"
+#include "peft_cc/tensors/file_kind.h"
+#include "peft_cc/tensors/safetensors_header.h"
+
+namespace peft {
+namespace {
+
+absl::Status FileError(absl::string_view what, absl::string_view problem,
+                       const ErrorDetails& details = {}) {
+  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kSafetensors,
+                   absl::StrCat(what, ": ", problem), details);
+}
+
+absl::Status EntryError(absl::string_view what, const SafetensorsEntry& entry,
+                        absl::string_view problem,
+                        absl::string_view expected = "",
+                        absl::string_view found = "") {
+  return FileError(what,
+                   absl::StrCat("tensor ", Quoted(entry.name), " ", problem),
+                   {entry.name, std::string(expected), std::string(found)});
+}
+
+std::string Range(const SafetensorsEntry& entry) {
+  return absl::StrCat("[", entry.begin, ", ", entry.end, "]");
+}
+
+// The two parts of a file.
+struct Parts {
+  absl::string_view header;
+  absl::Span<const uint8_t> data;
+};
+
+absl::StatusOr<Parts> SplitFile(absl::Span<const uint8_t> file,
+                                absl::string_view what) {
+  ByteReader reader(file);
+  uint64_t header_size;
+  if (!reader.Read(&header_size)) {
+    return FileError(what, absl::StrCat("file has ", file.size(),
+                                        " bytes, expected at least 8",
+                                        DescribeForeignFile(file)));
+  }
+  if (header_size > kMaxSafetensorsHeader) {
+    return FileError(
+        what,
+        absl::StrCat("header size is ", header_size, ", expected at most ",
+                     kMaxSafetensorsHeader, DescribeForeignFile(file)));
+  }
+  absl::Span<const uint8_t> header;
+  if (!reader.ReadBytes(header_size, &header)) {
+    return FileError(what, absl::StrCat("header has ", header_size,
+                                        " bytes, but only ", reader.remaining(),
+                                        " follow its size; is the file cut "
+                                        "short?"));
+  }
+  return Parts{{reinterpret_cast<const char*>(header.data()), header.size()},
+               file.subspan(reader.position())};
+}
+
+absl::Status CheckSize(absl::string_view what, const SafetensorsEntry& entry) {
+  const std::string shape = absl::StrCat("shape ", ShapeToString(entry.shape),
+                                         " and dtype ", DTypeName(entry.dtype));
+  const std::optional<int64_t> size =
+      CheckedSizeBytes(entry.dtype, entry.shape);
+  if (!size.has_value()) {
+    return EntryError(
+        what, entry,
+        absl::StrCat("of ", shape, " overflows or does not fill whole bytes"));
+  }
+  if (static_cast<uint64_t>(*size) == entry.end - entry.begin) {
+    return absl::OkStatus();
+  }
+  return EntryError(
+      what, entry,
+      absl::StrCat("of ", shape, " needs ", *size, " bytes, data_offsets ",
+                   Range(entry), " hold ", entry.end - entry.begin),
+      absl::StrCat(*size, " bytes"),
+      absl::StrCat(entry.end - entry.begin, " bytes"));
+}
+
+// Checks that the tensors lie one behind the other, from the first byte of
+// the data to its last. Sorts them by position.
+absl::Status CheckLayout(absl::string_view what, uint64_t data_size,
+                         std::vector<SafetensorsEntry>& entries) {
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
+  uint64_t position = 0;
+  for (const SafetensorsEntry& entry : entries) {
+    if (entry.begin != position || entry.end < entry.begin) {
+      return EntryError(
+          what, entry,
+          absl::StrCat("has data_offsets ", Range(entry),
+                       ", expected a range that starts at ", position,
+                       ", where the tensor before it ends"),
+          absl::StrCat(position), Range(entry));
+    }
+    PEFT_RETURN_IF_ERROR(CheckSize(what, entry));
+    position = entry.end;
+  }
+  if (position == data_size) return absl::OkStatus();
+  return FileError(what, absl::StrCat("tensors end at byte ", position,
+                                      " of the data, which has ", data_size,
+                                      " bytes; is the file cut short?"));
+}
+
+}  // namespace
+
+absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
+                                                ReadMode mode) {
+  PEFT_ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(path, mode, UINT64_MAX));
+  return ParseSafetensors(bytes, Quoted(path));
+}
+
+absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
+                                                 absl::string_view what) {
+  PEFT_ASSIGN_OR_RETURN(const Parts parts, SplitFile(bytes.data, what));
+  PEFT_ASSIGN_OR_RETURN(SafetensorsHeader header,
+                        ParseSafetensorsHeader(parts.header, what));
+  PEFT_RETURN_IF_ERROR(CheckLayout(what, parts.data.size(), header.entries));
+  SafetensorsFile file;
+  file.metadata = std::move(header.metadata);
+  for (SafetensorsEntry& entry : header.entries) {
+    Tensor tensor(entry.dtype, std::move(entry.shape),
+                  parts.data.data() + entry.begin, bytes.owner);
+    file.tensors.emplace(std::move(entry.name), std::move(tensor));
+  }
+  return file;
+}
+
+}  // namespace peft

@@ -1,0 +1,119 @@
+#include "peft_cc/tensors/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+// A cache line, and the widest vector register.
+constexpr uint64_t kAlignment = 64;
+
+// Elements that Cast holds as f32 at a time: 16 KiB, well inside L1.
+constexpr int64_t kCastChunk = 4096;
+
+absl::Status NoMemoryError(DType dtype, absl::Span<const int64_t> shape) {
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, error_id::kOutOfMemory,
+      absl::StrCat("no memory for a tensor of shape ", ShapeToString(shape),
+                   " and dtype ", DTypeName(dtype)));
+}
+
+// Zeroed memory; the system hands out large blocks as zero pages for nothing.
+std::shared_ptr<void> AllocateZeroed(int64_t size) {
+  void* block = std::calloc(static_cast<uint64_t>(size) + kAlignment, 1);
+  if (block == nullptr) return nullptr;
+  const std::shared_ptr<void> owner(block, std::free);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const uintptr_t aligned = (address + kAlignment - 1) & ~(kAlignment - 1);
+  return std::shared_ptr<void>(
+      owner, static_cast<uint8_t*>(block) + (aligned - address));
+}
+
+}  // namespace
+
+Tensor::Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
+               std::shared_ptr<const void> owner)
+    : dtype_(dtype),
+      shape_(std::move(shape)),
+      num_elements_(CheckedNumElements(shape_).value_or(0)),
+      data_(data),
+      owner_(std::move(owner)) {}
+
+absl::StatusOr<Tensor> Tensor::Allocate(DType dtype, std::vector<int64_t> shape,
+                                        void** out_data) {
+  const std::optional<int64_t> size = CheckedSizeBytes(dtype, shape);
+  if (!size.has_value()) return NoMemoryError(dtype, shape);
+  std::shared_ptr<void> memory = AllocateZeroed(*size);
+  if (memory == nullptr) return NoMemoryError(dtype, shape);
+  *out_data = memory.get();
+  return Tensor(dtype, std::move(shape), memory.get(), memory);
+}
+
+int64_t Tensor::size_bytes() const {
+  return CheckedSizeBytes(dtype_, shape_).value_or(0);
+}
+
+std::vector<float> Tensor::ToF32() const {
+  std::vector<float> values(num_elements_);
+  if (!ConvertToF32(dtype_, data_, num_elements_, values.data())) return {};
+  return values;
+}
+
+absl::StatusOr<Tensor> Tensor::Cast(DType dtype) const {
+  if (dtype == dtype_) return *this;
+  float chunk[kCastChunk];
+  if (!IsComputeDType(dtype) || !ConvertToF32(dtype_, data_, 0, chunk)) {
+    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kTensorDType,
+                     absl::StrCat("cannot convert a tensor from ",
+                                  DTypeName(dtype_), " to ", DTypeName(dtype)));
+  }
+  void* data;
+  PEFT_ASSIGN_OR_RETURN(Tensor result,
+                        Allocate(dtype, {shape_.begin(), shape_.end()}, &data));
+  const uint8_t* src = static_cast<const uint8_t*>(data_);
+  uint8_t* dst = static_cast<uint8_t*>(data);
+  for (int64_t i = 0; i < num_elements_; i += kCastChunk) {
+    const int64_t count = std::min(kCastChunk, num_elements_ - i);
+    ConvertToF32(dtype_, src + i * DTypeSize(dtype_), count, chunk);
+    ConvertFromF32(chunk, count, dtype, dst + i * DTypeSize(dtype));
+  }
+  return result;
+}
+
+std::optional<int64_t> CheckedNumElements(absl::Span<const int64_t> shape) {
+  int64_t product = 1;
+  bool is_empty = false;
+  for (int64_t dim : shape) {
+    if (dim < 0) return std::nullopt;
+    if (dim == 0) {
+      is_empty = true;
+    } else if (__builtin_mul_overflow(product, dim, &product)) {
+      return std::nullopt;
+    }
+  }
+  return is_empty ? 0 : product;
+}
+
+std::optional<int64_t> CheckedSizeBytes(DType dtype,
+                                        absl::Span<const int64_t> shape) {
+  const std::optional<int64_t> num_elements = CheckedNumElements(shape);
+  if (!num_elements.has_value()) return std::nullopt;
+  int64_t bits;
+  if (__builtin_mul_overflow(*num_elements, DTypeBits(dtype), &bits)) {
+    return std::nullopt;
+  }
+  if (bits % 8 != 0) return std::nullopt;
+  return bits / 8;
+}
+
+std::string ShapeToString(absl::Span<const int64_t> shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
+}  // namespace peft
