@@ -109,8 +109,13 @@ typedef struct peft_build_info {
   const char* model_types; /* base models that can run, "llama,mistral,..." */
 } peft_build_info_t;
 
-/* Writes what is known to `out_info`, whose struct_size the caller has set.
- * Does nothing when `out_info` is NULL. Since: 1. */
+/* For peft_get_build_info. Since: 1. */
+#define PEFT_BUILD_INFO_INIT \
+  { sizeof(peft_build_info_t), 0, NULL, NULL, NULL, NULL, NULL }
+
+/* Writes what is known to `out_info`, whose struct_size is set. Does nothing
+ * when `out_info` is NULL or its struct_size that of no such struct.
+ * Since: 1. */
 PEFT_API void peft_get_build_info(peft_build_info_t* out_info);
 
 /* ------------------------------------------------------------------- status */
@@ -524,10 +529,10 @@ PEFT_API void peft_load_report_free(peft_load_report_t* report);
 
 /* Returns new: a JSON object that describes the PEFT folder `path`, of any
  * method, also of those that cannot run yet: peft_type, runnable, reason,
- * ranks, target modules, tensors, parameters, bytes, ignored keys ... (fields:
- * docs/c-api.md). With `model` not NULL also which of its modules match.
- * `subfolder` may be NULL. Fails when the folder cannot be read: NOT_FOUND,
- * INVALID_ARGUMENT. Since: 1. */
+ * ranks, target modules, tensors, parameters, bytes, ignored keys ... (all
+ * fields: docs/c-api.md). With `model` not NULL also which of its modules
+ * match. `subfolder` may be NULL. Fails when the folder cannot be read:
+ * NOT_FOUND, INVALID_ARGUMENT. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_inspect_adapter(
     const char* path, const char* subfolder, const peft_model_t* model,
     peft_string_t** out_json);
@@ -567,7 +572,8 @@ PEFT_API void peft_session_free(peft_session_t* session);
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_reset(
     peft_session_t* session);
 
-/* The number of positions in the cache; 0 for a bad handle. Since: 1. */
+/* The number of positions in the cache; 0 for a bad handle, and while another
+ * call uses the session. Since: 1. */
 PEFT_API int64_t peft_session_cache_length(const peft_session_t* session);
 
 /* Token ids, row-major (batch, length), borrowed for the call. Since: 1. */

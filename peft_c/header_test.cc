@@ -1,0 +1,113 @@
+// The layout of every struct of the header, as it was published. Fields are
+// appended and nothing else ever changes: a line here is never edited, and a
+// new field's offset is not below the struct's size in the version before (the
+// padding at an old struct's end may hold anything, so a lone int32_t there
+// needs a reserved neighbour first).
+#include <cstddef>
+#include <cstdint>
+
+#include "gtest/gtest.h"
+#include "peft_c/peft_c.h"
+
+extern "C" size_t peft_header_test_c99();
+size_t HeaderTestCxx11();
+size_t HeaderTestCxx17();
+
+namespace {
+
+TEST(HeaderTest, StructsHaveOneSizeInAllLanguages) {
+  EXPECT_EQ(peft_header_test_c99(), HeaderTestCxx11());
+  EXPECT_EQ(peft_header_test_c99(), HeaderTestCxx17());
+}
+
+// The numbers are those of 64-bit systems.
+#if UINTPTR_MAX == UINT64_MAX
+
+#define EXPECT_FIELD(type, field, offset) \
+  EXPECT_EQ(offsetof(type, field), size_t{offset})
+
+TEST(HeaderTest, BuildInfo) {
+  EXPECT_EQ(sizeof(peft_build_info_t), 56u);
+  EXPECT_FIELD(peft_build_info_t, api_version, 8);
+  EXPECT_FIELD(peft_build_info_t, version, 16);
+  EXPECT_FIELD(peft_build_info_t, compiler, 24);
+  EXPECT_FIELD(peft_build_info_t, cpu_kernels, 32);
+  EXPECT_FIELD(peft_build_info_t, methods, 40);
+  EXPECT_FIELD(peft_build_info_t, model_types, 48);
+}
+
+TEST(HeaderTest, TensorView) {
+  EXPECT_EQ(sizeof(peft_tensor_view_t), 48u);
+  EXPECT_FIELD(peft_tensor_view_t, data, 8);
+  EXPECT_FIELD(peft_tensor_view_t, dtype, 16);
+  EXPECT_FIELD(peft_tensor_view_t, device_type, 20);
+  EXPECT_FIELD(peft_tensor_view_t, device_index, 24);
+  EXPECT_FIELD(peft_tensor_view_t, rank, 28);
+  EXPECT_FIELD(peft_tensor_view_t, sizes, 32);
+  EXPECT_FIELD(peft_tensor_view_t, strides, 40);
+}
+
+TEST(HeaderTest, Model) {
+  EXPECT_EQ(sizeof(peft_model_options_t), 16u);
+  EXPECT_FIELD(peft_model_options_t, read_mode, 8);
+  EXPECT_FIELD(peft_model_options_t, num_threads, 12);
+  EXPECT_EQ(sizeof(peft_model_info_t), 72u);
+  EXPECT_FIELD(peft_model_info_t, model_type, 8);
+  EXPECT_FIELD(peft_model_info_t, vocab_size, 16);
+  EXPECT_FIELD(peft_model_info_t, hidden_size, 24);
+  EXPECT_FIELD(peft_model_info_t, num_layers, 32);
+  EXPECT_FIELD(peft_model_info_t, max_position_embeddings, 40);
+  EXPECT_FIELD(peft_model_info_t, num_parameters, 48);
+  EXPECT_FIELD(peft_model_info_t, size_bytes, 56);
+  EXPECT_FIELD(peft_model_info_t, num_sites, 64);
+}
+
+TEST(HeaderTest, Adapters) {
+  EXPECT_EQ(sizeof(peft_load_options_t), 24u);
+  EXPECT_FIELD(peft_load_options_t, subfolder, 8);
+  EXPECT_FIELD(peft_load_options_t, lenient, 16);
+  EXPECT_EQ(sizeof(peft_set_adapter_options_t), 16u);
+  EXPECT_FIELD(peft_set_adapter_options_t, scales, 8);
+  EXPECT_EQ(sizeof(peft_report_line_t), 32u);
+  EXPECT_FIELD(peft_report_line_t, kind, 8);
+  EXPECT_FIELD(peft_report_line_t, name, 16);
+  EXPECT_FIELD(peft_report_line_t, detail, 24);
+}
+
+TEST(HeaderTest, Session) {
+  EXPECT_EQ(sizeof(peft_session_options_t), 16u);
+  EXPECT_FIELD(peft_session_options_t, max_length, 8);
+  EXPECT_EQ(sizeof(peft_forward_input_t), 48u);
+  EXPECT_FIELD(peft_forward_input_t, ids, 8);
+  EXPECT_FIELD(peft_forward_input_t, batch, 16);
+  EXPECT_FIELD(peft_forward_input_t, length, 24);
+  EXPECT_FIELD(peft_forward_input_t, attention_mask, 32);
+  EXPECT_FIELD(peft_forward_input_t, position_ids, 40);
+  EXPECT_EQ(sizeof(peft_forward_options_t), 24u);
+  EXPECT_FIELD(peft_forward_options_t, logits_to_keep, 8);
+  EXPECT_FIELD(peft_forward_options_t, allow_activation_change, 16);
+}
+
+TEST(HeaderTest, GenerateOptions) {
+  EXPECT_EQ(sizeof(peft_generate_options_t), 120u);
+  EXPECT_FIELD(peft_generate_options_t, max_new_tokens, 8);
+  EXPECT_FIELD(peft_generate_options_t, do_sample, 16);
+  EXPECT_FIELD(peft_generate_options_t, temperature, 20);
+  EXPECT_FIELD(peft_generate_options_t, top_k, 24);
+  EXPECT_FIELD(peft_generate_options_t, top_p, 32);
+  EXPECT_FIELD(peft_generate_options_t, min_p, 36);
+  EXPECT_FIELD(peft_generate_options_t, repetition_penalty, 40);
+  EXPECT_FIELD(peft_generate_options_t, seed, 48);
+  EXPECT_FIELD(peft_generate_options_t, eos_token_ids, 56);
+  EXPECT_FIELD(peft_generate_options_t, num_eos_token_ids, 64);
+  EXPECT_FIELD(peft_generate_options_t, ignore_eos, 72);
+  EXPECT_FIELD(peft_generate_options_t, stop_tokens, 80);
+  EXPECT_FIELD(peft_generate_options_t, stop_sequence_lengths, 88);
+  EXPECT_FIELD(peft_generate_options_t, num_stop_sequences, 96);
+  EXPECT_FIELD(peft_generate_options_t, on_token, 104);
+  EXPECT_FIELD(peft_generate_options_t, user_data, 112);
+}
+
+#endif  // UINTPTR_MAX == UINT64_MAX
+
+}  // namespace

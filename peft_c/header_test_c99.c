@@ -1,0 +1,26 @@
+/* The header alone, as C99: compiles, and every default is a constant. */
+#include "peft_c/peft_c.h"
+
+static const peft_build_info_t kBuildInfo = PEFT_BUILD_INFO_INIT;
+static const peft_tensor_view_t kView = PEFT_TENSOR_VIEW_INIT;
+static const peft_model_options_t kModelOptions = PEFT_MODEL_OPTIONS_INIT;
+static const peft_model_info_t kModelInfo = PEFT_MODEL_INFO_INIT;
+static const peft_load_options_t kLoadOptions = PEFT_LOAD_OPTIONS_INIT;
+static const peft_set_adapter_options_t kSetOptions =
+    PEFT_SET_ADAPTER_OPTIONS_INIT;
+static const peft_report_line_t kLine = PEFT_REPORT_LINE_INIT;
+static const peft_session_options_t kSessionOptions = PEFT_SESSION_OPTIONS_INIT;
+static const peft_forward_input_t kInput = PEFT_FORWARD_INPUT_INIT;
+static const peft_forward_options_t kForwardOptions = PEFT_FORWARD_OPTIONS_INIT;
+static const peft_generate_options_t kGenerateOptions =
+    PEFT_GENERATE_OPTIONS_INIT;
+
+/* The sum keeps the compiler from finding them unused. */
+size_t peft_header_test_c99(void);
+size_t peft_header_test_c99(void) {
+  return kBuildInfo.struct_size + kView.struct_size +
+         kModelOptions.struct_size + kModelInfo.struct_size +
+         kLoadOptions.struct_size + kSetOptions.struct_size +
+         kLine.struct_size + kSessionOptions.struct_size + kInput.struct_size +
+         kForwardOptions.struct_size + kGenerateOptions.struct_size;
+}

@@ -1,0 +1,23 @@
+// The header alone, as C++11 and as C++17.
+#include "peft_c/peft_c.h"
+
+static_assert(sizeof(PEFT_API_VERSION) == sizeof(int), "a plain number");
+
+size_t PEFT_HEADER_TEST_NAME() {
+  const peft_build_info_t build_info = PEFT_BUILD_INFO_INIT;
+  const peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  const peft_model_options_t model_options = PEFT_MODEL_OPTIONS_INIT;
+  const peft_model_info_t model_info = PEFT_MODEL_INFO_INIT;
+  const peft_load_options_t load_options = PEFT_LOAD_OPTIONS_INIT;
+  const peft_set_adapter_options_t set_options = PEFT_SET_ADAPTER_OPTIONS_INIT;
+  const peft_report_line_t line = PEFT_REPORT_LINE_INIT;
+  const peft_session_options_t session_options = PEFT_SESSION_OPTIONS_INIT;
+  const peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
+  const peft_forward_options_t forward_options = PEFT_FORWARD_OPTIONS_INIT;
+  const peft_generate_options_t generate_options = PEFT_GENERATE_OPTIONS_INIT;
+  return build_info.struct_size + view.struct_size + model_options.struct_size +
+         model_info.struct_size + load_options.struct_size +
+         set_options.struct_size + line.struct_size +
+         session_options.struct_size + input.struct_size +
+         forward_options.struct_size + generate_options.struct_size;
+}
