@@ -100,8 +100,6 @@ absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
 }
 
 absl::Status BaseModel::TakeWeights(TensorMap tensors) {
-  const int tied_weight = description_.tied_weight;
-  const int tied_to = description_.tied_to;
   weights_.resize(description_.weights.size());
   std::vector<bool> found(weights_.size(), false);
   for (size_t i = 0; i < weights_.size(); ++i) {
@@ -112,26 +110,31 @@ absl::Status BaseModel::TakeWeights(TensorMap tensors) {
     weights_[i] = std::move(node.mapped());
     found[i] = true;
   }
-  // Tying goes both ways: whichever of the two is there serves for both. Two
-  // that differ are not tied, whatever the config says (as transformers).
-  if (tied_weight >= 0 && (found[tied_weight] || found[tied_to])) {
-    if (!found[tied_to]) std::swap(weights_[tied_to], weights_[tied_weight]);
-    has_tied_head_ = !found[tied_to] || !found[tied_weight] ||
-                     SameBytes(weights_[tied_to], weights_[tied_weight]);
-    if (has_tied_head_) {
-      weights_[tied_weight] = weights_[tied_to];
-    } else {
-      notes_.push_back(
-          "config.json ties lm_head to the embedding, but the weight files "
-          "hold a different lm_head.weight, which is used");
-    }
-    found[tied_to] = found[tied_weight] = true;
-  }
+  TieHead(found);
   for (size_t i = 0; i < found.size(); ++i) {
     if (!found[i]) return MissingTensor(description_.weights[i]);
   }
   AddUnusedNotes(tensors);
   return absl::OkStatus();
+}
+
+// Tying goes both ways: whichever of the two is there serves for both. Two that
+// differ are not tied, whatever the config says (as in transformers).
+void BaseModel::TieHead(std::vector<bool>& found) {
+  const int head = description_.tied_weight;
+  const int embedding = description_.tied_to;
+  if (head < 0 || (!found[head] && !found[embedding])) return;
+  if (!found[embedding]) std::swap(weights_[embedding], weights_[head]);
+  has_tied_head_ = !found[embedding] || !found[head] ||
+                   SameBytes(weights_[embedding], weights_[head]);
+  if (has_tied_head_) {
+    weights_[head] = weights_[embedding];
+  } else {
+    notes_.push_back(
+        "config.json ties lm_head to the embedding, but the weight files hold "
+        "a different lm_head.weight, which is used");
+  }
+  found[embedding] = found[head] = true;
 }
 
 void BaseModel::AddUnusedNotes(const TensorMap& tensors) {

@@ -47,6 +47,8 @@ class BaseModel {
   BaseModel() = default;
 
   absl::Status TakeWeights(TensorMap tensors);
+  // `found` says which weights the files have, and is updated.
+  void TieHead(std::vector<bool>& found);
   void AddUnusedNotes(const TensorMap& tensors);
   void CountSizes();
   void BuildSites();

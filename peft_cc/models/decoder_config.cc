@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/config_fields.h"
+#include "peft_cc/models/decoder_family.h"
 #include "peft_cc/models/rope_config.h"
 
 namespace peft {
@@ -23,36 +26,6 @@ constexpr int64_t kMaxHeadDim = 65536;
 constexpr int64_t kMaxPositions = int64_t{1} << 31;
 constexpr int64_t kMaxTokenId = int64_t{1} << 62;
 
-// What transformers has in the code or the defaults of a family.
-struct Family {
-  const char* model_type;
-  const char* causal_lm;  // its class; without "ForCausalLM" + "Model" also
-  const char* bare_model;
-  int64_t vocab_size;
-  int64_t intermediate_size;
-  int64_t num_key_value_heads;  // 0: as many as heads
-  int64_t head_dim;             // 0: hidden_size / heads
-  int64_t max_position_embeddings;
-  bool reads_attention_bias;
-  bool always_qkv_bias;
-  bool reads_mlp_bias;
-  bool qk_norm;
-  bool windows_by_layer;  // use_sliding_window and layer_types
-  bool windows_always;    // sliding_window holds for all layers
-  int64_t eos_token_id;   // -1: none
-};
-
-constexpr Family kFamilies[] = {
-    {"llama", "LlamaForCausalLM", "LlamaModel", 32000, 11008, 0, 0, 2048, true,
-     false, true, false, false, false, 2},
-    {"mistral", "MistralForCausalLM", "MistralModel", 32000, 14336, 8, 0,
-     131072, false, false, false, false, false, true, 2},
-    {"qwen2", "Qwen2ForCausalLM", "Qwen2Model", 151936, 22016, 32, 0, 32768,
-     false, true, false, false, true, false, -1},
-    {"qwen3", "Qwen3ForCausalLM", "Qwen3Model", 151936, 22016, 32, 128, 32768,
-     true, false, false, true, true, false, -1},
-};
-
 absl::Status Unsupported(absl::string_view what, absl::string_view key,
                          absl::string_view found, absl::string_view expected) {
   return MakeError(
@@ -62,15 +35,15 @@ absl::Status Unsupported(absl::string_view what, absl::string_view key,
       {std::string(key), std::string(expected), Printable(found, 80)});
 }
 
-absl::StatusOr<const Family*> FindFamily(ConfigFields& fields,
-                                         absl::string_view what) {
+absl::StatusOr<const DecoderFamily*> FindFamily(ConfigFields& fields,
+                                                absl::string_view what) {
   if (!fields.Has("model_type")) {
     fields.Fail("model_type", absl::StrCat("one of ", SupportedModelTypes()));
     return fields.status();
   }
   const std::string model_type = fields.Text("model_type", "");
   PEFT_RETURN_IF_ERROR(fields.status());
-  for (const Family& family : kFamilies) {
+  for (const DecoderFamily& family : DecoderFamilies()) {
     if (model_type == family.model_type) return &family;
   }
   return Unsupported(what, "model_type", model_type, SupportedModelTypes());
@@ -78,7 +51,8 @@ absl::StatusOr<const Family*> FindFamily(ConfigFields& fields,
 
 // A folder may name several classes; one that we run is enough. None at all is
 // what saving a config alone writes.
-absl::Status CheckArchitectures(ConfigFields& fields, const Family& family,
+absl::Status CheckArchitectures(ConfigFields& fields,
+                                const DecoderFamily& family,
                                 absl::string_view what) {
   const std::vector<std::string> names = fields.TextList("architectures", 16);
   PEFT_RETURN_IF_ERROR(fields.status());
@@ -151,7 +125,7 @@ kernels::Activation ReadActivation(ConfigFields& fields) {
   return kernels::Activation::kSilu;
 }
 
-void ReadSizes(ConfigFields& fields, const Family& family,
+void ReadSizes(ConfigFields& fields, const DecoderFamily& family,
                DecoderConfig& config) {
   config.vocab_size =
       fields.Int("vocab_size", family.vocab_size, 1, kMaxVocabulary);
@@ -167,7 +141,7 @@ void ReadSizes(ConfigFields& fields, const Family& family,
   config.hidden_act = ReadActivation(fields);
 }
 
-void ReadHeads(ConfigFields& fields, const Family& family,
+void ReadHeads(ConfigFields& fields, const DecoderFamily& family,
                DecoderConfig& config) {
   const int64_t heads = fields.Int("num_attention_heads", 32, 1, kMaxHeads);
   config.num_attention_heads = heads;
@@ -183,6 +157,11 @@ void ReadHeads(ConfigFields& fields, const Family& family,
                         ? fields.Int("head_dim", 0, 2, kMaxHeadDim)
                     : family.head_dim != 0 ? family.head_dim
                                            : config.hidden_size / heads;
+  if (family.heads_divide_hidden && config.hidden_size % heads != 0) {
+    fields.Fail(
+        "num_attention_heads",
+        absl::StrCat("a divisor of hidden_size (", config.hidden_size, ")"));
+  }
   if (heads % config.num_key_value_heads != 0) {
     fields.Fail("num_key_value_heads",
                 absl::StrCat("a divisor of num_attention_heads (", heads, ")"));
@@ -191,14 +170,9 @@ void ReadHeads(ConfigFields& fields, const Family& family,
     fields.Fail(fields.Has("head_dim") ? "head_dim" : "num_attention_heads",
                 "heads of an even width of at least 2");
   }
-  if (family.reads_mlp_bias && config.hidden_size % heads != 0) {
-    fields.Fail(
-        "num_attention_heads",
-        absl::StrCat("a divisor of hidden_size (", config.hidden_size, ")"));
-  }
 }
 
-void ReadBiases(ConfigFields& fields, const Family& family,
+void ReadBiases(ConfigFields& fields, const DecoderFamily& family,
                 DecoderConfig& config) {
   const bool attention_bias =
       family.reads_attention_bias && fields.Bool("attention_bias", false);
@@ -210,15 +184,16 @@ void ReadBiases(ConfigFields& fields, const Family& family,
 }
 
 // The window that sliding layers have; 0 when there is none.
-int64_t ReadWindow(ConfigFields& fields, const Family& family) {
+int64_t ReadWindow(ConfigFields& fields, const DecoderFamily& family) {
   constexpr int64_t kDefault = 4096;
-  if (family.windows_by_layer && !fields.Bool("use_sliding_window", false)) {
-    return 0;
-  }
-  if (!family.windows_by_layer && !family.windows_always) {
+  if (family.windows == WindowRule::kNone) {
     if (fields.Has("sliding_window")) {
       fields.FailUnsupported("sliding_window", "null for this model_type");
     }
+    return 0;
+  }
+  if (family.windows == WindowRule::kByLayer &&
+      !fields.Bool("use_sliding_window", false)) {
     return 0;
   }
   if (fields.Contains("sliding_window") && !fields.Has("sliding_window")) {
@@ -228,11 +203,12 @@ int64_t ReadWindow(ConfigFields& fields, const Family& family) {
 }
 
 // The windows that follow without `layer_types`.
-std::vector<int64_t> DefaultWindows(ConfigFields& fields, const Family& family,
-                                    int64_t window, int64_t num_layers) {
+std::vector<int64_t> DefaultWindows(ConfigFields& fields,
+                                    const DecoderFamily& family, int64_t window,
+                                    int64_t num_layers) {
   std::vector<int64_t> windows(num_layers, 0);
   int64_t first = 0;
-  if (family.windows_by_layer) {
+  if (family.windows == WindowRule::kByLayer) {
     first = fields.Int("max_window_layers", 28, 0, kMaxPositions);
   }
   for (int64_t layer = first; layer < num_layers; ++layer) {
@@ -241,9 +217,10 @@ std::vector<int64_t> DefaultWindows(ConfigFields& fields, const Family& family,
   return windows;
 }
 
-void ReadWindows(ConfigFields& fields, const Family& family,
+void ReadWindows(ConfigFields& fields, const DecoderFamily& family,
                  DecoderConfig& config) {
   const int64_t num_layers = config.num_hidden_layers;
+  const bool by_layer = family.windows == WindowRule::kByLayer;
   const int64_t window = ReadWindow(fields, family);
   config.sliding_windows = DefaultWindows(fields, family, window, num_layers);
   const std::vector<std::string> types =
@@ -259,7 +236,7 @@ void ReadWindows(ConfigFields& fields, const Family& family,
     const bool full =
         types[layer] == "full_attention" || types[layer] == "attention";
     const bool follows = sliding == (config.sliding_windows[layer] != 0);
-    if ((!sliding && !full) || (!family.windows_by_layer && !follows)) {
+    if ((!sliding && !full) || (!by_layer && !follows)) {
       fields.FailUnsupported("layer_types",
                              "full_attention and, where the model type has a "
                              "sliding window, sliding_attention");
@@ -295,14 +272,18 @@ absl::StatusOr<Json> ParseObject(absl::string_view text,
 }  // namespace
 
 absl::string_view SupportedModelTypes() {
-  return "llama, mistral, qwen2, qwen3";
+  static const auto& types = *new std::string(absl::StrJoin(
+      DecoderFamilies(), ", ", [](std::string* out, const DecoderFamily& f) {
+        out->append(f.model_type);
+      }));
+  return types;
 }
 
 absl::StatusOr<DecoderConfig> ParseDecoderConfig(absl::string_view text,
                                                  absl::string_view what) {
   PEFT_ASSIGN_OR_RETURN(const Json object, ParseObject(text, what));
   ConfigFields fields(object, std::string(what));
-  PEFT_ASSIGN_OR_RETURN(const Family* family, FindFamily(fields, what));
+  PEFT_ASSIGN_OR_RETURN(const DecoderFamily* family, FindFamily(fields, what));
   PEFT_RETURN_IF_ERROR(CheckArchitectures(fields, *family, what));
   PEFT_RETURN_IF_ERROR(CheckNotQuantized(object, what));
   DecoderConfig config;
@@ -313,11 +294,7 @@ absl::StatusOr<DecoderConfig> ParseDecoderConfig(absl::string_view text,
   ReadBiases(fields, *family, config);
   PEFT_RETURN_IF_ERROR(fields.status());
   ReadWindows(fields, *family, config);
-  ReadTokens(fields,
-             family->eos_token_id < 0
-                 ? std::vector<int64_t>()
-                 : std::vector<int64_t>{family->eos_token_id},
-             config);
+  ReadTokens(fields, family->eos_token_ids, config);
   PEFT_RETURN_IF_ERROR(fields.status());
   PEFT_ASSIGN_OR_RETURN(
       config.rope, ReadRopeConfig(object, std::string(what), config.head_dim,

@@ -86,6 +86,8 @@ double OptionalNumber(ConfigFields& rope, absl::string_view key,
 }
 
 void ReadYarn(ConfigFields& rope, int64_t max_position, RopeConfig& config) {
+  // The formula divides by its logarithm.
+  if (config.theta == 1) rope.Fail("rope_type", "a rope_theta other than 1");
   if (rope.Contains("factor") && !rope.Has("factor")) {
     config.factor =
         static_cast<double>(max_position) / config.original_max_position;

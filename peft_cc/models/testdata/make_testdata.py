@@ -168,7 +168,7 @@ def make_models():
     make_model("llama", llama(**SMALL), 1)
     make_model(
         "llama_linear_biases_tied",
-        llama(**{**SMALL, "eos_token_id": [3, 70, 5, 41, 17]}, head_dim=12,
+        llama(**{**SMALL, "eos_token_id": [48, 82]}, head_dim=12,
               attention_bias=True, mlp_bias=True, tie_word_embeddings=True,
               hidden_act="gelu",
               rope_parameters=rope("linear", factor=2.5)),
