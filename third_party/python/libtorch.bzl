@@ -3,7 +3,10 @@
 load("//third_party/python:pip.bzl", "find_pip", "run", "warn_not_fetched")
 
 def _download(ctx, tools, requirements):
-    """Downloads and unpacks the wheels of a requirements file."""
+    """Downloads and unpacks the wheels of a requirements file.
+
+    Returns None or a sentence that tells what went wrong.
+    """
     error = run(ctx, "Downloading " + requirements.basename, tools.pip + [
         "download",
         "--no-deps",
@@ -42,11 +45,11 @@ def _fetch(ctx):
     tools = find_pip(ctx)
     if tools.error:
         return tools.error
+    if not _download(ctx, tools, ctx.path(ctx.attr._torch_cpu)):
+        return None
     error = _download(ctx, tools, ctx.path(ctx.attr._torch))
     if error:
         return error
-    if not ctx.path("torch/lib/libtorch_cuda.so").exists:
-        return None
     return _download(ctx, tools, ctx.path(ctx.attr._cuda_runtime))
 
 def _libtorch_impl(ctx):
@@ -57,6 +60,10 @@ def _libtorch_impl(ctx):
     else:
         ctx.symlink(ctx.attr._build_file, "BUILD.bazel")
 
+    # Read by @python_oracle, which is made anew when this changes.
+    found = [str(entry) for entry in ctx.path(".").readdir()]
+    ctx.file("found.txt", "\n".join(sorted(found)), executable = False)
+
 libtorch = repository_rule(
     implementation = _libtorch_impl,
     configure = True,
@@ -66,5 +73,6 @@ libtorch = repository_rule(
         "_cuda_runtime": attr.label(default = "//third_party/python:cuda_runtime.txt"),
         "_not_fetched": attr.label(default = "//third_party/python:libtorch_not_fetched.BUILD"),
         "_torch": attr.label(default = "//third_party/python:torch.txt"),
+        "_torch_cpu": attr.label(default = "//third_party/python:torch_cpu.txt"),
     },
 )

@@ -81,7 +81,7 @@ python_oracle = repository_rule(
         "_build_file": attr.label(default = "//third_party/python:python_oracle.BUILD"),
         "_constraints": attr.label(default = "//third_party/python:oracle_constraints.txt"),
         # Fetches @libtorch first.
-        "_libtorch": attr.label(default = "@libtorch//:BUILD.bazel"),
+        "_libtorch": attr.label(default = "@libtorch//:found.txt"),
         "_requirements": attr.label(default = "//third_party/python:oracle.txt"),
     },
 )
