@@ -1,0 +1,3 @@
+module peft
+
+go 1.19

@@ -1,0 +1,38 @@
+"""Which languages' tools the machine has.
+
+A target that needs one says `target_compatible_with = ["@host_go//:available"]`
+and is skipped, visibly, where it is missing.
+"""
+
+_BUILD = """
+alias(
+    name = "available",
+    actual = "{constraint}",
+    visibility = ["//visibility:public"],
+)
+"""
+
+def _host_toolchain_impl(ctx):
+    missing = [name for name in ctx.attr.programs if not ctx.which(name)]
+    if missing:
+        # buildifier: disable=print
+        print("@%s: %s not in PATH; tests that need it are skipped." %
+              (ctx.name, " and ".join(missing)))
+        constraint = "@peft//bindings:toolchain_missing"
+    else:
+        constraint = "@platforms//os:linux"
+    ctx.file("BUILD.bazel", _BUILD.format(constraint = constraint))
+
+_host_toolchain = repository_rule(
+    implementation = _host_toolchain_impl,
+    attrs = {"programs": attr.string_list(mandatory = True)},
+    configure = True,
+    environ = ["PATH"],
+    local = True,
+)
+
+def peft_binding_toolchains():
+    """Declares @host_rust, @host_go and @host_swift."""
+    _host_toolchain(name = "host_go", programs = ["go"])
+    _host_toolchain(name = "host_rust", programs = ["cargo", "rustc"])
+    _host_toolchain(name = "host_swift", programs = ["swiftc"])
