@@ -16,7 +16,7 @@ diff "$TEST_TMPDIR/ids" "$TEST_TMPDIR/listed" || {
 }
 
 # Ids that the header's comments name: ("HANDLE", ...).
-grep -oE '"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*"' "$3" | tr -d '"' | sort -u |
+grep -oE '"[A-Z][A-Z0-9]{2,}(_[A-Z0-9]+)*"' "$3" | tr -d '"' | sort -u |
   grep -vxE 'LORA' >"$TEST_TMPDIR/named"
 unknown=$(comm -13 "$TEST_TMPDIR/ids" "$TEST_TMPDIR/named")
 [ -z "$unknown" ] || {
