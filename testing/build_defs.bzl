@@ -98,23 +98,35 @@ def peft_cc_fuzz_test(name, srcs, corpus = [], deps = [], **kwargs):
         data = corpus,
     ))
 
-def oracle_py_test(name, data = [], env = {}, **kwargs):
+def _oracle(kwargs):
+    """Adds to a Python rule's attributes what the oracle's users need."""
+    kwargs["data"] = kwargs.get("data", []) + ["@python_oracle//:versions"]
+    kwargs["python_version"] = "PY3"
+    kwargs["target_compatible_with"] = ["@python_oracle//:available"]
+    return kwargs
+
+def oracle_py_binary(name, **kwargs):
+    """A py_binary that runs with Python PEFT, transformers, torch and numpy.
+
+    Args:
+      name: the program's name.
+      **kwargs: py_binary's attributes.
+    """
+    native.py_binary(name = name, **_oracle(kwargs))
+
+def oracle_py_test(name, env = {}, **kwargs):
     """A py_test that runs with Python PEFT, transformers, torch and numpy.
 
     Skipped, with a reason on the terminal, where these could not be fetched.
 
     Args:
       name: the test's name.
-      data: files that the test reads.
       env: environment variables.
       **kwargs: py_test's other attributes.
     """
     native.py_test(
         name = name,
-        data = data + ["@python_oracle//:versions"],
         # The oracle never asks the Hub: models are made or lie in the tree.
         env = dict({"HF_HUB_OFFLINE": "1"}, **env),
-        python_version = "PY3",
-        target_compatible_with = ["@python_oracle//:available"],
-        **kwargs
+        **_oracle(kwargs)
     )

@@ -2,19 +2,19 @@
 
 load("//third_party/python:pip.bzl", "find_pip", "run", "warn_not_fetched")
 
-def _download(ctx, tools, requirements):
+def _download(ctx, tools, what, requirements):
     """Downloads and unpacks the wheels of a requirements file.
 
     Returns None or a sentence that tells what went wrong.
     """
-    error = run(ctx, "Downloading " + requirements.basename, tools.pip + [
+    error = run(ctx, "Downloading " + what, tools.pip + [
         "download",
         "--no-deps",
         "--only-binary=:all:",
         "--require-hashes",
         "--disable-pip-version-check",
         "--dest=wheels",
-        "--requirement=" + str(requirements),
+        "--requirement=" + str(ctx.path(requirements)),
     ])
     if error:
         return error
@@ -45,12 +45,12 @@ def _fetch(ctx):
     tools = find_pip(ctx)
     if tools.error:
         return tools.error
-    if not _download(ctx, tools, ctx.path(ctx.attr._torch_cpu)):
+    if not _download(ctx, tools, "PyTorch's CPU build", ctx.attr._torch_cpu):
         return None
-    error = _download(ctx, tools, ctx.path(ctx.attr._torch))
+    error = _download(ctx, tools, "PyTorch's default build", ctx.attr._torch)
     if error:
         return error
-    return _download(ctx, tools, ctx.path(ctx.attr._cuda_runtime))
+    return _download(ctx, tools, "CUDA's runtime", ctx.attr._cuda_runtime)
 
 def _libtorch_impl(ctx):
     error = _fetch(ctx)
