@@ -22,8 +22,9 @@ nlohmann::json ReadJson(const std::string& path) {
 }  // namespace
 
 Tokenizer Tokenizer::Read(const std::string& path) {
+  const nlohmann::json vocabulary = ReadJson(path);
   Tokenizer tokenizer;
-  for (const auto& [text, id] : ReadJson(path).items()) {
+  for (const auto& [text, id] : vocabulary.items()) {
     tokenizer.ids_[text] = id.get<int64_t>();
     tokenizer.texts_[id.get<int64_t>()] = text;
   }
@@ -48,8 +49,9 @@ std::string Tokenizer::Decode(const int64_t* tokens, size_t count) const {
 }
 
 std::vector<HeldOut> ReadHeldOut(const std::string& path) {
+  const nlohmann::json numbers = ReadJson(path);
   std::vector<HeldOut> rows;
-  for (const auto& row : ReadJson(path)) {
+  for (const auto& row : numbers) {
     HeldOut heldout;
     for (const auto& [key, value] : row.items()) {
       if (key == "number") {

@@ -1,0 +1,99 @@
+#!/bin/bash
+# The peft command from the outside: output, exit codes, messages.
+set -u
+peft=$1
+data=examples/quickstart
+tmp=$TEST_TMPDIR
+failures=0
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# run CODE ARGUMENTS...: runs peft and checks its exit code.
+run() {
+  local wanted=$1 code=0
+  shift
+  "$peft" "$@" >"$tmp/out" 2>"$tmp/err" || code=$?
+  [ "$code" = "$wanted" ] || {
+    fail "peft $*: exit code $code, not $wanted"
+    cat "$tmp/err"
+  }
+}
+
+says() { grep -qF -- "$1" "$tmp/out" || fail "stdout lacks '$1'"; }
+complains() { grep -qF -- "$1" "$tmp/err" || fail "stderr lacks '$1'"; }
+
+# write_ids FILE: a safetensors file with input_ids (1, 6) I64 of "4207=".
+write_ids() {
+  local header='{"input_ids":{"dtype":"I64","shape":[1,6],"data_offsets":[0,48]}}'
+  {
+    printf "\\x$(printf %x ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header"
+    for id in 01 07 05 03 0a 0d; do printf "\\x$id\\0\\0\\0\\0\\0\\0\\0"; done
+  } >"$1"
+}
+
+run 2
+run 0 --help && says 'usage: peft COMMAND'
+run 0 version && says 'LORA'
+run 2 nonsense && complains 'unknown command "nonsense"'
+for command in inspect forward generate; do
+  run 0 $command --help && says "usage: peft $command"
+  run 2 $command --nonsense && complains 'unknown option --nonsense'
+done
+
+# inspect
+run 2 inspect
+run 0 inspect $data/adapters/french && says 'LORA'
+run 0 inspect $data/adapters/german --model $data/base && says 'q_proj'
+run 0 inspect $data/adapters/roman --json && says '"peft_type": "LORA"'
+run 1 inspect $data/base && complains 'adapter_config.json'
+run 1 inspect $tmp/nothing && complains 'nothing'
+mkdir -p $tmp/ia3
+echo '{"peft_type": "IA3", "target_modules": ["k_proj"]}' \
+  >$tmp/ia3/adapter_config.json
+cp $data/adapters/german/adapter_model.safetensors $tmp/ia3/
+run 0 inspect $tmp/ia3 && says 'IA3'
+echo '{"peft_type": 7' >$tmp/ia3/adapter_config.json
+run 1 inspect $tmp/ia3 && complains 'adapter_config.json'
+
+# forward
+write_ids $tmp/ids.safetensors
+run 2 forward --model $data/base
+run 0 forward --model $data/base --adapter $data/adapters/german \
+  --ids $tmp/ids.safetensors --output $tmp/logits.safetensors
+grep -aq '"logits":{"dtype":"F32","shape":\[1,6,' $tmp/logits.safetensors ||
+  fail "no logits in the output"
+run 0 forward --model $data/base --ids $tmp/ids.safetensors \
+  --output $tmp/base.safetensors
+cmp -s $tmp/base.safetensors $tmp/logits.safetensors &&
+  fail "the adapter changes nothing"
+run 0 forward --model $data/base --adapter $data/adapters/german --scale 0 \
+  --ids $tmp/ids.safetensors --output $tmp/zero.safetensors
+cmp -s $tmp/base.safetensors $tmp/zero.safetensors ||
+  fail "--scale 0 is not the base"
+run 1 forward --model $tmp/nothing --ids $tmp/ids.safetensors --output $tmp/x
+run 1 forward --model $data/base --ids $tmp/nothing --output $tmp/x
+run 1 forward --model $data/base --adapter $tmp/ia3 \
+  --ids $tmp/ids.safetensors --output $tmp/x
+[ -e $tmp/x ] && fail "a failed run left an output file"
+
+# generate: "four" + eos ids are those of vocab.json
+run 2 generate --model $data/base
+run 0 generate --model $data/base --prompt-ids 1,7,13
+says '21 30 36 33 2'
+run 0 generate --model $data/base --prompt-ids 1,7,13 --stream
+says '21 30 36 33 2'
+run 0 generate --model $data/base --ids $tmp/ids.safetensors \
+  --max-new-tokens 2 --threads 1
+says '21 30'
+run 0 generate --model $data/base --prompt-ids 1,7,13 --stop 30,36
+says '21 30 36'
+run 1 generate --model $data/base --prompt-ids 1,99999
+complains '99999'
+run 2 generate --model $data/base --prompt-ids 1,x
+run 2 generate --model $data/base --prompt-ids 1 --max-new-tokens 0
+
+[ $failures = 0 ] || exit 1
+echo "all good"
