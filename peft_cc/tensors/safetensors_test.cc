@@ -144,8 +144,8 @@ TEST(Safetensors, HeaderThatIsNoObjectIsRefused) {
 }
 
 TEST(Safetensors, BadJsonIsRefused) {
-  for (const char* header :
-       {"{", "{\"a\"}", "{\"a\":}", "{} x", "{},", "{a:1}", "{\"__metadata__\":{},}"}) {
+  for (const char* header : {"{", "{\"a\"}", "{\"a\":}", "{} x", "{},", "{a:1}",
+                             "{\"__metadata__\":{},}"}) {
     ExpectRefused(header, "line 1, column");
   }
 }
