@@ -288,7 +288,7 @@ def main():
           f"{statistics.comparisons} logit comparisons, worst relative error "
           f"{statistics.worst:.1e}; {statistics.token_rows} rows of 32 greedy "
           f"tokens, {statistics.ties} of them ended at a tie; bf16: worst "
-          f"ratio of our error to PEFT's {statistics.worst_bf16:.3f}; "
+          f"ratio of our error to PEFT's {statistics.worst_bf16:.1e}; "
           f"{time.time() - start:.0f} s")
     if failed:
         print(f"repeat one: --seed {arguments.seed} --only {failed[0]}")

@@ -72,15 +72,16 @@ def random_lora_config(rng, num_layers):
 
 
 def randomize_adapter(model, name, generator):
-    """Gives every tensor of the adapter, its biases too, random bf16 values.
-    Returns nothing; the model then computes with them."""
+    """Gives every tensor of the adapter, its biases too, random bf16 values."""
+    has_biases = model.peft_config[name].bias != "none"
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             if f".{name}." in key and "lora_" in key:
                 fan = parameter.shape[-1] if parameter.dim() > 1 else 1
                 parameter.copy_((noise / math.sqrt(fan)).bfloat16().float())
-            elif key.endswith("bias") and parameter.requires_grad:
+            elif has_biases and key.endswith("bias") and \
+                    parameter.requires_grad:
                 parameter.copy_((0.3 * noise).bfloat16().float())
 
 

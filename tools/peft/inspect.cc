@@ -1,0 +1,139 @@
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+#include "tools/peft/commands.h"
+#include "tools/peft/handles.h"
+#include "tools/peft/progress.h"
+#include "tools/peft/setup.h"
+
+namespace peft_tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char kUsage[] = "peft inspect ADAPTER [--model DIR] [--json]";
+// Names listed before the rest is only counted.
+constexpr size_t kListed = 10;
+
+std::vector<OptionSpec> Specs() {
+  return {
+      {"--model", "DIR", "also say which modules of this base model match"},
+      {"--subfolder", "NAME", "folder below ADAPTER that holds the adapter"},
+      {"--json", nullptr, "print everything as JSON"},
+      {"--help", nullptr, "show this text"},
+  };
+}
+
+// A value as a person reads it: text without quotes, nothing for null.
+std::string Text(const Json& value) {
+  if (value.is_null()) return "";
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void PrintLine(const char* label, const std::string& text) {
+  if (!text.empty()) std::printf("%-16s %s\n", label, text.c_str());
+}
+
+void PrintNames(const char* label, const Json& names) {
+  std::string text = std::to_string(names.size());
+  for (size_t i = 0; i < names.size() && i < kListed; ++i) {
+    text += (i == 0 ? ": " : ", ") + Text(names[i]);
+  }
+  if (names.size() > kListed) text += ", ...";
+  PrintLine(label, text);
+}
+
+void PrintRanks(const Json& summary) {
+  std::string text;
+  for (const Json& entry : summary["ranks"]) {
+    if (!text.empty()) text += ", ";
+    text +=
+        Text(entry["rank"]) + " (" + Text(entry["num_modules"]) + " modules)";
+  }
+  PrintLine("ranks", text);
+}
+
+void PrintModel(const Json& model) {
+  PrintNames("matched", model["matched"]);
+  PrintNames("unmatched", model["unmatched"]);
+  PrintLine("loads", model["loads"].get<bool>()
+                         ? "yes"
+                         : "no: " + Text(model["reason"]));
+}
+
+void PrintSummary(const Json& summary) {
+  const std::string version = Text(summary["peft_version"]);
+  PrintLine("method", Text(summary["peft_type"]) +
+                          (version.empty() ? "" : " (PEFT " + version + ")"));
+  PrintLine("runs here", summary["runnable"].get<bool>()
+                             ? "yes"
+                             : "no: " + Text(summary["reason"]));
+  PrintLine("base model", Text(summary["base_model_name_or_path"]));
+  PrintLine("task", Text(summary["task_type"]));
+  PrintLine("rank", Text(summary["rank"]));
+  PrintLine("lora_alpha", Text(summary["lora_alpha"]));
+  PrintRanks(summary);
+  PrintLine("target_modules", Text(summary["target_modules"]));
+  PrintLine("tensors", Text(summary["num_tensors"]) + ", " +
+                           Text(summary["num_parameters"]) + " parameters, " +
+                           Text(summary["size_bytes"]) + " bytes, " +
+                           Text(summary["dtypes"]));
+  if (!summary["ignored_keys"].empty()) {
+    PrintNames("ignored keys", summary["ignored_keys"]);
+  }
+  for (const Json& note : summary["notes"]) PrintLine("note", Text(note));
+  if (summary.contains("model")) PrintModel(summary["model"]);
+}
+
+int OpenBase(const std::string& path, Model* out_model) {
+  Progress progress("opening the model");
+  peft_model_t* raw = nullptr;
+  if (peft_status_t* status = peft_model_open(path.c_str(), nullptr, &raw)) {
+    return Fail(status);
+  }
+  out_model->reset(raw);
+  return kExitOk;
+}
+
+}  // namespace
+
+int RunInspect(const std::vector<std::string>& words) {
+  const Args args(words, Specs());
+  if (args.Has("--help")) {
+    return PrintHelp(HelpText(
+        kUsage,
+        "Says what a PEFT adapter folder holds, of any method, and whether it "
+        "can run.",
+        Specs(),
+        "Fails (exit code 1) when the folder cannot be read. With --model, "
+        "\"loads\" says\nwhether a strict load on that model would succeed."));
+  }
+  if (!args.error().empty()) return FailUsage("inspect", args.error());
+  if (args.positional().size() != 1) {
+    return FailUsage("inspect", "give one adapter folder");
+  }
+  Model model;
+  if (args.Has("--model")) {
+    if (int code = OpenBase(args.Get("--model"), &model)) return code;
+  }
+  const std::string subfolder = args.Get("--subfolder");
+  peft_string_t* raw = nullptr;
+  if (peft_status_t* status = peft_inspect_adapter(
+          args.positional()[0].c_str(),
+          subfolder.empty() ? nullptr : subfolder.c_str(), model.get(), &raw)) {
+    return Fail(status);
+  }
+  String json(raw);
+  if (args.Has("--json")) {
+    std::printf("%s\n", peft_string_data(raw));
+    return kExitOk;
+  }
+  const Json summary = Json::parse(peft_string_data(raw), nullptr, false);
+  if (summary.is_discarded()) return Fail("the summary is not JSON: a bug");
+  PrintSummary(summary);
+  return kExitOk;
+}
+
+}  // namespace peft_tool
