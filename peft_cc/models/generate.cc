@@ -213,6 +213,11 @@ absl::StatusOr<GenerateOutput> RunGenerate(
     GenerateOutput* out_partial) {
   if (out_partial != nullptr) *out_partial = GenerateOutput();
   PEFT_RETURN_IF_ERROR(session.CheckInput(input));
+  if (input.position_ids != nullptr) {
+    return ArgumentError(
+        "position_ids cannot be given to generate, which counts positions from "
+        "attention_mask; use forward");
+  }
   PEFT_RETURN_IF_ERROR(CheckSamplingOptions(options));
   PEFT_RETURN_IF_ERROR(CheckStopSequences(options));
   PEFT_RETURN_IF_ERROR(CheckLength(input, options, session.max_length()));

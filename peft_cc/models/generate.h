@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "peft_cc/models/session.h"
 #include "peft_cc/models/session_core.h"
+#include "peft_cc/models/session_options.h"
 
 namespace peft {
 

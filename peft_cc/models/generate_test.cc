@@ -1,9 +1,10 @@
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "peft_cc/models/model_test_util.h"
 #include "peft_cc/models/session.h"
@@ -211,6 +212,14 @@ TEST_F(GenerateTest, ALengthThatDoesNotFitTheSessionFailsAtOnce) {
     EXPECT_TRUE(FailsWith(absl::StatusCode::kResourceExhausted,
                           "SEQUENCE_TOO_LONG", "max_length of 11"));
   }
+}
+
+TEST_F(GenerateTest, PositionsCannotBeGiven) {
+  ForwardInput input = golden_.Prompt();
+  input.position_ids = golden_.mask.data();
+  EXPECT_TRUE(IsError(session_->Generate(input, options_).status(),
+                      absl::StatusCode::kInvalidArgument, "ARGUMENT",
+                      "position_ids"));
 }
 
 TEST_F(GenerateTest, ARowOfPaddingOnlyStillRuns) {

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "peft_cc/models/model_test_util.h"
 #include "peft_cc/models/session.h"
+#include "peft_cc/tensors/safetensors.h"
 
 namespace peft {
 namespace {
@@ -42,6 +43,21 @@ TEST_F(ModelTest, LoadingActivatesAndDisablingGivesTheBaseExactly) {
   EXPECT_EQ(Logits(), base);
   model_->EnableAdapters();
   EXPECT_EQ(Logits(), adapted);
+}
+
+TEST_F(ModelTest, AnAdapterOfPeftGivesItsLogits) {
+  const std::string folder = "peft_cc/models/testdata/adapter";
+  const auto report = model_->LoadAdapter("a", folder);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->num_sites, 2 + 2 * 3);
+  const std::vector<float> expected =
+      ReadSafetensors(folder + "/expected.safetensors", ReadMode::kRead)
+          ->tensors.at("logits")
+          .ToF32();
+  const auto session = NewSession(*model_);
+  const auto logits = session->Forward(golden_.Prompt());
+  ASSERT_TRUE(logits.ok()) << logits.status();
+  EXPECT_LE(RelativeError(*logits, expected, &golden_.mask), 1e-5);
 }
 
 TEST_F(ModelTest, SwitchesAndScales) {

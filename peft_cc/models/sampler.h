@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "peft_cc/models/session.h"
+#include "peft_cc/models/session_options.h"
 
 namespace peft {
 

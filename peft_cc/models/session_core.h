@@ -8,11 +8,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/adapters/plan.h"
+#include "peft_cc/models/base_model.h"
 #include "peft_cc/models/executor.h"
 #include "peft_cc/models/kv_cache.h"
 #include "peft_cc/models/rope.h"
-#include "peft_cc/models/session.h"
+#include "peft_cc/models/session_options.h"
 
 namespace peft {
 

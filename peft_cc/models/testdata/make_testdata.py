@@ -1,12 +1,14 @@
 """Writes the golden data of //peft_cc/models: tiny models and what they answer.
 
-Run it with Python 3.11, torch 2.13, transformers 5.23.0 and safetensors:
+Run it with Python 3.11, torch 2.13, transformers 5.23.0, peft 0.21.2 and
+safetensors:
 
     python3 peft_cc/models/testdata/make_testdata.py
 
 Every folder `models/<case>` is a model as transformers saves it, plus
 `expected.safetensors`: inputs, logits of a forward over a left-padded batch, of
 two more positions on its cache, and the tokens of greedy generation.
+`adapter` is a LoRA adapter as PEFT saves it, with the logits that it makes.
 `rope.json` holds rotary frequencies, `sampler.json` what the logits processors
 keep. References are computed in f32 from the weights as the files hold them.
 """
@@ -15,6 +17,7 @@ import json
 import pathlib
 import shutil
 
+import peft
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
@@ -231,6 +234,36 @@ def make_models():
     )
 
 
+def make_adapter():
+    """A LoRA adapter that PEFT saved for the model `llama`, and its logits."""
+    folder = HERE / "adapter"
+    shutil.rmtree(folder, ignore_errors=True)
+    base = transformers.AutoModelForCausalLM.from_pretrained(
+        HERE / "models" / "llama", dtype=torch.float32)
+    model = peft.get_peft_model(base, peft.LoraConfig(
+        r=3, lora_alpha=5, base_model_name_or_path="",
+        target_modules=["q_proj", "v_proj", "down_proj", "embed_tokens",
+                        "lm_head"])).eval()
+    generator = torch.Generator().manual_seed(21)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(
+                    0.3 * torch.randn(parameter.shape, generator=generator))
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink()
+    # The same bytes wherever this runs.
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text())
+    config["base_model_name_or_path"] = ""
+    config["target_modules"].sort()
+    path.write_text(json.dumps(config, indent=2) + "\n")
+    ids, mask, _ = make_inputs(7, 9)
+    with torch.no_grad():
+        logits = model(ids, attention_mask=mask).logits
+    save_file({"logits": logits}, folder / "expected.safetensors")
+
+
 ROPE_CASES = [
     ("default", 128, 2048, {}, []),
     ("linear", 64, 4096, {"factor": 3.3}, []),
@@ -322,3 +355,4 @@ if __name__ == "__main__":
     make_rope()
     make_sampler()
     make_models()
+    make_adapter()

@@ -1,0 +1,73 @@
+// What goes into a session's calls and comes out of them.
+#ifndef PEFT_CC_MODELS_SESSION_OPTIONS_H_
+#define PEFT_CC_MODELS_SESSION_OPTIONS_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace peft {
+
+struct ForwardInput {
+  // (batch, length), row-major. Every id must be in [0, vocabulary).
+  const int64_t* ids = nullptr;
+  int64_t batch = 0;
+  int64_t length = 0;
+  // (batch, length): 0 = padding that nothing attends to; null = no padding.
+  const int64_t* attention_mask = nullptr;
+  // (batch, length); null = counted on from the tokens already in the cache
+  // (as transformers' forward does, padding included).
+  const int64_t* position_ids = nullptr;
+};
+
+struct ForwardOptions {
+  // Logits of the last so many positions of each row; 0 = all
+  // (transformers' logits_to_keep).
+  int64_t logits_to_keep = 0;
+  // Go on with a cache that another activation wrote.
+  bool allow_activation_change = false;
+};
+
+// Borrowed: valid until the next call on the session.
+struct Logits {
+  const float* data = nullptr;  // (batch, positions, vocabulary)
+  int64_t batch = 0;
+  int64_t positions = 0;
+  int64_t vocabulary = 0;
+};
+
+// transformers' GenerationConfig fields of the same names.
+struct GenerateOptions {
+  int64_t max_new_tokens = 20;
+  bool do_sample = false;
+  float temperature = 1.0f;
+  int64_t top_k = 50;  // 0: off. Only with do_sample, as the next two.
+  float top_p = 1.0f;
+  float min_p = 0.0f;  // 0: off
+  float repetition_penalty = 1.0f;
+  uint64_t seed = 0;
+  // Empty: those of generation_config.json or config.json; with
+  // `ignore_eos`, none.
+  std::vector<int64_t> eos_token_ids;
+  bool ignore_eos = false;
+  // A row ends when its new tokens end in one of these.
+  std::vector<std::vector<int64_t>> stop_sequences;
+  // Called for each new token, on the calling thread; false cancels.
+  std::function<bool(int64_t row, int64_t token)> on_token;
+};
+
+enum class FinishReason : int32_t { kLength = 1, kEos = 2, kStop = 3 };
+
+struct GenerateOutput {
+  // The new tokens of each row, the eos or stop tokens included.
+  std::vector<std::vector<int64_t>> tokens;
+  std::vector<FinishReason> finish_reasons;
+};
+
+struct SessionOptions {
+  int64_t max_length = 0;  // positions of the cache; 0: grows as needed
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_MODELS_SESSION_OPTIONS_H_
