@@ -173,22 +173,6 @@ TEST_P(AttentionTest, LargeScoresDoNotOverflow) {
   }
 }
 
-TEST_P(AttentionTest, BitEqualForAnyNumberOfThreads) {
-  Random random(24);
-  for (const Case& c : {Case{4, 2, 32, 900, 1}, Case{4, 2, 32, 300, 90}}) {
-    Problem problem(c, random);
-    const RandomRows alone = problem.Run(InlineThreadPool());
-    for (int threads : {2, 5}) {
-      const RandomRows output = problem.Run(*CreateThreadPool(threads));
-      for (int64_t row = 0; row < c.rows; ++row) {
-        for (int64_t i = 0; i < 128; ++i) {
-          ASSERT_EQ(output.At(row, i), alone.At(row, i));
-        }
-      }
-    }
-  }
-}
-
 TEST_P(AttentionTest, RowsDoNotDependOnEachOther) {
   Random random(25);
   for (const int64_t window : {0, 50}) {
