@@ -25,9 +25,9 @@ std::vector<std::string> Targets(const LoraConfig& config,
                                  const KeyMap& keys = {}) {
   const SiteTable sites = TinySites();
   std::vector<std::string> notes;
+  const auto targets = FindTargetSites(config, sites, keys, &notes);
   std::vector<std::string> names;
-  for (const TargetSite& target :
-       *FindTargetSites(config, sites, keys, &notes)) {
+  for (const TargetSite& target : *targets) {
     names.push_back(sites.sites()[target.site].name);
   }
   return names;
