@@ -48,6 +48,9 @@ struct LoraConfig {
   std::optional<ModuleSelector> exclude_modules;
   std::optional<std::vector<int64_t>> layers_to_transform;
   std::vector<std::string> layers_pattern;
+  // Regexes of modules that are never targeted. Refused by ParseAdapterConfig
+  // when not empty, unless inspect_only.
+  std::vector<std::string> modules_to_save;
   // In the order of the file: the first matching key wins.
   std::vector<std::pair<std::string, int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
@@ -58,9 +61,9 @@ struct AdapterConfig {
   AdapterConfigBase base;
   std::optional<LoraConfig> lora;  // set when peft_type is LORA
   Json json;                       // the whole file, unknown keys included
-  // Keys that no version known to us writes and whose value is empty (null,
-  // false, 0, "", [], {}), or that are known to be harmless, or any unknown
-  // key when lenient: lines for the load report.
+  // The names of keys that no PEFT known to us writes and that were ignored:
+  // their value is empty (null, false, 0, "", [], {}), they are known to be
+  // harmless, or the options were lenient. Lines for the load report.
   std::vector<std::string> ignored_keys;
   // Remarks for the load report ("peft_version 0.30.0 is newer than ...").
   std::vector<std::string> notes;
@@ -74,15 +77,17 @@ struct AdapterConfigOptions {
   bool inspect_only = false;
 };
 
-// Parses and checks the text of an adapter_config.json. Fails with
-// INVALID_ARGUMENT (ADAPTER_CONFIG: wrong type, NaN, rank < 1, ...;
+// Parses and checks the text of an adapter_config.json. Keys that the file
+// lacks have PEFT's defaults. Fails with INVALID_ARGUMENT (JSON: no JSON, a key
+// twice; ADAPTER_CONFIG: wrong type, NaN, rank < 1, ...;
 // ADAPTER_CONFIG_UNKNOWN_KEY) or UNIMPLEMENTED (ADAPTER_METHOD_UNSUPPORTED;
 // ADAPTER_FEATURE_UNSUPPORTED: a known key that changes the numbers and is not
-// implemented, named in the message).
+// implemented). The key is named in the message and in the error's details.
 absl::StatusOr<AdapterConfig> ParseAdapterConfig(
     absl::string_view text, const AdapterConfigOptions& options = {});
 
-// Reads <folder>/adapter_config.json.
+// Reads <folder>/adapter_config.json, of at most 16 MiB. Fails as ReadTextFile
+// and ParseAdapterConfig.
 absl::StatusOr<AdapterConfig> ReadAdapterConfig(
     const std::string& folder, const AdapterConfigOptions& options = {});
 

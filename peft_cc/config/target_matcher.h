@@ -16,8 +16,9 @@ namespace peft {
 // ("model.layers.0.self_attn.q_proj").
 struct ModuleInfo {
   std::string name;
-  bool is_linear = false;            // nn.Linear or HF Conv1D
-  bool is_output_embedding = false;  // left out by "all-linear"
+  bool is_linear = false;  // nn.Linear or HF Conv1D
+  // Left out by "all-linear": lm_head, or the classifier of SEQ_CLS.
+  bool is_output_embedding = false;
 };
 
 struct TargetMatch {
@@ -27,11 +28,17 @@ struct TargetMatch {
 };
 
 // All modules of `modules` that `config` targets, in the order of `modules`,
-// with rank and alpha after the patterns. `model_type` chooses the default
-// targets when target_modules is null. Modules that match by name but are not
-// linear are returned too: the caller decides what it can adapt. Fails with
-// INVALID_ARGUMENT (NO_TARGET_MATCHED, with PEFT's reason; REGEX;
-// ADAPTER_CONFIG). Pattern keys that hit no target are added to `out_notes`.
+// with rank and alpha after the patterns. `modules` are all of the model, not
+// only those that can be adapted: "self_attn" in target_modules hits a block.
+// Modules that match by name but are not linear are returned too: the caller
+// decides what it can adapt (PEFT refuses what it cannot). `model_type` chooses
+// the default targets when target_modules is null. Pattern keys that hit no
+// target, and an exclude_modules without effect, are added to `out_notes`.
+//
+// Fails with INVALID_ARGUMENT (NO_TARGET_MATCHED, with PEFT's reason; REGEX;
+// ADAPTER_CONFIG: no default targets, or a module that PEFT refuses in Mambas),
+// UNIMPLEMENTED (REGEX: a pattern that cannot be run) and RESOURCE_EXHAUSTED
+// (REGEX: patterns that take too much work).
 absl::StatusOr<std::vector<TargetMatch>> MatchTargets(
     const LoraConfig& config, const std::vector<ModuleInfo>& modules,
     const std::string& model_type, std::vector<std::string>* out_notes);

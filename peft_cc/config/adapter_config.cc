@@ -1,0 +1,130 @@
+#include "peft_cc/config/adapter_config.h"
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/file.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/config/config_reader.h"
+#include "peft_cc/config/lora_config.h"
+#include "peft_cc/config/peft_types.h"
+
+namespace peft {
+namespace {
+
+constexpr char kFileName[] = "adapter_config.json";
+
+// Real files have some KB, those with a rank for every expert some MB.
+constexpr uint64_t kMaxFileSize = 16 << 20;
+
+// Python's json module writes NaN and Infinity; no key has a use for them.
+// `path` is the dotted name of `value`.
+absl::Status CheckFinite(const std::string& path, const Json& value) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    return ConfigTypeError(path, value, "a finite number");
+  }
+  if (!value.is_structured()) return absl::OkStatus();
+  for (const auto& [name, child] : value.items()) {
+    PEFT_RETURN_IF_ERROR(CheckFinite(
+        path.empty() ? name : absl::StrCat(path, ".", name), child));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPeftType(const AdapterConfigOptions& options,
+                           const std::string& type) {
+  if (type == "LORA") return absl::OkStatus();
+  const bool bone = type == "BONE";
+  if (!bone && !IsPeftType(type)) {
+    const std::string upper = absl::AsciiStrToUpper(type);
+    return ConfigError(
+        "peft_type",
+        absl::StrCat(
+            "is ", Quoted(type), ", which is no PEFT method",
+            IsPeftType(upper) ? absl::StrCat("; is it ", upper, "?") : ""));
+  }
+  if (options.inspect_only) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kUnimplemented,
+                   error_id::kAdapterMethodUnsupported,
+                   absl::StrCat("PEFT method ", type,
+                                bone ? " (which PEFT has renamed to MISS)" : "",
+                                " cannot run yet"),
+                   {"peft_type", "LORA", type});
+}
+
+absl::Status ReadPeftType(const ConfigReader& reader, std::string* out) {
+  const Json* type = reader.FindValue("peft_type");
+  if (type == nullptr) {
+    return ConfigError("peft_type",
+                       "is missing: this is no adapter config of PEFT");
+  }
+  if (!type->is_string()) {
+    return ConfigTypeError("peft_type", *type, "a string such as \"LORA\"");
+  }
+  *out = type->get<std::string>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadBase(ConfigReader* reader, AdapterConfigBase* base) {
+  PEFT_RETURN_IF_ERROR(reader->ReadString("task_type", &base->task_type));
+  PEFT_RETURN_IF_ERROR(reader->ReadString("base_model_name_or_path",
+                                          &base->base_model_name_or_path));
+  PEFT_RETURN_IF_ERROR(reader->ReadString("peft_version", &base->peft_version));
+  PEFT_RETURN_IF_ERROR(
+      reader->ReadBool("inference_mode", &base->inference_mode));
+  if (!base->task_type.empty() && !IsTaskType(base->task_type)) {
+    reader->Note(absl::StrCat("\"task_type\" is ", Quoted(base->task_type),
+                              ", which PEFT does not know"));
+  }
+  if (IsNewerThanKnown(base->peft_version)) {
+    reader->Note(absl::StrCat("\"peft_version\" is ",
+                              Quoted(base->peft_version), ", newer than the ",
+                              kNewestPeftVersion, " that is known"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool ModuleSelector::IsAllLinear() const {
+  return is_regex && absl::EqualsIgnoreCase(regex, "all-linear");
+}
+
+absl::StatusOr<AdapterConfig> ParseAdapterConfig(
+    absl::string_view text, const AdapterConfigOptions& options) {
+  AdapterConfig config;
+  PEFT_ASSIGN_OR_RETURN(config.json, ParseJson(text, kFileName, JsonLimits(),
+                                               /*allow_nan=*/true));
+  if (!config.json.is_object()) {
+    return MakeError(absl::StatusCode::kInvalidArgument,
+                     error_id::kAdapterConfig,
+                     absl::StrCat(kFileName, ": is ", DescribeJson(config.json),
+                                  ", expected an object"));
+  }
+  PEFT_RETURN_IF_ERROR(CheckFinite("", config.json));
+  ConfigReader reader(config.json, &config.notes);
+  PEFT_RETURN_IF_ERROR(ReadPeftType(reader, &config.base.peft_type));
+  PEFT_RETURN_IF_ERROR(CheckPeftType(options, config.base.peft_type));
+  PEFT_RETURN_IF_ERROR(ReadBase(&reader, &config.base));
+  if (config.base.peft_type == "LORA") {
+    PEFT_RETURN_IF_ERROR(ParseLoraConfig(options, &reader, &config));
+  }
+  return config;
+}
+
+absl::StatusOr<AdapterConfig> ReadAdapterConfig(
+    const std::string& folder, const AdapterConfigOptions& options) {
+  PEFT_ASSIGN_OR_RETURN(
+      const std::string text,
+      ReadTextFile(absl::StrCat(folder, "/", kFileName), kMaxFileSize));
+  absl::StatusOr<AdapterConfig> config = ParseAdapterConfig(text, options);
+  if (!config.ok()) return WithContext(config.status(), folder);
+  return config;
+}
+
+}  // namespace peft
