@@ -6,6 +6,7 @@
 namespace peft {
 namespace {
 
+// Starts at 1, so that 0 can stand for "none" in a cache.
 uint64_t NextGeneration() {
   static std::atomic<uint64_t> last{0};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;

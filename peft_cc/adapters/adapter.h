@@ -20,20 +20,25 @@ namespace peft {
 // was deleted or replaced. Thread-safe.
 class Adapter {
  public:
+  // What the adapter does at one site.
   struct SiteEntry {
     int site = -1;  // index into SiteTable::sites()
     SiteProgram program;
   };
 
+  // `entries` must be of the model that will run them, at most one per site,
+  // none empty.
   Adapter(AdapterConfig config, TensorMap state_dict,
           std::vector<SiteEntry> entries);
 
   // Unique in the process; never reused.
   uint64_t generation() const { return generation_; }
+  // The config as it was read, unknown keys included.
   const AdapterConfig& config() const { return config_; }
   // Tensors under the names of get_adapter_state_dict: module paths without
   // "base_model.model." and without the adapter's name.
   const TensorMap& state_dict() const { return state_dict_; }
+  // In module order.
   const std::vector<SiteEntry>& entries() const { return entries_; }
 
  private:
@@ -43,6 +48,7 @@ class Adapter {
   std::vector<SiteEntry> entries_;
 };
 
+// How an adapter is loaded.
 struct AdapterLoadOptions {
   std::string subfolder;  // below the folder; "" for none
   // Turn unknown config keys with a value, missing tensors (they act as zero)
@@ -51,6 +57,7 @@ struct AdapterLoadOptions {
   bool lenient = false;
 };
 
+// An adapter that loaded, and what the load found.
 struct LoadedAdapter {
   std::shared_ptr<const Adapter> adapter;
   LoadReport report;

@@ -23,6 +23,7 @@ namespace {
 // By site, in module order.
 using Programs = std::map<int, SiteProgram>;
 
+// Methods know layers, not sites: they stand below this folder.
 LayerShape ShapeOf(const Site& site) {
   return {site.kind == SiteKind::kEmbedding, site.in_features,
           site.out_features};
@@ -66,6 +67,8 @@ absl::StatusOr<Programs> LowerTargets(const LoraConfig& config,
   return programs;
 }
 
+// A program may be empty: a trained bias that equals the base's, or, when
+// lenient, factors that are missing.
 std::vector<Adapter::SiteEntry> EntriesOf(Programs programs) {
   std::vector<Adapter::SiteEntry> entries;
   entries.reserve(programs.size());
@@ -98,6 +101,9 @@ absl::Status NotLora(const AdapterConfig& config) {
       {"peft_type", "LORA", config.base.peft_type});
 }
 
+// The order decides which error wins where several things are wrong: the file's
+// own contradictions, the targets, tensors that do not fit, and only then what
+// is missing or left over.
 absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
                                     const std::string& name,
                                     AdapterConfig config, TensorMap tensors,

@@ -48,6 +48,7 @@ std::string TakeHint(Keys& unused) {
   return UnexpectedHint(*unused.front());
 }
 
+// A loader that skips unknown names would call this a success.
 absl::Status NothingUsedError(const Keys& unused, absl::string_view hint) {
   if (unused.empty()) {
     return MakeError(absl::StatusCode::kInvalidArgument,
@@ -75,6 +76,7 @@ absl::Status UnexpectedError(const Keys& unused, absl::string_view hint) {
       {unused.front()->file_name, "", ""});
 }
 
+// What is left over beside it is often the same tensor under another name.
 absl::Status MissingError(const std::vector<std::string>& missing,
                           const Keys& unused) {
   std::string message =

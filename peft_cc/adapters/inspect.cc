@@ -59,6 +59,7 @@ void AddModules(AdapterSummary& summary) {
   }
 }
 
+// Overflow is no concern: all elements are in memory.
 void AddTotals(AdapterSummary& summary) {
   for (const auto& [name, tensor] : summary.tensors) {
     summary.num_parameters += tensor.num_elements();
@@ -84,6 +85,7 @@ absl::Status ReadConfig(const std::string& folder, AdapterSummary& summary) {
   return absl::OkStatus();
 }
 
+// By names alone, so that it works for methods that cannot run.
 void FitModules(const AdapterSummary& summary, const SiteTable& sites,
                 AdapterFit& fit) {
   const std::string prefix = PrefixOf(summary.config.base.peft_type);

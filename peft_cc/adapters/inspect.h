@@ -21,8 +21,9 @@ struct InspectedModule {
   int64_t num_parameters = 0;
 };
 
+// One folder, read. Keeps its tensors in memory.
 struct AdapterSummary {
-  std::string folder;
+  std::string folder;  // path and subfolder joined
   AdapterConfig config;
   // Whether this version can run it, else why not (the error's id and message).
   bool runnable = false;
@@ -51,6 +52,7 @@ struct AdapterFit {
   std::string reason;
 };
 
+// Compares the modules, and tries a load of which nothing is kept.
 AdapterFit InspectAgainst(const AdapterSummary& summary,
                           const SiteTable& sites);
 

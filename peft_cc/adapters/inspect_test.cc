@@ -4,7 +4,6 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "peft_cc/adapters/inspect_json.h"
 #include "peft_cc/adapters/tiny_model.h"
 #include "peft_cc/base/error.h"
 
@@ -84,30 +83,6 @@ TEST(InspectAgainstTest, NamesWhatTheModelLacks) {
   EXPECT_EQ(fit.reason_id, error_id::kTensorUnexpected);
   EXPECT_THAT(fit.matched, ElementsAre("model.layers.0.self_attn.q_proj"));
   EXPECT_THAT(fit.unmatched, SizeIs(3));
-}
-
-TEST(InspectJsonTest, HasTheFields) {
-  const AdapterSummary summary = Inspect("plain");
-  const AdapterFit fit = InspectAgainst(summary, TinySites());
-  const Json json = SummaryToJson(summary, &fit);
-  EXPECT_EQ(json["peft_type"], "LORA");
-  EXPECT_EQ(json["runnable"], true);
-  EXPECT_EQ(json["reason"], nullptr);
-  EXPECT_EQ(json["rank"], 2);
-  EXPECT_EQ(json["target_modules"].size(), 2u);
-  EXPECT_EQ(json["ranks"][0]["num_modules"], 4);
-  EXPECT_EQ(json["modules"][0]["rank"], 2);
-  EXPECT_EQ(json["num_tensors"], 8);
-  EXPECT_EQ(json["dtypes"]["F32"], 8);
-  EXPECT_EQ(json["model"]["loads"], true);
-  EXPECT_EQ(json["model"]["matched"].size(), 4u);
-}
-
-TEST(InspectJsonTest, StaysUtf8WithAnyName) {
-  AdapterSummary summary;
-  summary.folder = "\xff";
-  summary.modules.push_back({"\xc0mod", 0, 0});
-  EXPECT_THAT(DumpJson(SummaryToJson(summary)), HasSubstr("xff"));
 }
 
 }  // namespace

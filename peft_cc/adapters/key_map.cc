@@ -38,6 +38,8 @@ void TakeAdapterName(TensorKey& key) {
   }
 }
 
+// Where the part begins. rfind, because a module may itself be called
+// "lora_proj".
 size_t PartBegin(absl::string_view name, absl::string_view prefix) {
   const size_t method = name.rfind(absl::StrCat(".", prefix));
   if (method != absl::string_view::npos) return method + 1;
@@ -50,6 +52,7 @@ size_t PartBegin(absl::string_view name, absl::string_view prefix) {
   return last + 1;
 }
 
+// The first components of the model's names, each with its dot: "model.".
 std::vector<std::string> OuterModules(const SiteTable& sites) {
   std::vector<std::string> outer;
   for (const Site& site : sites.sites()) {
@@ -93,6 +96,8 @@ absl::Status TensorsError(const std::string& message,
                    error_id::kAdapterTensors, message, details);
 }
 
+// With and without the prefix, or an adapter's name, the same tensor can stand
+// twice in a file; PEFT takes whichever comes last.
 absl::Status CheckUnique(const KeyMap& map) {
   absl::flat_hash_map<std::string, const TensorKey*> seen;
   seen.reserve(map.keys.size());

@@ -18,12 +18,14 @@ enum class ReportKind : int32_t {
   kNote = 6,        // anything else worth knowing; name may be empty
 };
 
+// One thing that the load found.
 struct ReportLine {
   ReportKind kind = ReportKind::kNote;
   std::string name;    // tensor name as in the file, or config key
   std::string detail;  // a sentence, or the module
 };
 
+// All that a load found, in the order in which it did.
 struct LoadReport {
   std::string adapter_name;
   std::string peft_type;

@@ -95,39 +95,9 @@ TEST_F(LoadTest, MissingFolder) {
       AllOf(HasSubstr("adapter \"mine\""), HasSubstr("\"no/such/folder\"")));
 }
 
-TEST_F(LoadTest, FileInsteadOfFolder) {
-  const absl::Status status =
-      LoadAdapter(sites_, "mine", Golden("plain/adapter_config.json"), {})
-          .status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("is a file"));
-}
-
 TEST_F(LoadTest, MissingConfig) {
   Copy("plain", "adapter_model.safetensors");
   EXPECT_EQ(ErrorId(Load()), error_id::kFileNotFound);
-}
-
-TEST_F(LoadTest, MissingTensorsNameBothFiles) {
-  Copy("plain", "adapter_config.json");
-  const absl::Status status = Load();
-  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("adapter_model.safetensors"),
-                    HasSubstr("adapter_model.bin")));
-}
-
-TEST_F(LoadTest, SafetensorsIsPreferred) {
-  Copy("plain", "adapter_config.json");
-  Copy("plain", "adapter_model.safetensors");
-  Write("adapter_model.bin", "not read");
-  EXPECT_TRUE(Load().ok());
-}
-
-TEST_F(LoadTest, FolderInsteadOfTensors) {
-  Copy("plain", "adapter_config.json");
-  std::filesystem::create_directory(folder_ + "/adapter_model.safetensors");
-  EXPECT_EQ(Load().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(LoadTest, EmptyAndTruncatedTensors) {

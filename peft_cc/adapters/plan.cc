@@ -15,6 +15,7 @@ kernels::VectorView VectorOf(const Tensor& tensor) {
   return {tensor.data(), tensor.dtype(), tensor.num_elements()};
 }
 
+// Norms and sites of a host that registered no weight have no matrix.
 kernels::LinearPlan BasePlan(const Site& site) {
   kernels::LinearPlan plan;
   if (site.weight.rank() == 2) plan.weight = MatrixOf(site.weight);

@@ -17,6 +17,7 @@ namespace peft {
 // scale. Empty = the base model. Effects add up, trained biases too: the sum of
 // what each adds to the base's bias (PEFT refuses two adapters with biases).
 struct Activation {
+  // One adapter and the factor on all that it adds.
   struct Entry {
     std::shared_ptr<const Adapter> adapter;
     float scale = 1.0f;
@@ -32,9 +33,13 @@ struct Activation {
 // generations of its activation alive, and must not outlive the sites.
 class Plan {
  public:
+  // Folds biases and scales and lists the segments of every site: some
+  // microseconds, and no element of a factor is read or copied. The adapters
+  // must have been built for `sites`.
   static std::shared_ptr<const Plan> Create(const SiteTable& sites,
                                             Activation activation);
 
+  // What the plan is for; compare with SameAs.
   const Activation& activation() const { return activation_; }
   // The plan of linear site `site` (an index into SiteTable::sites()).
   const kernels::LinearPlan& linear(int site) const { return linear_[site]; }

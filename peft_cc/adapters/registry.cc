@@ -44,6 +44,7 @@ absl::Status NotFoundError(absl::Span<const std::string> unknown,
       {unknown.front(), known.empty() ? "" : QuotedList(known), ""});
 }
 
+// Quadratic, over the few adapters that a caller can name.
 absl::Status CheckDistinct(absl::Span<const std::string> names) {
   for (size_t i = 0; i < names.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {

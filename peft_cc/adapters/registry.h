@@ -27,6 +27,7 @@ class AdapterRegistry {
   // INVALID_ARGUMENT (ADAPTER_NAME) for "" and "__base__". Call Add or
   // CancelReservation next.
   absl::Status Reserve(const std::string& name);
+  // Gives the name free after a load that failed.
   void CancelReservation(const std::string& name);
 
   // Registers `adapter` under the reserved `name` and makes it the only active
@@ -40,6 +41,8 @@ class AdapterRegistry {
   // INVALID_ARGUMENT. Does not enable disabled adapters.
   absl::Status SetActive(absl::Span<const std::string> names,
                          absl::Span<const float> scales = {});
+
+  // False: the base model runs, whatever is active.
   void SetEnabled(bool enabled);
   bool enabled() const;
 
@@ -49,9 +52,12 @@ class AdapterRegistry {
   // (ADAPTER_NOT_FOUND) names all unknown ones.
   absl::Status Delete(absl::Span<const std::string> names);
 
-  std::vector<std::string> Names() const;  // in load order
+  // The loaded adapters in load order.
+  std::vector<std::string> Names() const;
+
   // In activation order; also while disabled.
   std::vector<std::string> Active() const;
+
   // NOT_FOUND (ADAPTER_NOT_FOUND) names the known ones.
   absl::StatusOr<std::shared_ptr<const Adapter>> Get(
       const std::string& name) const;
@@ -65,6 +71,7 @@ class AdapterRegistry {
     std::string name;
     std::shared_ptr<const Adapter> adapter;  // null while reserved
   };
+  // One that is active, with its factor.
   struct Choice {
     std::string name;
     float scale = 1.0f;

@@ -42,6 +42,7 @@ absl::Status SettleWeight(const TensorKey& key, const Site& site,
   return absl::OkStatus();
 }
 
+// The second where the adapter targets the layer too, which is then wrapped.
 bool IsBaseWeight(const TensorKey& key) {
   return key.part == "weight" || key.part == "base_layer.weight";
 }

@@ -11,6 +11,8 @@
 
 namespace peft {
 
+// What a site computes. Norms are sites because methods may replace them and
+// because a wrong target should be told from an unknown one.
 enum class SiteKind { kLinear, kEmbedding, kNorm };
 
 // A layer of the base model. Its tensors are views that the base model keeps
@@ -24,6 +26,7 @@ struct Site {
   Tensor bias;               // unspecified dtype when the layer has none
   bool is_output_embedding = false;
 
+  // True if the layer adds a bias.
   bool has_bias() const { return bias.dtype() != DType::kUnspecified; }
 };
 
@@ -32,15 +35,21 @@ struct Site {
 // to tell a wrong target from an unknown one. Immutable after construction.
 class SiteTable {
  public:
+  // No sites.
   SiteTable() = default;
+
+  // `module_names` are all of the model, sites included, in transformers'
+  // order; `model_type` is that of its config.json.
   SiteTable(std::vector<Site> sites, std::vector<std::string> module_names,
             std::string model_type);
 
+  // In module order.
   const std::vector<Site>& sites() const { return sites_; }
   // Index into sites(), or -1.
   int Find(absl::string_view name) const;
   // All modules in transformers' order (sites included).
   const std::vector<std::string>& module_names() const { return module_names_; }
+  // Chooses default targets where a config has none.
   const std::string& model_type() const { return model_type_; }
 
  private:

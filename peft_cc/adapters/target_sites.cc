@@ -28,6 +28,7 @@ std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
   return modules;
 }
 
+// PEFT raises "Target module ... is not supported" here.
 absl::Status UnsupportedTarget(const std::string& name, const char* kind) {
   return MakeError(
       absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,

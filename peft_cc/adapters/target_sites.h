@@ -13,6 +13,7 @@
 
 namespace peft {
 
+// A site with the rank and alpha that the config gives it.
 struct TargetSite {
   int site = -1;  // index into SiteTable::sites()
   LoraRank rank;

@@ -8,6 +8,7 @@
 namespace peft {
 namespace {
 
+// The name in the state dict, and the key of the index.
 std::string ModelName(absl::string_view module, absl::string_view part) {
   return absl::StrCat(module, ".", part);
 }
@@ -101,7 +102,7 @@ absl::StatusOr<std::optional<Tensor>> TensorTaker::Take(
   Item& item = items_[index];
   PEFT_ASSIGN_OR_RETURN(Tensor tensor, CheckedTensor(item, shape, reason));
   Account(item, tensor);
-  item.tensor = Tensor();
+  item.tensor = Tensor();  // the state dict and the program have it now
   return std::optional<Tensor>(std::move(tensor));
 }
 

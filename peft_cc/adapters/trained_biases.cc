@@ -48,7 +48,8 @@ const char* BiasPart(const Site& site, bool is_target,
   return only_other ? other : usual;
 }
 
-// What the file's bias changes; empty for nothing.
+// What the file's bias changes; empty for nothing, as PEFT saves every bias,
+// also of layers that training left alone.
 std::vector<float> Difference(const Tensor& trained, const Tensor& base) {
   std::vector<float> delta = trained.ToF32();
   const std::vector<float> from = base.ToF32();

@@ -1,0 +1,90 @@
+#include "peft_cc/adapters/adapter_folder.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr char kTestdata[] = "peft_cc/adapters/testdata";
+
+std::string Golden(const std::string& name) {
+  return std::string(kTestdata) + "/" + name;
+}
+
+std::string EmptyFolder() {
+  const std::string folder = ::testing::TempDir() + "/adapter_folder";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+TEST(FindAdapterFolderTest, JoinsTheSubfolder) {
+  EXPECT_EQ(*FindAdapterFolder(kTestdata, ""), kTestdata);
+  EXPECT_EQ(*FindAdapterFolder(kTestdata, "plain"), Golden("plain"));
+}
+
+TEST(FindAdapterFolderTest, MissingFolder) {
+  for (const char* path : {"no/such/folder", ""}) {
+    const absl::Status status = FindAdapterFolder(path, "").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+    EXPECT_EQ(ErrorId(status), error_id::kFileNotFound);
+    EXPECT_EQ(GetErrorDetails(status).tensor, path);
+  }
+}
+
+TEST(FindAdapterFolderTest, FileInsteadOfFolder) {
+  const absl::Status status =
+      FindAdapterFolder(Golden("plain/adapter_config.json"), "").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is a file"));
+}
+
+TEST(FindAdapterFolderTest, SubfolderStaysInside) {
+  for (const char* subfolder : {"..", "plain/../..", "/etc", "a/../plain"}) {
+    EXPECT_EQ(ErrorId(FindAdapterFolder(kTestdata, subfolder).status()),
+              error_id::kPathEscapes)
+        << subfolder;
+  }
+}
+
+TEST(ReadAdapterTensorsTest, ReadsEitherFile) {
+  EXPECT_THAT(*ReadAdapterTensors(Golden("plain")), SizeIs(8));
+  EXPECT_THAT(*ReadAdapterTensors(Golden("bias_all")), SizeIs(14));
+}
+
+TEST(ReadAdapterTensorsTest, SafetensorsIsPreferred) {
+  const std::string folder = EmptyFolder();
+  std::filesystem::copy_file(Golden("plain/adapter_model.safetensors"),
+                             folder + "/adapter_model.safetensors");
+  std::ofstream(folder + "/adapter_model.bin") << "not read";
+  EXPECT_THAT(*ReadAdapterTensors(folder), SizeIs(8));
+}
+
+TEST(ReadAdapterTensorsTest, NeitherFileNamesBoth) {
+  const absl::Status status = ReadAdapterTensors(EmptyFolder()).status();
+  EXPECT_EQ(ErrorId(status), error_id::kFileNotFound);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("adapter_model.safetensors"),
+                    HasSubstr("adapter_model.bin")));
+}
+
+TEST(ReadAdapterTensorsTest, AFolderOfThatNameIsNotSkipped) {
+  const std::string folder = EmptyFolder();
+  std::filesystem::create_directory(folder + "/adapter_model.safetensors");
+  const absl::Status status = ReadAdapterTensors(folder).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("directory"));
+}
+
+}  // namespace
+}  // namespace peft
