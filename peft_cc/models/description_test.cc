@@ -107,7 +107,8 @@ TEST(DescriptionTest, EveryWeightIsUsedByAnOperationInModuleOrder) {
   const Description description = DescribeDecoder(config);
   std::set<int> sites;
   for (const Op& op : description.ops) {
-    if (op.site >= 0) EXPECT_TRUE(sites.insert(op.site).second);
+    if (op.site < 0) continue;
+    EXPECT_TRUE(sites.insert(op.site).second);
   }
   EXPECT_EQ(sites.size(), description.sites.size());
   for (const WeightInfo& weight : description.weights) {
@@ -125,7 +126,7 @@ TEST(DescriptionTest, BuffersAreWrittenBeforeTheyAreRead) {
   std::vector<bool> written(description.buffers.size(), false);
   for (const Op& op : description.ops) {
     for (const int input : {op.input, op.input2, op.input3}) {
-      if (input >= 0) EXPECT_TRUE(written[input]);
+      EXPECT_TRUE(input < 0 || written[input]);
     }
     ASSERT_GE(op.output, 0);
     written[op.output] = true;
