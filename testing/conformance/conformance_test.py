@@ -9,6 +9,7 @@ SDK is called through its C ABI.
 """
 
 import argparse
+import contextlib
 import copy
 import pathlib
 import random
@@ -44,8 +45,17 @@ class Statistics:
         self.comparisons = 0
         self.token_rows = 0
         self.ties = 0
+        self.ill_conditioned = 0
         self.worst = 0.0
         self.worst_bf16 = 0.0
+
+    def __str__(self):
+        return (
+            f"{self.comparisons} logit comparisons, worst relative error "
+            f"{self.worst:.1e}, but for {self.ill_conditioned} where f64 shows "
+            f"that PEFT's own rounding is the larger; {self.token_rows} rows "
+            f"of 32 greedy tokens, {self.ties} of them up to a tie; bf16: our "
+            f"error is at most {self.worst_bf16:.1e} of PEFT's")
 
 
 def left_padded_batch(rng):
@@ -68,6 +78,31 @@ def reference_logits(model, ids, mask):
     return output.logits.float().numpy()
 
 
+@contextlib.contextmanager
+def double_precision():
+    """transformers rounds to torch.float32 inside norms and softmax, whatever
+    the model's dtype: while this lasts, that name means float64."""
+    torch.float32, original = torch.float64, torch.float32
+    try:
+        yield
+    finally:
+        torch.float32 = original
+
+
+def exact_logits(model, ids, mask):
+    """As reference_logits, in f64. Rows run alone, without their padding."""
+    double = copy.deepcopy(model).double()
+    positions = np.arange(ids.shape[1])
+    output = np.zeros((*ids.shape, random_models.VOCABULARY))
+    with torch.no_grad(), double_precision():
+        for row, keep in enumerate(mask.astype(bool)):
+            output[row, keep] = double(
+                input_ids=torch.from_numpy(ids[row:row + 1, keep]),
+                position_ids=torch.from_numpy(positions[None, keep]),
+            ).logits[0].numpy()
+    return output
+
+
 def relative_error(ours, reference, mask):
     keep = mask.astype(bool)
     scale = np.abs(reference[keep]).max()
@@ -78,11 +113,19 @@ def compare_logits(case, ours, model, what):
     got = ours.forward(case.ids, case.mask)
     reference = reference_logits(model, case.ids, case.mask)
     error = relative_error(got, reference, case.mask)
-    if not np.isfinite(got[case.mask.astype(bool)]).all() or \
-            error > F32_TOLERANCE:
-        raise Mismatch(f"{what}: logits differ by {error:.2e} (relative)")
-    case.statistics.worst = max(case.statistics.worst, error)
     case.statistics.comparisons += 1
+    if error <= F32_TOLERANCE:
+        case.statistics.worst = max(case.statistics.worst, error)
+        return
+    # An ill-conditioned model magnifies rounding, PEFT's too. Then the one
+    # further from the f64 result is to blame.
+    exact = exact_logits(model, case.ids, case.mask)
+    mine = relative_error(got, exact, case.mask)
+    theirs = relative_error(reference, exact, case.mask)
+    if not mine <= max(F32_TOLERANCE, theirs):
+        raise Mismatch(f"{what}: logits differ by {error:.2e} (relative); from "
+                       f"f64 ours by {mine:.2e}, PEFT's by {theirs:.2e}")
+    case.statistics.ill_conditioned += 1
 
 
 def compare_tokens(case, ours, model, what):
@@ -284,12 +327,8 @@ def main():
                 failed.append(index)
                 print(f"case {index} BROKE\n    {case.describe()}")
                 traceback.print_exc()
-    print(f"{count - len(failed)} of {count} cases agree; "
-          f"{statistics.comparisons} logit comparisons, worst relative error "
-          f"{statistics.worst:.1e}; {statistics.token_rows} rows of 32 greedy "
-          f"tokens, {statistics.ties} of them ended at a tie; bf16: worst "
-          f"ratio of our error to PEFT's {statistics.worst_bf16:.1e}; "
-          f"{time.time() - start:.0f} s")
+    print(f"{count - len(failed)} of {count} cases agree, "
+          f"{time.time() - start:.0f} s; {statistics}")
     if failed:
         print(f"repeat one: --seed {arguments.seed} --only {failed[0]}")
     return 1 if failed else 0

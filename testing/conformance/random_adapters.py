@@ -74,12 +74,18 @@ def random_lora_config(rng, num_layers):
 def randomize_adapter(model, name, generator):
     """Gives every tensor of the adapter, its biases too, random bf16 values."""
     has_biases = model.peft_config[name].bias != "none"
+    # An adapter that drowns its base makes a model that magnifies rounding
+    # without bound: keep the change as large as what it changes.
+    damping = {module.lora_B[name].weight: max(1.0, module.scaling[name])
+               for module in model.modules()
+               if name in getattr(module, "lora_B", {})}
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             if f".{name}." in key and "lora_" in key:
                 fan = parameter.shape[-1] if parameter.dim() > 1 else 1
-                parameter.copy_((noise / math.sqrt(fan)).bfloat16().float())
+                noise /= math.sqrt(fan) * damping.get(parameter, 1.0)
+                parameter.copy_(noise.bfloat16().float())
             elif has_biases and key.endswith("bias") and \
                     parameter.requires_grad:
                 parameter.copy_((0.3 * noise).bfloat16().float())
