@@ -3,9 +3,10 @@
 #define PEFT_CC_MODELS_FLOAT_BUFFER_H_
 
 #include <cstdint>
-#include <limits>
+#include <initializer_list>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -38,8 +39,8 @@ class FloatBuffer {
   // of -1 (see CheckedProduct) fails as one that memory does not have.
   absl::Status Reserve(int64_t size, absl::string_view purpose) {
     if (size >= 0 && size <= size_) return absl::OkStatus();
-    constexpr int64_t kMax =
-        std::numeric_limits<int64_t>::max() / int64_t{sizeof(float)};
+    // 64 TiB: beyond any machine, so not worth asking for.
+    constexpr int64_t kMax = int64_t{1} << 44;
     std::unique_ptr<float[]> data(
         size < 0 || size > kMax ? nullptr : new (std::nothrow) float[size]);
     if (data == nullptr) return OutOfMemory(purpose);
