@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -108,39 +109,47 @@ void AdapterRegistry::CancelReservation(const std::string& name) {
 
 void AdapterRegistry::Add(const std::string& name,
                           std::shared_ptr<const Adapter> adapter) {
-  std::shared_ptr<const Plan> old;
+  std::vector<Choice> active = {{name, adapter, 1.0f}};
+  Named added = {name, std::move(adapter)};
+  std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
+  plan = MakePlan(active, enabled_);
+  adapters_.reserve(adapters_.size() + 1);
   // Behind what other threads finished loading since the reservation.
   adapters_.erase(
       std::remove_if(adapters_.begin(), adapters_.end(),
                      [&](const Named& named) { return named.name == name; }),
       adapters_.end());
-  adapters_.push_back({name, std::move(adapter)});
-  active_ = {{name, 1.0f}};
-  old = RebuildPlan();
+  adapters_.push_back(std::move(added));
+  active_.swap(active);
+  plan_.swap(plan);
 }
 
 absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,
                                         absl::Span<const float> scales) {
   PEFT_RETURN_IF_ERROR(CheckDistinct(names));
   PEFT_RETURN_IF_ERROR(CheckScales(names, scales));
-  std::shared_ptr<const Plan> old;
+  std::vector<Choice> active;
+  std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckKnown(names));
-  active_.clear();
   for (size_t i = 0; i < names.size(); ++i) {
-    active_.push_back({names[i], scales.empty() ? 1.0f : scales[i]});
+    active.push_back(
+        {names[i], Find(names[i])->adapter, scales.empty() ? 1.0f : scales[i]});
   }
-  old = RebuildPlan();
+  plan = MakePlan(active, enabled_);
+  active_.swap(active);
+  plan_.swap(plan);
   return absl::OkStatus();
 }
 
 void AdapterRegistry::SetEnabled(bool enabled) {
-  std::shared_ptr<const Plan> old;
+  std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   if (enabled_ == enabled) return;
+  plan = MakePlan(active_, enabled);
   enabled_ = enabled;
-  old = RebuildPlan();
+  plan_.swap(plan);
 }
 
 bool AdapterRegistry::enabled() const {
@@ -150,9 +159,19 @@ bool AdapterRegistry::enabled() const {
 
 absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
   std::vector<Named> deleted;
-  std::shared_ptr<const Plan> old;
+  std::vector<Choice> active;
+  std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckKnown(names));
+  deleted.reserve(names.size());
+  for (const Choice& choice : active_) {
+    if (!Contains(names, choice.name)) active.push_back(choice);
+  }
+  if (active.size() != active_.size()) {
+    plan = MakePlan(active, enabled_);
+    active_.swap(active);
+    plan_.swap(plan);
+  }
   const auto keep_adapter = [&](const Named& named) {
     return named.adapter == nullptr || !Contains(names, named.name);
   };
@@ -160,13 +179,6 @@ absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
       std::stable_partition(adapters_.begin(), adapters_.end(), keep_adapter);
   std::move(first, adapters_.end(), std::back_inserter(deleted));
   adapters_.erase(first, adapters_.end());
-  const auto is_deleted = [&](const Choice& choice) {
-    return Contains(names, choice.name);
-  };
-  const auto end = std::remove_if(active_.begin(), active_.end(), is_deleted);
-  if (end == active_.end()) return absl::OkStatus();
-  active_.erase(end, active_.end());
-  old = RebuildPlan();
   return absl::OkStatus();
 }
 
@@ -194,14 +206,15 @@ std::shared_ptr<const Plan> AdapterRegistry::CurrentPlan() const {
   return plan_;
 }
 
-std::shared_ptr<const Plan> AdapterRegistry::RebuildPlan() {
+std::shared_ptr<const Plan> AdapterRegistry::MakePlan(
+    const std::vector<Choice>& active, bool enabled) const {
   Activation activation;
-  if (enabled_) {
-    for (const Choice& choice : active_) {
-      activation.entries.push_back({Find(choice.name)->adapter, choice.scale});
+  if (enabled) {
+    for (const Choice& choice : active) {
+      activation.entries.push_back({choice.adapter, choice.scale});
     }
   }
-  return std::exchange(plan_, Plan::Create(*sites_, std::move(activation)));
+  return Plan::Create(*sites_, std::move(activation));
 }
 
 const AdapterRegistry::Named* AdapterRegistry::Find(

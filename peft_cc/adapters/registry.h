@@ -74,13 +74,15 @@ class AdapterRegistry {
   // One that is active, with its factor.
   struct Choice {
     std::string name;
+    std::shared_ptr<const Adapter> adapter;
     float scale = 1.0f;
   };
 
-  // Makes the plan of what is active now and returns the one before, which the
-  // caller destroys after the lock: it may be the last owner of an adapter.
-  std::shared_ptr<const Plan> RebuildPlan()
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The verbs make what comes next first, which may run out of memory, and then
+  // swap it with what was, which ends after the lock: it may be the last owner
+  // of an adapter.
+  std::shared_ptr<const Plan> MakePlan(const std::vector<Choice>& active,
+                                       bool enabled) const;
   // The loaded adapter of that name, or null.
   const Named* Find(const std::string& name) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);

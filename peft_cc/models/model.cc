@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 
@@ -38,14 +39,13 @@ absl::StatusOr<LoadReport> Model::LoadAdapter(
     const std::string& name, const std::string& path,
     const AdapterLoadOptions& options) {
   PEFT_RETURN_IF_ERROR(registry_.Reserve(name));
-  absl::StatusOr<LoadedAdapter> loaded =
-      peft::LoadAdapter(base_->sites(), name, path, options);
-  if (!loaded.ok()) {
-    registry_.CancelReservation(name);
-    return loaded.status();
-  }
-  registry_.Add(name, std::move(loaded->adapter));
-  return std::move(loaded->report);
+  // Also when memory runs out on the way.
+  absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
+  PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded,
+                        peft::LoadAdapter(base_->sites(), name, path, options));
+  registry_.Add(name, std::move(loaded.adapter));
+  std::move(cancel).Cancel();
+  return std::move(loaded.report);
 }
 
 absl::Status Model::SetAdapter(absl::Span<const std::string> names,
