@@ -18,6 +18,7 @@ constexpr char kPrefix[] = "model.";
 // Notes beyond this many are counted, not listed.
 constexpr size_t kMaxUnusedNotes = 20;
 
+// generation_config.json may be missing, but not broken.
 absl::StatusOr<DecoderConfig> ReadConfig(const std::string& folder) {
   PEFT_ASSIGN_OR_RETURN(
       const std::string text,
@@ -44,6 +45,7 @@ TensorMap::node_type Extract(TensorMap& tensors, const std::string& name) {
   return tensors.extract(absl::StrCat(kPrefix, name));
 }
 
+// The config says what a tensor must be; the file decides its float type.
 absl::Status CheckTensor(const WeightInfo& weight, const Tensor& tensor) {
   if (tensor.shape() != absl::MakeConstSpan(weight.shape)) {
     const std::string expected = ShapeToString(weight.shape);
@@ -72,6 +74,8 @@ absl::Status MissingTensor(const WeightInfo& weight) {
                    {weight.name, ShapeToString(weight.shape), "nothing"});
 }
 
+// Two that are equal as numbers in different types count as different, which is
+// right either way.
 bool SameBytes(const Tensor& a, const Tensor& b) {
   return a.dtype() == b.dtype() && a.shape() == b.shape() &&
          std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
@@ -151,6 +155,7 @@ void BaseModel::AddUnusedNotes(const TensorMap& tensors) {
   }
 }
 
+// A tied head is the embedding's memory and counts with it.
 void BaseModel::CountSizes() {
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (has_tied_head_ && static_cast<int>(i) == description_.tied_weight) {

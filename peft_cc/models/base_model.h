@@ -29,8 +29,11 @@ class BaseModel {
   static absl::StatusOr<std::unique_ptr<BaseModel>> Open(
       const std::string& path, ReadMode mode);
 
+  // config.json, with the tokens of generation_config.json.
   const DecoderConfig& config() const { return config_; }
+  // The layers that adapters attach to, with views of the weights.
   const SiteTable& sites() const { return sites_; }
+  // Modules, weights and operations in order.
   const Description& description() const { return description_; }
   // The tensors of Description::weights, at the same indexes. Tied ones share
   // their memory.

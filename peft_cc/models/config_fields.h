@@ -25,6 +25,7 @@ class ConfigFields {
   // INVALID_ARGUMENT (MODEL_CONFIG) that names the first wrong field.
   const absl::Status& status() const { return status_; }
 
+  // Present, maybe null.
   bool Contains(absl::string_view key) const { return Find(key) != nullptr; }
   // Present and not null.
   bool Has(absl::string_view key) const;

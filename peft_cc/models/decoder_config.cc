@@ -35,6 +35,8 @@ absl::Status Unsupported(absl::string_view what, absl::string_view key,
       {std::string(key), std::string(expected), Printable(found, 80)});
 }
 
+// transformers also guesses a family from the folder's name; here the file must
+// say it.
 absl::StatusOr<const DecoderFamily*> FindFamily(ConfigFields& fields,
                                                 absl::string_view what) {
   if (!fields.Has("model_type")) {
@@ -65,6 +67,7 @@ absl::Status CheckArchitectures(ConfigFields& fields,
   return Unsupported(what, "architecture", names[0], family.causal_lm);
 }
 
+// Loading the tensors as they are would give garbage without an error.
 absl::Status CheckNotQuantized(const Json& config, absl::string_view what) {
   for (const char* key : {"quantization_config", "compression_config"}) {
     const auto it = config.find(key);
@@ -141,6 +144,8 @@ void ReadSizes(ConfigFields& fields, const DecoderFamily& family,
   config.hidden_act = ReadActivation(fields);
 }
 
+// An absent number of key-value heads takes the family's default, a null one
+// means as many as heads.
 void ReadHeads(ConfigFields& fields, const DecoderFamily& family,
                DecoderConfig& config) {
   const int64_t heads = fields.Int("num_attention_heads", 32, 1, kMaxHeads);
@@ -172,6 +177,7 @@ void ReadHeads(ConfigFields& fields, const DecoderFamily& family,
   }
 }
 
+// A family that has no such key ignores it, whatever it says.
 void ReadBiases(ConfigFields& fields, const DecoderFamily& family,
                 DecoderConfig& config) {
   const bool attention_bias =
@@ -217,6 +223,8 @@ std::vector<int64_t> DefaultWindows(ConfigFields& fields,
   return windows;
 }
 
+// One window per layer. `layer_types` decides where the family reads it; for
+// the others it may only repeat what holds anyway.
 void ReadWindows(ConfigFields& fields, const DecoderFamily& family,
                  DecoderConfig& config) {
   const int64_t num_layers = config.num_hidden_layers;
@@ -247,6 +255,8 @@ void ReadWindows(ConfigFields& fields, const DecoderFamily& family,
   }
 }
 
+// Token ids are not checked against the vocabulary: an end token that no logits
+// have never ends anything, in Python neither.
 void ReadTokens(ConfigFields& fields, std::vector<int64_t> default_eos,
                 DecoderConfig& config) {
   config.eos_token_ids =

@@ -7,8 +7,8 @@
 namespace peft {
 namespace {
 
-// A site and the operation that runs it, by which the weights learn when they
-// are first used.
+// Adds modules first, in transformers' order, and then the operations, which
+// run them in another: norms come before what they feed.
 class Builder {
  public:
   explicit Builder(const DecoderConfig& config) : config_(config) {
@@ -37,6 +37,7 @@ class Builder {
     return config_.num_key_value_heads * config_.head_dim;
   }
 
+  // Returns the index of the new buffer.
   int AddBuffer(const char* name, int64_t width) {
     description_.buffers.push_back({name, width});
     return static_cast<int>(description_.buffers.size()) - 1;
@@ -60,6 +61,7 @@ class Builder {
     description_.module_names.push_back(std::move(name));
   }
 
+  // A weight of the site that is added next.
   int AddWeight(const std::string& name, std::vector<int64_t> shape,
                 int layer) {
     WeightInfo weight;
@@ -120,6 +122,8 @@ class Builder {
     AddModule(prefix + ".act_fn");
   }
 
+  // In the order in which transformers' decoder layer declares them: norms
+  // last.
   void AddLayerModules(int layer) {
     const std::string prefix = absl::StrCat("model.layers.", layer);
     LayerSites sites;
@@ -174,6 +178,8 @@ class Builder {
     op.weight = description_.sites[site].weight;
   }
 
+  // hidden += o_proj(attention(...)). The output of o_proj lies in the buffer
+  // of the normed input, which nobody reads any more.
   void AddAttentionOps(const LayerSites& sites, int layer) {
     AddNormOp(sites.input_norm, layer, hidden_, normed_);
     AddLinearOp(sites.q, layer, normed_, queries_);
@@ -192,6 +198,7 @@ class Builder {
     AddOp(OpKind::kAdd, layer, normed_, hidden_);
   }
 
+  // hidden += down_proj(act(gate_proj) * up_proj), in the same way.
   void AddMlpOps(const LayerSites& sites, int layer) {
     AddNormOp(sites.post_norm, layer, hidden_, normed_);
     AddLinearOp(sites.gate, layer, normed_, gate_);

@@ -20,6 +20,8 @@
 
 namespace peft {
 
+// The vocabulary. Every executor runs all of them; a new family should need
+// few more.
 enum class OpKind {
   kEmbed,            // output = table[ids], adapted; site
   kRmsNorm,          // output = norm(input) * weight; weight
@@ -43,6 +45,7 @@ struct Op {
   int weight = -1;  // index into Description::weights: that of a norm
 };
 
+// Where activations are between operations.
 struct BufferInfo {
   std::string name;
   int64_t width = 0;
@@ -58,6 +61,8 @@ struct SiteInfo {
   int bias = -1;    // the same; -1: none
 };
 
+// A tensor of the base model. Its bytes are those of the file's dtype, which
+// BaseModel::weights() knows; its size here is in elements.
 struct WeightInfo {
   std::string name;  // "model.layers.0.self_attn.q_proj.weight"
   std::vector<int64_t> shape;
@@ -66,6 +71,7 @@ struct WeightInfo {
   int first_use = 0;  // index of the first operation that reads it
 };
 
+// Immutable once built. All cross references are indexes into its vectors.
 struct Description {
   std::vector<Op> ops;
   int head_begin = 0;

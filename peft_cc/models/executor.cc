@@ -23,10 +23,12 @@ constexpr char kPurpose[] = "the workspace of a forward";
 // few that the workspace of a 7B shape is some 100 MB.
 constexpr int64_t kChunkRows = 512;
 
+// Positions of every batch row that run together.
 int64_t ChunkLength(const ForwardBatch& batch) {
   return std::min(batch.length, std::max<int64_t>(1, kChunkRows / batch.batch));
 }
 
+// A whole weight as kernels take it.
 MatrixView WeightView(const Tensor& weight) {
   MatrixView view;
   view.data = weight.data();
@@ -37,6 +39,8 @@ MatrixView WeightView(const Tensor& weight) {
   return view;
 }
 
+// Layers differ in their window only. The scale is the one of the paper for all
+// families here.
 kernels::AttentionShape ShapeOf(const DecoderConfig& config, int layer) {
   kernels::AttentionShape shape;
   shape.num_heads = config.num_attention_heads;
@@ -86,6 +90,8 @@ Rows Executor::View(int buffer, int64_t rows) const {
   return {buffers_[buffer], rows, width, width};
 }
 
+// One block for all buffers. The logits are not among them: only the head
+// writes them, to memory of its own.
 absl::Status Executor::ReserveRows(int64_t rows) {
   if (rows <= reserved_rows_) return absl::OkStatus();
   const Description& description = base_.description();
@@ -113,6 +119,9 @@ absl::Status Executor::ReserveRows(int64_t rows) {
   return absl::OkStatus();
 }
 
+// The greatest need of any operation; they run one after another. Attention is
+// asked for the whole capacity of the cache, so that growing into it needs no
+// more.
 absl::Status Executor::ReserveWorkspace(int64_t rows, int64_t chunk_length,
                                         const Plan& plan,
                                         const KvCache& cache) {
@@ -146,6 +155,8 @@ absl::Status Executor::Prepare(const ForwardBatch& batch, const Plan& plan,
       "the logits; ask for fewer with logits_to_keep");
 }
 
+// Chunk after chunk through all layers: a later chunk attends to what earlier
+// ones wrote to the cache.
 void Executor::Run(const ForwardBatch& batch, const Plan& plan,
                    const RopeFrequencies& rope, KvCache& cache) {
   const Description& description = base_.description();
@@ -194,6 +205,8 @@ void Executor::GatherChunk(const ForwardBatch& batch, const Chunk& chunk,
   }
 }
 
+// Copies the rows whose logits are asked for, so that the head runs once for
+// all chunks, and over rows in the order in which logits are given back.
 void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
   const int64_t width = base_.config().hidden_size;
   const float* hidden = buffers_[base_.description().hidden_buffer];
@@ -289,6 +302,8 @@ void Executor::AddEmbeddingAdapter(const LowRankSegment& segment,
   kernels::AddRows(product, output, pool_);
 }
 
+// Row after row of the batch, as each has keys of its own; kernels share the
+// heads of one row among the threads.
 void Executor::RunAttention(const Op& op, const ForwardBatch& batch,
                             const Chunk& chunk, KvCache& cache) {
   const kernels::AttentionShape shape = ShapeOf(base_.config(), op.layer);

@@ -49,6 +49,7 @@ class FloatBuffer {
     return absl::OkStatus();
   }
 
+  // Room for size() floats, never initialised; null while size() is 0.
   float* data() { return data_.get(); }
   const float* data() const { return data_.get(); }
   int64_t size() const { return size_; }

@@ -21,6 +21,7 @@ absl::Status ArgumentError(const std::string& message) {
                    message);
 }
 
+// An empty sequence would end every row at once.
 absl::Status CheckStopSequences(const GenerateOptions& options) {
   for (const std::vector<int64_t>& sequence : options.stop_sequences) {
     if (sequence.empty()) {
@@ -58,6 +59,7 @@ bool EndsWith(const std::vector<int64_t>& tokens,
          std::equal(end.begin(), end.end(), tokens.end() - end.size());
 }
 
+// One run of generate: greedy or sampled, all rows in step.
 class Generator {
  public:
   Generator(SessionCore& session, const ForwardInput& prompt,
@@ -133,6 +135,8 @@ class Generator {
     }
   }
 
+  // Chooses a token for every row that goes on. The callback comes last, so
+  // that what it sees is in the output when it cancels.
   absl::Status TakeTokens(const Logits& logits) {
     for (int64_t row = 0; row < rows_; ++row) {
       if (is_done_[row]) continue;
@@ -151,6 +155,7 @@ class Generator {
     return absl::OkStatus();
   }
 
+  // An end token counts before a stop sequence that it completes.
   void CheckEnd(int64_t row, int64_t token) {
     const std::vector<int64_t>& tokens = output_.tokens[row];
     if (std::find(eos_.begin(), eos_.end(), token) != eos_.end()) {

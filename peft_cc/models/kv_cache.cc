@@ -14,6 +14,7 @@ constexpr char kPurpose[] = "the KV cache";
 // Smaller steps would only make the first tokens of a sequence slower.
 constexpr int64_t kMinCapacity = 64;
 
+// Rows of a wider buffer to rows without gaps.
 void CopyRows(const kernels::ConstRows& rows, float* destination) {
   for (int64_t i = 0; i < rows.rows; ++i) {
     std::memcpy(destination + i * rows.cols, rows.data + i * rows.stride,
@@ -26,6 +27,7 @@ void CopyRows(const kernels::ConstRows& rows, float* destination) {
 KvCache::KvCache(int num_layers, int64_t width)
     : width_(width), layers_(num_layers) {}
 
+// Layers grow one after another, so that only one of them is in memory twice.
 absl::Status KvCache::GrowLayer(Layer& layer, int64_t batch, int64_t capacity) {
   if (layer.batch == batch && layer.capacity >= capacity) {
     return absl::OkStatus();

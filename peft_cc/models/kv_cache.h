@@ -24,7 +24,9 @@ class KvCache {
 
   int64_t batch() const { return batch_; }    // 0 while empty
   int64_t length() const { return length_; }  // committed positions
+  // Positions that there is room for.
   int64_t capacity() const { return capacity_; }
+  // Whether any committed position is masked.
   bool has_padding() const { return has_padding_; }
 
   // Makes room for positions [0, num_positions) of `batch` rows, keeping what

@@ -17,6 +17,7 @@
 
 namespace peft {
 
+// How a model is opened and run.
 struct ModelOptions {
   ReadMode read_mode = ReadMode::kMap;  // how base weights are read
   int num_threads = 0;                  // 0: one per core; 1: the caller only
@@ -29,12 +30,16 @@ struct ModelOptions {
 // them. Verbs carry the names and meaning of transformers' PeftAdapterMixin.
 class Model {
  public:
-  // Opens a Hugging Face folder: config.json and (sharded) safetensors.
+  // Opens a Hugging Face folder: config.json and (sharded) safetensors. Fails
+  // as BaseModel::Open does, and with INVALID_ARGUMENT (ARGUMENT) for a number
+  // of threads that no machine has.
   static absl::StatusOr<std::unique_ptr<Model>> Open(
       const std::string& path, const ModelOptions& options = {});
 
   // Loads the adapter folder `path` under `name` and makes it the only active
-  // one. On failure the model is unchanged.
+  // one. Fails with ALREADY_EXISTS when the name is taken, else as
+  // peft::LoadAdapter does; the model is then unchanged. Forwards that run are
+  // not disturbed.
   absl::StatusOr<LoadReport> LoadAdapter(
       const std::string& name, const std::string& path,
       const AdapterLoadOptions& options = {});
@@ -47,8 +52,12 @@ class Model {
   void DisableAdapters();
   void EnableAdapters();
   bool adapters_enabled() const;
+  // In activation order, also while they are disabled.
   std::vector<std::string> ActiveAdapters() const;
+  // All that are loaded, in load order.
   std::vector<std::string> AdapterNames() const;
+  // Deletes all or none; NOT_FOUND names the unknown ones. Forwards and
+  // generations that run finish with what they began with.
   absl::Status DeleteAdapter(absl::Span<const std::string> names);
   // The adapter `name` (NOT_FOUND otherwise); its tensors are its state_dict().
   // An empty name means the first active adapter; FAILED_PRECONDITION if none
@@ -59,6 +68,7 @@ class Model {
   // What a forward that begins now runs. Constant time, takes a lock.
   std::shared_ptr<const Plan> CurrentPlan() const;
   const BaseModel& base() const { return *base_; }
+  // Where forwards run: the caller's pool, or the model's own.
   kernels::ThreadPool& pool() const { return *pool_; }
 
  private:

@@ -15,6 +15,8 @@
 
 namespace peft {
 
+// `rope_type`: how frequencies are stretched for contexts longer than those of
+// the training.
 enum class RopeType { kDefault, kLinear, kDynamic, kLlama3, kYarn };
 
 // `rope_parameters` of config.json, all fields valid for `type`.

@@ -48,6 +48,7 @@ std::optional<RopeType> TypeFromName(const std::string& name) {
   return std::nullopt;
 }
 
+// "type" is what "rope_type" was called first.
 RopeType ReadType(ConfigFields& rope) {
   for (const char* key : {"rope_type", "type"}) {
     if (!rope.Contains(key)) continue;
@@ -72,6 +73,7 @@ void RefuseVariants(ConfigFields& fields) {
   }
 }
 
+// A key that transformers demands for the type.
 double RequiredNumber(ConfigFields& rope, absl::string_view key, double min) {
   if (!rope.Contains(key)) rope.Fail(key, "a number");
   return rope.Number(key, 1.0, min, kMaxNumber);

@@ -21,6 +21,7 @@ uint64_t Mix(uint64_t value) {
   return value ^ (value >> 31);
 }
 
+// Options are named as in GenerateOptions.
 absl::Status OptionError(absl::string_view name, float value,
                          absl::string_view expected) {
   return MakeError(
@@ -96,6 +97,7 @@ Sampler::Sampler(const GenerateOptions& options, int64_t vocabulary,
   is_seen_.assign(rows, std::vector<bool>(vocabulary, false));
 }
 
+// A token counts once, however often it occurs.
 void Sampler::Observe(int64_t row, int64_t token) {
   if (seen_.empty() || is_seen_[row][token]) return;
   is_seen_[row][token] = true;

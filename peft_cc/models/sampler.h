@@ -28,6 +28,7 @@ absl::Status CheckSamplingOptions(const GenerateOptions& options);
 // Thread-compatible. Allocates only in its constructor.
 class Sampler {
  public:
+  // A token that may be drawn.
   struct Candidate {
     int64_t token = 0;
     float score = 0.0f;        // the logit after penalty and temperature

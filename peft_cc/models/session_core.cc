@@ -24,6 +24,7 @@ std::string At(const ForwardInput& input, int64_t index) {
                       index % input.length);
 }
 
+// Kernels read rows of the embedding by these ids without looking again.
 absl::Status CheckIds(const ForwardInput& input, int64_t vocabulary) {
   for (int64_t i = 0; i < input.batch * input.length; ++i) {
     const int64_t id = input.ids[i];
@@ -65,6 +66,8 @@ int64_t NumPositions(const ForwardInput& input, int64_t cached) {
   return *std::max_element(input.position_ids, end) + 1;
 }
 
+// The input as the executor takes it; 0 logits to keep means all of them, and
+// so does more than there are (as a slice in Python).
 ForwardBatch MakeBatch(const ForwardInput& input, int64_t logits_to_keep) {
   ForwardBatch batch;
   batch.ids = input.ids;
@@ -107,6 +110,7 @@ absl::Status SessionCore::CheckInput(const ForwardInput& input) const {
   return CheckPositions(input);
 }
 
+// What depends on what the session has seen before.
 absl::Status SessionCore::CheckState(const ForwardInput& input,
                                      const ForwardOptions& options,
                                      const Plan& plan) const {
@@ -157,6 +161,7 @@ absl::StatusOr<Logits> SessionCore::Forward(
   rope_.Update(NumPositions(input, cache_.length()));
   executor_.Run(batch, *plan, rope_, cache_);
   cache_.Commit(input.batch, input.length, batch.has_padding);
+  // The plan also keeps the adapters that wrote the cache alive.
   if (writer_ != plan) writer_ = plan;
   return Logits{executor_.logits(), input.batch, batch.keep,
                 base_.config().vocab_size};

@@ -34,9 +34,12 @@ class SessionCore {
   // Everything that Forward checks of the input itself.
   absl::Status CheckInput(const ForwardInput& input) const;
 
+  // Forgets the cache, what the rotary embedding remembers of earlier lengths,
+  // and which activation wrote it. Keeps the memory.
   void Reset();
 
   const BaseModel& base() const { return base_; }
+  // SessionOptions::max_length; 0: no limit.
   int64_t max_length() const { return options_.max_length; }
   int64_t cache_length() const { return cache_.length(); }
 

@@ -8,6 +8,8 @@
 
 namespace peft {
 
+// A batch of token rows of one length; shorter rows are padded on the left and
+// masked. Borrowed for the call.
 struct ForwardInput {
   // (batch, length), row-major. Every id must be in [0, vocabulary).
   const int64_t* ids = nullptr;
@@ -20,6 +22,7 @@ struct ForwardInput {
   const int64_t* position_ids = nullptr;
 };
 
+// What a forward gives back, and whether it may go on.
 struct ForwardOptions {
   // Logits of the last so many positions of each row; 0 = all
   // (transformers' logits_to_keep).
@@ -36,7 +39,9 @@ struct Logits {
   int64_t vocabulary = 0;
 };
 
-// transformers' GenerationConfig fields of the same names.
+// transformers' GenerationConfig fields of the same names. The defaults are
+// these, whatever the model's generation_config.json says, except for the end
+// tokens.
 struct GenerateOptions {
   int64_t max_new_tokens = 20;
   bool do_sample = false;
@@ -56,14 +61,17 @@ struct GenerateOptions {
   std::function<bool(int64_t row, int64_t token)> on_token;
 };
 
+// Why a row ended. Values are part of the C ABI (`PEFT_FINISH_*`).
 enum class FinishReason : int32_t { kLength = 1, kEos = 2, kStop = 3 };
 
+// One entry per row of the input.
 struct GenerateOutput {
   // The new tokens of each row, the eos or stop tokens included.
   std::vector<std::vector<int64_t>> tokens;
   std::vector<FinishReason> finish_reasons;
 };
 
+// How a session is made.
 struct SessionOptions {
   int64_t max_length = 0;  // positions of the cache; 0: grows as needed
 };

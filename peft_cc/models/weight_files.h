@@ -12,6 +12,7 @@
 
 namespace peft {
 
+// All tensors of a folder.
 struct WeightFiles {
   TensorMap tensors;  // under the names of the files
   // Sentences about what was read otherwise than the index says.
