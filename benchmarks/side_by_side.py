@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 import numpy as np
 
@@ -47,9 +48,9 @@ def make_files(folder, shape, dtype):
     model.save_pretrained(folder / "base")
     lora = peft.LoraConfig(r=16, lora_alpha=32, target_modules="all-linear",
                            task_type="CAUSAL_LM", init_lora_weights=False)
-    wrapped = peft.get_peft_model(model, copy.deepcopy(lora), "a",
+    wrapped = peft.get_peft_model(model, copy.deepcopy(lora), "first",
                                   autocast_adapter_dtype=False)
-    wrapped.add_adapter("b", lora, autocast_adapter_dtype=False)
+    wrapped.add_adapter("second", lora, autocast_adapter_dtype=False)
     wrapped.save_pretrained(folder)
 
 
@@ -92,6 +93,7 @@ class Peft:
         import transformers
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
+        warnings.simplefilter("ignore")
         torch.set_grad_enabled(False)
         self.peft, self.torch = peft, torch
         self.transformers = transformers
@@ -154,14 +156,14 @@ def measure(sides, rounds):
     for round_index in range(rounds):
         for name, side in sides.items():
             timer.time("base load", name, side.load_base)
-            timer.time("adapter load", name, lambda: side.load_adapter("a"))
-            side.load_adapter("b")
+            timer.time("adapter load", name, lambda: side.load_adapter("first"))
+            side.load_adapter("second")
             # The first run pays for page faults and caches: warm both.
             side.prefill(ids)
         for name, side in sides.items():
-            timer.time("switch", name, lambda: side.switch("a"))
-            timer.time("switch", name, lambda: side.switch("b"))
-        for adapter, label in ((None, "base"), ("a", "adapter")):
+            timer.time("switch", name, lambda: side.switch("first"))
+            timer.time("switch", name, lambda: side.switch("second"))
+        for adapter, label in ((None, "base"), ("first", "adapter")):
             for name, side in sides.items():
                 side.switch(adapter)
                 timer.time(f"prefill {PREFILL_TOKENS}, {label}", name,
@@ -183,7 +185,7 @@ side = getattr(side_by_side, sys.argv[1])(
     pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
 ready = time.perf_counter() - start
 side.load_base()
-side.load_adapter("a")
+side.load_adapter("first")
 side.prefill(np.full((1, 8), 5))
 first = time.perf_counter() - start
 status = open("/proc/self/status").read()
