@@ -88,6 +88,18 @@ TEST_F(RegistryTest, AReservationIsInvisibleAndCanBeCancelled) {
   EXPECT_TRUE(registry_.Reserve("a").ok());
 }
 
+TEST_F(RegistryTest, AFailedLoadLeavesEverythingAsItWas) {
+  Load("a");
+  const auto plan = registry_.CurrentPlan();
+  ASSERT_TRUE(registry_.Reserve("b").ok());
+  AdapterLoadOptions options;
+  EXPECT_FALSE(LoadAdapter(sites_, "b", "absent", options).ok());
+  registry_.CancelReservation("b");
+  EXPECT_THAT(registry_.Names(), ElementsAre("a"));
+  EXPECT_THAT(registry_.Active(), ElementsAre("a"));
+  EXPECT_EQ(registry_.CurrentPlan(), plan);
+}
+
 TEST_F(RegistryTest, CancellingKeepsALoadedAdapter) {
   Load("a");
   registry_.CancelReservation("a");
