@@ -1,5 +1,8 @@
 // peft: inspect PEFT adapters and run models with them, on the C ABI.
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -64,6 +67,12 @@ int PrintHelp(const std::string& text) {
 }  // namespace peft_tool
 
 int main(int argc, char** argv) {
+  // `bazel run` starts programs elsewhere; paths are meant from where the user
+  // is.
+  const char* folder = std::getenv("BUILD_WORKING_DIRECTORY");
+  if (folder != nullptr && chdir(folder) != 0) {
+    return peft_tool::Fail(std::string("cannot enter ") + folder);
+  }
   const int code =
       peft_tool::Run(std::vector<std::string>(argv + 1, argv + argc));
   if (std::fflush(stdout) != 0) return peft_tool::kExitFailure;
