@@ -1,6 +1,7 @@
 /* Opens the quickstart's base model, loads two adapters, switches, generates.
  * usage: switch_adapters BASE ADAPTERS */
 #include <stdio.h>
+
 #include "peft_c/peft_c.h"
 
 /* The character that each token of this model stands for. */

@@ -81,9 +81,8 @@ TEST(LoraTensorSpecsTest, RefusesLoraBiasOnAnEmbedding) {
 }
 
 TEST(LowerLoraTest, KeepsTheFactorsAndTheScale) {
-  const LayerTensors tensors = {
-      {"lora_A.weight", MakeTensor({1, 2}, {1, 2})},
-      {"lora_B.weight", MakeTensor({2, 1}, {3, 4})}};
+  const LayerTensors tensors = {{"lora_A.weight", MakeTensor({1, 2}, {1, 2})},
+                                {"lora_B.weight", MakeTensor({2, 1}, {3, 4})}};
   const SiteProgram program =
       *LowerLora(LoraConfig(), {1, 8}, Linear(2, 2), tensors);
   ASSERT_EQ(program.size(), 1u);
@@ -106,10 +105,8 @@ TEST(LowerLoraTest, ScalesTheBiasOfB) {
 }
 
 TEST(LowerLoraTest, AMissingFactorActsAsZero) {
-  const LayerTensors tensors = {
-      {"lora_A.weight", MakeTensor({1, 2}, {1, 2})}};
-  EXPECT_TRUE(
-      LowerLora(LoraConfig(), {1, 8}, Linear(2, 2), tensors)->empty());
+  const LayerTensors tensors = {{"lora_A.weight", MakeTensor({1, 2}, {1, 2})}};
+  EXPECT_TRUE(LowerLora(LoraConfig(), {1, 8}, Linear(2, 2), tensors)->empty());
 }
 
 }  // namespace

@@ -23,8 +23,7 @@ TEST(Args, KeepsRepeatedValuesInOrder) {
 TEST(Args, ReadsFlagsAndPositionalWords) {
   const Args args({"folder", "--json", "--", "--model"}, kSpecs);
   EXPECT_TRUE(args.Has("--json"));
-  EXPECT_EQ(args.positional(),
-            (std::vector<std::string>{"folder", "--model"}));
+  EXPECT_EQ(args.positional(), (std::vector<std::string>{"folder", "--model"}));
 }
 
 TEST(Args, RefusesUnknownOptions) {
@@ -40,8 +39,8 @@ TEST(Args, RefusesAValueForAFlag) {
 }
 
 TEST(Args, ChecksNumbers) {
-  for (const char* text : {"", "x", "3x", "99", "-1", "1e3",
-                           "99999999999999999999"}) {
+  for (const char* text :
+       {"", "x", "3x", "99", "-1", "1e3", "99999999999999999999"}) {
     Args args({"--count", text}, kSpecs);
     EXPECT_EQ(args.GetInt("--count", 7, 0, 10), 7) << text;
     EXPECT_NE(args.error(), "") << text;
