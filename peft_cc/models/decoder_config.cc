@@ -86,7 +86,7 @@ absl::Status CheckNotQuantized(const Json& config, absl::string_view what) {
 // Keys of other families, or of derived ones that kept the model type, which
 // change what the model computes. Their neutral values are allowed.
 void RefuseOtherNumbers(ConfigFields& fields) {
-  for (const char* key : {"use_mrope", "is_encoder_decoder",
+  for (const char* key : {"use_mrope", "rope_interleaved", "is_encoder_decoder",
                           "add_cross_attention", "use_bidirectional_attention",
                           "use_qk_norm", "alibi", "parallel_attn"}) {
     if (fields.Has(key) && fields.Bool(key, false)) {

@@ -157,6 +157,7 @@ TEST(DecoderConfigTest, QuantizedModelsAreNamed) {
 
 TEST(DecoderConfigTest, KeysThatChangeTheNumbersAreErrorsUnlessNeutral) {
   EXPECT_TRUE(IsUnsupported(R"("use_mrope": true)", "use_mrope", "qwen2"));
+  EXPECT_TRUE(IsUnsupported(R"("rope_interleaved": true)", "rope_interleaved"));
   EXPECT_TRUE(IsUnsupported(R"("logits_scaling": 8)", "logits_scaling"));
   EXPECT_TRUE(IsUnsupported(R"("is_causal": false)", "is_causal"));
   EXPECT_TRUE(IsUnsupported(R"("attn_logit_softcapping": 50.0)",
@@ -232,6 +233,41 @@ TEST(DecoderConfigTest, BadTokensAreErrors) {
   EXPECT_TRUE(IsError(ApplyGenerationConfig("[]", "g.json", config),
                       absl::StatusCode::kInvalidArgument, "MODEL_CONFIG",
                       "g.json: expected a JSON object"));
+}
+
+// The keys that published models of these families carry.
+TEST(DecoderConfigTest, PublishedConfigsAreRead) {
+  const auto smollm2 = Parse("llama", R"("architectures": ["LlamaForCausalLM"],
+      "attention_bias": false, "attention_dropout": 0.0, "bos_token_id": 1,
+      "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 576,
+      "initializer_range": 0.041666666666666664, "intermediate_size": 1536,
+      "is_llama_config": true, "max_position_embeddings": 8192,
+      "mlp_bias": false, "num_attention_heads": 9, "num_hidden_layers": 30,
+      "num_key_value_heads": 3, "pad_token_id": 2, "pretraining_tp": 1,
+      "rms_norm_eps": 1e-05, "rope_interleaved": false, "rope_scaling": null,
+      "rope_theta": 100000, "tie_word_embeddings": true,
+      "torch_dtype": "bfloat16", "transformers.js_config": {"kv": {"a": 1}},
+      "use_cache": true, "vocab_size": 49152)");
+  ASSERT_TRUE(smollm2.ok()) << smollm2.status();
+  EXPECT_EQ(smollm2->head_dim, 64);
+  EXPECT_EQ(smollm2->rope.theta, 100000);
+  EXPECT_TRUE(smollm2->tie_word_embeddings);
+  const auto llama32 = Parse("llama", R"("head_dim": 64, "hidden_size": 2048,
+      "num_attention_heads": 32, "num_key_value_heads": 8,
+      "eos_token_id": [128001, 128008, 128009],
+      "max_position_embeddings": 131072, "rope_scaling": {"factor": 32.0,
+      "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+      "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+      "rope_theta": 500000.0)");
+  ASSERT_TRUE(llama32.ok()) << llama32.status();
+  EXPECT_EQ(llama32->rope.type, RopeType::kLlama3);
+  EXPECT_EQ(llama32->eos_token_ids.size(), 3u);
+  const auto qwen25 = Parse("qwen2", R"("max_window_layers": 21,
+      "hidden_size": 896, "num_attention_heads": 14, "num_key_value_heads": 2,
+      "sliding_window": 32768, "use_mrope": false, "use_sliding_window": false,
+      "rope_theta": 1000000.0, "tie_word_embeddings": true)");
+  ASSERT_TRUE(qwen25.ok()) << qwen25.status();
+  EXPECT_EQ(qwen25->sliding_windows, std::vector<int64_t>(32, 0));
 }
 
 TEST(DecoderConfigTest, BrokenTextIsAJsonError) {
