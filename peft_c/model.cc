@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_c/arguments.h"
+#include "peft_c/log.h"
 #include "peft_c/struct_size.h"
 #include "peft_cc/base/error.h"
 
@@ -68,6 +69,9 @@ peft_status_t* peft_model_open(const char* path,
                           peft::OptionsOf(options));
     PEFT_ASSIGN_OR_RETURN(std::unique_ptr<peft::Model> model,
                           peft::Model::Open(folder, known));
+    for (const std::string& note : model->base().notes()) {
+      peft::LogLine(PEFT_LOG_WARNING, note);
+    }
     return peft::NewHandle(std::shared_ptr<peft::Model>(std::move(model)),
                            out_model);
   });

@@ -359,7 +359,8 @@ PEFT_API void peft_model_options_init(peft_model_options_t* options,
  * safetensors, single or sharded). Fails with NOT_FOUND, INVALID_ARGUMENT
  * ("MODEL_CONFIG", "MODEL_WEIGHTS", "SAFETENSORS") or UNIMPLEMENTED
  * ("MODEL_UNSUPPORTED": a family, rope type or quantization that this version
- * does not run, named in the message). Since: 1. */
+ * does not run, named in the message). Tensors that the model does not use are
+ * logged as warnings. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_open(
     const char* path, const peft_model_options_t* options,
     peft_model_t** out_model);
@@ -671,8 +672,10 @@ typedef struct peft_generate_result peft_generate_result_t;
 /* Resets the session, then generates from `input` under the adapters that are
  * active when the call begins, to its end. Positions are counted from the
  * attention mask, so rows of different lengths are padded on the left. Fails
- * as peft_session_forward does, and with CANCELLED ("CANCELLED") when on_token
- * asked for it. Returns new, free with peft_generate_result_free. Since: 1. */
+ * as peft_session_forward does, with INVALID_ARGUMENT ("LOGITS_NOT_FINITE")
+ * where the model's logits are NaN, and with CANCELLED ("CANCELLED") when
+ * on_token asked for it. Returns new, free with peft_generate_result_free.
+ * Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_generate(
     peft_session_t* session, const peft_forward_input_t* input,
     const peft_generate_options_t* options,
