@@ -130,7 +130,7 @@ def copying_pair(rng):
 
 
 def batches(pairs, copies_per_batch, steps, rng):
-    """Yields `steps` batches, going through shuffled `pairs` again and again."""
+    """Yields `steps` batches, going through shuffled `pairs` repeatedly."""
     queue = []
     for _ in range(steps):
         batch = [copying_pair(rng) for _ in range(copies_per_batch)]
