@@ -154,6 +154,7 @@ absl::StatusOr<Bytes> MapFile(const std::string& path, const OpenFile& file) {
   void* memory =
       mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd.get(), /*offset=*/0);
   if (memory == MAP_FAILED) {
+    if (errno == ENOMEM) return OutOfMemoryError(path, size);
     return ReadError(path, absl::StrCat("cannot map: ", strerror(errno)));
   }
   std::shared_ptr<const void> owner(
