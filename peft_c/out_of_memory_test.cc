@@ -1,8 +1,16 @@
 // Every allocation of a call fails once: the call answers OUT_OF_MEMORY, leaves
 // its out parameters empty, keeps no handle, and works when memory is back.
+//
+// Calls that read files run under a limit of memory instead: their bytes fail,
+// as they would, and not the hash tables on the way, which do not survive that
+// one of their small allocations throws.
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <new>
 #include <string>
 
@@ -135,6 +143,56 @@ TEST_F(ModelTest, Generating) {
   peft_generate_result_free(result);
   peft_session_free(session);
 }
+
+// A sanitizer needs memory of its own.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+// The size of the address space in use.
+rlim_t AddressSpaceUsed() {
+  int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE));
+}
+
+// Runs `call` with no more than `spare` bytes of new memory.
+template <typename Call>
+Outcome WithLittleMemory(rlim_t spare, Call call) {
+  rlimit limit = {};
+  EXPECT_EQ(getrlimit(RLIMIT_AS, &limit), 0);
+  rlimit little = limit;
+  little.rlim_cur = AddressSpaceUsed() + spare;
+  EXPECT_EQ(setrlimit(RLIMIT_AS, &little), 0);
+  peft_status_t* const status = call();
+  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+  return Take(status);
+}
+
+TEST_F(ModelTest, LoadingAnAdapter) {
+  const char* const folder = "examples/quickstart/adapters/german";
+  const Outcome outcome = WithLittleMemory(400000, [&] {
+    return peft_model_load_adapter(model_.get(), "german", folder, nullptr,
+                                   nullptr);
+  });
+  EXPECT_EQ(outcome.code, PEFT_RESOURCE_EXHAUSTED) << outcome;
+  EXPECT_EQ(outcome.id, "OUT_OF_MEMORY") << outcome;
+  EXPECT_PEFT_OK(peft_model_load_adapter(model_.get(), "german", folder,
+                                         nullptr, nullptr));
+}
+
+TEST(OutOfMemoryTest, OpeningAModel) {
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  for (const int32_t mode : {PEFT_READ_MODE_MAP, PEFT_READ_MODE_READ}) {
+    options.read_mode = mode;
+    peft_model_t* model = nullptr;
+    const Outcome outcome = WithLittleMemory(
+        400000, [&] { return peft_model_open(kBase, &options, &model); });
+    EXPECT_EQ(outcome.code, PEFT_RESOURCE_EXHAUSTED) << outcome;
+    EXPECT_EQ(outcome.id, "OUT_OF_MEMORY") << outcome;
+    EXPECT_EQ(model, nullptr);
+  }
+}
+
+#endif
 
 }  // namespace
 }  // namespace peft
