@@ -24,6 +24,8 @@ struct ModuleSelector {
   bool IsAllLinear() const;  // the string "all-linear", any letter case
 };
 
+// Which biases of the base model the adapter has trained: none, all of them,
+// or those of the modules it targets.
 enum class BiasMode { kNone, kAll, kLoraOnly };
 
 // The fields every method has.
@@ -69,6 +71,7 @@ struct AdapterConfig {
   std::vector<std::string> notes;
 };
 
+// How strict parsing is.
 struct AdapterConfigOptions {
   // Accept unknown keys whatever their value; they are listed in ignored_keys.
   bool lenient = false;

@@ -42,6 +42,7 @@ class ConfigReader {
   // nullptr where the key is absent or null.
   const Json* FindValue(absl::string_view key) const;
 
+  // Adds a line for the load report.
   void Note(std::string note) { notes_->push_back(std::move(note)); }
 
   absl::Status ReadBool(absl::string_view key, bool* out);  // null is false

@@ -20,6 +20,7 @@ inline constexpr JsonTypes kListType = 16;
 inline constexpr JsonTypes kObjectType = 32;
 inline constexpr JsonTypes kAnyType = 63;
 
+// What a key means to us.
 enum class KeyUse {
   kRead,      // parsed into AdapterConfigBase or LoraConfig
   kTraining,  // makes no difference once an adapter is trained
@@ -30,6 +31,7 @@ enum class KeyUse {
   kRefusedUnlessEmpty,
 };
 
+// One line of the table. Immutable.
 struct LoraKey {
   absl::string_view name;
   KeyUse use;

@@ -29,7 +29,7 @@ class ModuleNames {
   // `name` ends in a dot and a name of the list.
   bool HasSuffixOf(absl::string_view name) const;
 
-  bool empty() const { return names_.empty(); }
+  // How many different names there are.
   size_t size() const { return names_.size(); }
 
   // In the order of their bytes.

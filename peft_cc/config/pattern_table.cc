@@ -99,23 +99,18 @@ void PatternTable::Hit(size_t index, size_t* first) {
 
 void PatternTable::AddPlain(size_t index) {
   const std::string& key = keys_[index];
-  const std::vector<size_t> dots = Dots(key);
-  std::vector<Shape>& shapes = shapes_[key.size()];
-  auto shape = std::find_if(shapes.begin(), shapes.end(),
-                            [&dots](const Shape& s) { return s.dots == dots; });
-  if (shape == shapes.end()) shape = shapes.insert(shape, Shape{dots, {}});
-  shape->keys.emplace(key, index);
+  plain_[key.size()][Dots(key)].emplace(key, index);
 }
 
 void PatternTable::FindPlain(absl::string_view name, size_t* first) {
   for (absl::string_view end = name; !end.empty(); end = AfterFirstDot(end)) {
-    const auto shapes = shapes_.find(end.size());
-    if (shapes == shapes_.end()) continue;
-    for (const Shape& shape : shapes->second) {
+    const auto same_length = plain_.find(end.size());
+    if (same_length == plain_.end()) continue;
+    for (const auto& [dots, keys] : same_length->second) {
       std::string key(end);
-      for (const size_t dot : shape.dots) key[dot] = '.';
-      const auto found = shape.keys.find(key);
-      if (found != shape.keys.end()) Hit(found->second, first);
+      for (const size_t dot : dots) key[dot] = '.';
+      const auto found = keys.find(key);
+      if (found != keys.end()) Hit(found->second, first);
     }
   }
 }

@@ -3,6 +3,7 @@
 #define PEFT_CC_CONFIG_PATTERN_TABLE_H_
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -36,12 +37,10 @@ class PatternTable {
 
  private:
   PatternTable() = default;
-  // Plain keys with their dots, which stand for any character, at the same
-  // places. `keys` has their indices.
-  struct Shape {
-    std::vector<size_t> dots;
-    std::unordered_map<std::string, size_t> keys;
-  };
+  // Plain keys of one length, under the places of their dots, which stand for
+  // any character; the values are their indices.
+  using KeysByDots =
+      std::map<std::vector<size_t>, std::unordered_map<std::string, size_t>>;
 
   void AddPlain(size_t index);
   // Marks a key as used and lowers *first to it.
@@ -52,8 +51,8 @@ class PatternTable {
   std::string what_;
   std::vector<std::string> keys_;
   std::vector<bool> used_;
-  std::unordered_map<size_t, std::vector<Shape>> shapes_;  // by length
-  std::vector<std::pair<size_t, PythonRegex>> regexes_;    // in order
+  std::unordered_map<size_t, KeysByDots> plain_;         // by length
+  std::vector<std::pair<size_t, PythonRegex>> regexes_;  // in order
   std::unordered_map<std::string, size_t> exact_;  // the regexes as they are
 };
 

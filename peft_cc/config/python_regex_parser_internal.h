@@ -20,6 +20,7 @@
 namespace peft {
 namespace python_regex_internal {
 
+// The widths of nodes one after another, and of branches beside each other.
 RegexWidth WidthOf(const RegexSequence& sequence);
 RegexWidth WidthOf(const std::vector<RegexSequence>& branches);
 
@@ -34,9 +35,11 @@ class Parser {
  public:
   explicit Parser(RegexScanner scanner) : scanner_(std::move(scanner)) {}
 
+  // Parses the whole pattern.
   absl::StatusOr<RegexSyntax> Parse();
 
  private:
+  // A capturing group; nothing may refer to it while it is open.
   struct Group {
     bool open = true;
     RegexWidth width;

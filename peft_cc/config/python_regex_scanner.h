@@ -20,6 +20,7 @@ struct RegexToken {
   bool end = false;       // after the last character
   uint32_t position = 0;  // in characters, for messages
 
+  // It is the unescaped `c`.
   bool Is(char c) const {
     return !end && !escaped && code == static_cast<unsigned char>(c);
   }
@@ -32,9 +33,11 @@ class RegexScanner {
   // than 64 KiB or a lone backslash at the end.
   static absl::StatusOr<RegexScanner> Create(absl::string_view pattern);
 
+  // The next token, which stays; `end` after the last one.
   const RegexToken& Peek() const { return tokens_[next_]; }
-  RegexToken Next();
-  bool Eat(char c);  // takes the next token if it is the unescaped `c`
+  RegexToken Next();  // takes it; the end is never taken
+  bool Eat(char c);   // takes the next token if it is the unescaped `c`
+  // A place to come back to.
   size_t Tell() const { return next_; }
   void Seek(size_t index) { next_ = index; }
 

@@ -31,6 +31,7 @@ struct RegexWidth {
 
 // `[...]`, or a class such as \d on its own.
 struct RegexSet {
+  // From `first` to `last`, both included.
   struct Range {
     char32_t first;
     char32_t last;
@@ -40,6 +41,7 @@ struct RegexSet {
   std::string categories;  // of "dDsSwW", each at most once
 };
 
+// What a node is, and what its fields mean.
 enum class RegexKind : uint8_t {
   kLiteral,        // `code` is the character
   kAny,            // .
@@ -54,8 +56,10 @@ enum class RegexKind : uint8_t {
   kRepeat,         // one branch with one node, `min` to `max` times
 };
 
+// How a repetition gives back what it took: a*, a*? and a*+.
 enum class RegexGreed : uint8_t { kGreedy, kLazy, kPossessive };
 
+// A part of a pattern, with the parts in it.
 struct RegexNode {
   RegexKind kind = RegexKind::kLiteral;
   RegexFlags flags = 0;
@@ -69,8 +73,10 @@ struct RegexNode {
   std::vector<std::vector<RegexNode>> branches;
 };
 
+// Nodes one after another.
 using RegexSequence = std::vector<RegexNode>;
 
+// A parsed pattern.
 struct RegexSyntax {
   RegexNode root;  // a kGroup without a number
   std::map<std::string, uint32_t> group_names;

@@ -21,6 +21,7 @@ struct ModuleInfo {
   bool is_output_embedding = false;
 };
 
+// A module that is targeted. r is at least 1 where the config was parsed.
 struct TargetMatch {
   std::string name;
   int64_t r = 0;

@@ -300,6 +300,28 @@ TEST(TargetMatcherTest, LargeModelsTakeNoTime) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
 }
 
+// Plain keys of one length whose dots are all at other places.
+TEST(TargetMatcherTest, ManyShapesOfKeysTakeNoTime) {
+  LoraConfig config = Targets({"q_proj"});
+  for (int i = 0; i < 20000; ++i) {
+    std::string key(16, 'a');
+    for (int bit = 0; bit < 15; ++bit) {
+      if ((i >> bit & 1) != 0) key[bit] = '.';
+    }
+    config.rank_pattern.emplace_back(key, 1);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(Match(config, Linears({"a.aaaaaaaaaaa.q_proj"})).status.ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+TEST(TargetMatcherTest, LongListsOfRegexesAreRefused) {
+  LoraConfig config = Targets({"q_proj"});
+  config.modules_to_save.assign(1025, "a*");
+  EXPECT_EQ(Match(config, Linears({"q_proj"})).status.code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
 TEST(TargetMatcherTest, HostilePatternsEnd) {
   LoraConfig config = Targets({"q_proj"});
   config.rank_pattern = {{"(?:(?:[a-z.]|[a-z])*)*0", 1}};

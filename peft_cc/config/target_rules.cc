@@ -14,6 +14,16 @@ namespace {
 // elements before it ("model.layers.3."): a bare "layers.3." has no layer.
 constexpr char kAnyLayer[] = R"(.*?\.[^.]*\.(?P<idx>\d+)\.)";
 
+// Bounds the work for one name; real configs have a handful.
+constexpr size_t kMaxRegexes = 1024;
+
+absl::Status CheckCount(absl::string_view key, size_t count) {
+  if (count <= kMaxRegexes) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kResourceExhausted, error_id::kRegex,
+                   absl::StrCat(key, " has ", count, " entries, at most ",
+                                kMaxRegexes, " can be matched"));
+}
+
 absl::StatusOr<PythonRegex> CompileFor(absl::string_view key,
                                        absl::string_view pattern) {
   absl::StatusOr<PythonRegex> regex = PythonRegex::Compile(pattern);
@@ -33,6 +43,10 @@ absl::StatusOr<TargetRules> TargetRules::Create(const LoraConfig& config,
   if (!exclude.is_regex || !exclude.regex.empty()) {
     PEFT_ASSIGN_OR_RETURN(rules.exclude_, Compile("exclude_modules", exclude));
   }
+  PEFT_RETURN_IF_ERROR(
+      CheckCount("modules_to_save", config.modules_to_save.size()));
+  PEFT_RETURN_IF_ERROR(
+      CheckCount("layers_pattern", config.layers_pattern.size()));
   for (const std::string& name : config.modules_to_save) {
     PEFT_ASSIGN_OR_RETURN(
         PythonRegex regex,

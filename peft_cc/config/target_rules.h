@@ -18,6 +18,7 @@
 
 namespace peft {
 
+// What becomes of a module.
 enum class TargetDecision { kTargeted, kNotTargeted, kExcluded };
 
 // PEFT's check_target_module_exists. Immutable, thread-safe.
@@ -25,7 +26,8 @@ class TargetRules {
  public:
   // `target` is the selector to use for target_modules (never "all-linear").
   // Fails with (REGEX) for a regex that Python refuses or that cannot be run;
-  // one in layers_pattern only when it is needed, as in PEFT.
+  // one in layers_pattern only when it is needed, as in PEFT. More than 1024
+  // entries in modules_to_save or layers_pattern are RESOURCE_EXHAUSTED.
   static absl::StatusOr<TargetRules> Create(const LoraConfig& config,
                                             const ModuleSelector& target);
 

@@ -179,7 +179,8 @@ class Generator:
             r".*\.(q_proj|v_proj|c_attn)", r".*layers\.[0-3]\..*_proj",
             r"model\.layers\.\d+\.self_attn\.[qk]_proj", r".*(mlp|attn)\..*",
             r"^(?!.*mlp).*proj$", r".*\.(?P<layer>\d+)\.mlp.*", r".*h\.\d\..*",
-            r"(?i).*Q_PROJ", "*" + last, r"(" + last, "", "dummy-target-modules",
+            r"(?i).*Q_PROJ", "*" + last, r"(" + last, "",
+            "dummy-target-modules",
             r".*\.1?1\..*(up|down)_proj\Z", r"[^.]+\.[^.]+", "lm_head|.*o_proj",
         ])
 
