@@ -56,6 +56,7 @@ std::optional<DType> DTypeFromName(absl::string_view name);
 // True for F16, BF16 and F32: what weights and adapters may be stored in.
 bool IsComputeDType(DType dtype);
 
+// Exact: BF16 is the upper half of F32.
 inline float BF16ToF32(uint16_t value) {
   const uint32_t bits = static_cast<uint32_t>(value) << 16;
   float result;
@@ -66,6 +67,7 @@ inline float BF16ToF32(uint16_t value) {
 // Rounds to nearest, ties to even; NaN stays NaN.
 uint16_t F32ToBF16(float value);
 
+// Exact, subnormals included.
 float F16ToF32(uint16_t value);
 
 // Rounds to nearest, ties to even; too large becomes infinity.

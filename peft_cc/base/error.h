@@ -65,6 +65,7 @@ inline constexpr char kSessionBusy[] = "SESSION_BUSY";
 inline constexpr char kLogitsNotFinite[] = "LOGITS_NOT_FINITE";
 }  // namespace error_id
 
+// What an error is about, for programs that read it. Fields may be empty.
 struct ErrorDetails {
   // With initialisers, so that trailing fields can be left out.
   std::string tensor = {};    // the tensor, config key or file that is wrong

@@ -21,6 +21,7 @@ struct Bytes {
   std::shared_ptr<const void> owner;
 };
 
+// How the bytes of a file get into memory.
 enum class ReadMode {
   // Reads the file into memory (large pages where the system has them). Safe
   // against a file that somebody truncates later.
@@ -42,7 +43,10 @@ absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
 absl::StatusOr<std::string> ReadTextFile(const std::string& path,
                                          uint64_t max_size);
 
-bool FileExists(const std::string& path);  // a regular file
+// True for a regular file, or a link to one.
+bool FileExists(const std::string& path);
+
+// True for a directory, or a link to one.
 bool DirectoryExists(const std::string& path);
 
 // Writes the chunks one after another to a temporary file beside `path`,

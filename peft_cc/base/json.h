@@ -15,6 +15,7 @@ namespace peft {
 // Keeps keys in the order of the file, so that a config survives a round trip.
 using Json = nlohmann::ordered_json;
 
+// What a document may have at most.
 struct JsonLimits {
   int max_depth = 64;
   uint64_t max_elements = 4u << 20;  // values and keys together
@@ -36,7 +37,9 @@ absl::StatusOr<Json> ParseJson(absl::string_view text, absl::string_view what,
 // keeps its own.
 class JsonHandler : public nlohmann::json_sax<Json> {
  public:
+  // Part of nlohmann's interface; JSON text has no such values.
   bool binary(Json::binary_t&) final { return Fail("binary value"); }
+  // Keeps the syntax error with its line and column.
   bool parse_error(size_t position, const std::string& token,
                    const nlohmann::detail::exception& error) final;
 

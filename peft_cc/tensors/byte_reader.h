@@ -17,6 +17,7 @@ class ByteReader {
       : data_(data),
         position_(position < data.size() ? position : data.size()) {}
 
+  // Bytes before and behind the position.
   uint64_t position() const { return position_; }
   uint64_t remaining() const { return data_.size() - position_; }
 

@@ -21,7 +21,9 @@ namespace peft {
 // Refers to a value in a PickleHeap.
 using PickleRef = uint32_t;
 
+// One value of any kind that the machine knows.
 struct PickleValue {
+  // What the value is, and which of the fields below belong to it.
   enum class Kind : uint8_t {
     kNone,
     kBool,     // number
@@ -51,12 +53,15 @@ absl::string_view PickleKindName(PickleValue::Kind kind);
 // and deep nesting cost nothing at the end. References to values stay valid.
 class PickleHeap {
  public:
+  // Stores a value for as long as the heap lives.
   PickleRef Add(PickleValue value) {
     values_.push_back(std::move(value));
     return static_cast<PickleRef>(values_.size() - 1);
   }
+  // The value of a reference that Add has returned.
   PickleValue& Get(PickleRef ref) { return values_[ref]; }
   const PickleValue& Get(PickleRef ref) const { return values_[ref]; }
+  // Values added so far.
   size_t size() const { return values_.size(); }
 
  private:

@@ -23,6 +23,7 @@ class PickleMachine {
   PickleMachine(ByteReader& reader, PickleHost& host, PickleHeap& heap)
       : reader_(reader), host_(host), heap_(heap) {}
 
+  // Reads to STOP and returns the one value that is left. Once only.
   absl::StatusOr<PickleRef> Run();
 
  private:

@@ -12,6 +12,7 @@
 
 namespace peft {
 
+// What a file holds.
 struct SafetensorsFile {
   TensorMap tensors;                            // views into the file's bytes
   std::map<std::string, std::string> metadata;  // "__metadata__"

@@ -19,6 +19,7 @@ inline constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;
 // The key that tensors cannot have.
 inline constexpr char kSafetensorsMetadataKey[] = "__metadata__";
 
+// A tensor as the header describes it.
 struct SafetensorsEntry {
   std::string name;
   DType dtype = DType::kUnspecified;
@@ -27,6 +28,7 @@ struct SafetensorsEntry {
   uint64_t end = 0;
 };
 
+// The header of a file, checked for form alone.
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> entries;  // in the order of the header
   std::map<std::string, std::string> metadata;

@@ -34,13 +34,19 @@ class Tensor {
                                          std::vector<int64_t> shape,
                                          void** out_data);
 
+  // kUnspecified for a default-made tensor.
   DType dtype() const { return dtype_; }
+  // The dimensions, outermost first; none for a scalar.
   absl::Span<const int64_t> shape() const { return shape_; }
   int rank() const { return static_cast<int>(shape_.size()); }
   int64_t dim(int i) const { return shape_[i]; }
+  // 1 for a scalar, 0 when a dimension is 0.
   int64_t num_elements() const { return num_elements_; }
+  // Bytes that the elements take.
   int64_t size_bytes() const;
+  // The first element, in any alignment.
   const void* data() const { return data_; }
+  // What keeps the elements alive; may be null.
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
   // A copy of the elements as f32; empty for dtypes without a conversion.

@@ -39,6 +39,7 @@ struct TorchTensor {
   std::vector<int64_t> strides;
 };
 
+// A dict of tensors by name, in the order of the file; names are unique.
 struct TorchStateDict {
   std::vector<TorchStorage> storages;
   std::vector<std::pair<std::string, TorchTensor>> tensors;
@@ -47,10 +48,13 @@ struct TorchStateDict {
 // Knows the globals that make tensors, and no others. Thread-compatible.
 class TorchPickleHost : public PickleHost {
  public:
+  // Refuses all but the globals of torch_pickle.cc, by name.
   absl::StatusOr<PickleValue> FindGlobal(absl::string_view module,
                                          absl::string_view name) override;
+  // Rebuilds a tensor, parameter, torch.Size or OrderedDict.
   absl::StatusOr<PickleRef> Call(PickleHeap& heap, PickleRef global,
                                  PickleRef arguments) override;
+  // Understands the ids of storages.
   absl::StatusOr<PickleRef> LoadPersistent(PickleHeap& heap,
                                            PickleRef id) override;
 

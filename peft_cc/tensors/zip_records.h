@@ -44,6 +44,7 @@ struct Zip64Locator {
   bool Read(ByteReader& reader);
 };
 
+// The end record where counts or offsets do not fit into ZipEnd.
 struct Zip64End {
   uint32_t disk = 0;
   uint32_t directory_disk = 0;
