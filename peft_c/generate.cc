@@ -128,8 +128,9 @@ bool HasRow(const std::shared_ptr<const GenerateOutput>& result, size_t row) {
 
 void peft_generate_options_init(peft_generate_options_t* options,
                                 size_t struct_size) {
-  peft::InitStruct<peft_generate_options_t>(PEFT_GENERATE_OPTIONS_INIT, options,
-                                            struct_size);
+  static constexpr peft_generate_options_t kDefaults =
+      PEFT_GENERATE_OPTIONS_INIT;
+  peft::InitStruct(kDefaults, options, struct_size);
 }
 
 peft_status_t* peft_session_generate(peft_session_t* session,

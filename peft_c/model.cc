@@ -54,8 +54,8 @@ peft_model_info_t InfoOf(const BaseModel& base) {
 
 void peft_model_options_init(peft_model_options_t* options,
                              size_t struct_size) {
-  peft::InitStruct<peft_model_options_t>(PEFT_MODEL_OPTIONS_INIT, options,
-                                         struct_size);
+  static constexpr peft_model_options_t kDefaults = PEFT_MODEL_OPTIONS_INIT;
+  peft::InitStruct(kDefaults, options, struct_size);
 }
 
 peft_status_t* peft_model_open(const char* path,

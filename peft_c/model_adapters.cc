@@ -70,8 +70,8 @@ absl::Status Load(Model& model, const std::string& name,
 }  // namespace peft
 
 void peft_load_options_init(peft_load_options_t* options, size_t struct_size) {
-  peft::InitStruct<peft_load_options_t>(PEFT_LOAD_OPTIONS_INIT, options,
-                                        struct_size);
+  static constexpr peft_load_options_t kDefaults = PEFT_LOAD_OPTIONS_INIT;
+  peft::InitStruct(kDefaults, options, struct_size);
 }
 
 peft_status_t* peft_model_load_adapter(peft_model_t* model, const char* name,
@@ -93,8 +93,9 @@ peft_status_t* peft_model_load_adapter(peft_model_t* model, const char* name,
 
 void peft_set_adapter_options_init(peft_set_adapter_options_t* options,
                                    size_t struct_size) {
-  peft::InitStruct<peft_set_adapter_options_t>(PEFT_SET_ADAPTER_OPTIONS_INIT,
-                                               options, struct_size);
+  static constexpr peft_set_adapter_options_t kDefaults =
+      PEFT_SET_ADAPTER_OPTIONS_INIT;
+  peft::InitStruct(kDefaults, options, struct_size);
 }
 
 peft_status_t* peft_model_set_adapter(

@@ -244,13 +244,21 @@ PEFT_API void peft_string_list_free(peft_string_list_t* list);
 /* A plain description of elements in memory; owns nothing. Since: 1. */
 typedef struct peft_tensor_view {
   size_t struct_size;
-  const void* data;       /* first element; may be unaligned */
-  int32_t dtype;          /* PEFT_DTYPE_... */
-  int32_t device_type;    /* PEFT_DEVICE_CPU */
-  int32_t device_index;   /* 0 */
-  int32_t rank;           /* number of sizes; 0 for a scalar */
-  const int64_t* sizes;   /* rank of them */
-  const int64_t* strides; /* in elements; NULL: contiguous, last fastest */
+  /* The first element. May be unaligned; may be anything when one of the sizes
+   * is 0. */
+  const void* data;
+  /* PEFT_DTYPE_... */
+  int32_t dtype;
+  /* PEFT_DEVICE_..., and which of them: 0. */
+  int32_t device_type;
+  int32_t device_index;
+  /* The number of sizes; 0 for a scalar. */
+  int32_t rank;
+  /* The number of elements along each axis. */
+  const int64_t* sizes;
+  /* From one element to the next along each axis, counted in elements. NULL:
+   * contiguous, the last axis fastest. */
+  const int64_t* strides;
 } peft_tensor_view_t;
 
 /* An empty view on the CPU: set data, dtype, rank and sizes. Since: 1. */
@@ -337,14 +345,18 @@ typedef struct peft_model peft_model_t;
 
 /* How base weights are read. Truncating a mapped file kills the process with
  * SIGBUS: where others may write to the folder, copy. Since: 1. */
-#define PEFT_READ_MODE_MAP 1  /* map the files: nothing is copied, see below */
+#define PEFT_READ_MODE_MAP 1  /* map the files: nothing is copied */
 #define PEFT_READ_MODE_READ 2 /* copy them to memory */
 
 /* How a base model is opened. Since: 1. */
 typedef struct peft_model_options {
   size_t struct_size;
-  int32_t read_mode;   /* PEFT_READ_MODE_...; MAP */
-  int32_t num_threads; /* 0: one per core; 1: only the thread that calls */
+  /* PEFT_READ_MODE_...; default PEFT_READ_MODE_MAP. */
+  int32_t read_mode;
+  /* How many threads a forward uses, the one that calls included; the model's
+   * sessions share them. Default 0: one per core. The numbers that a forward
+   * computes do not depend on it. */
+  int32_t num_threads;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
@@ -371,14 +383,19 @@ PEFT_API void peft_model_free(peft_model_t* model);
 /* What a model is. The text is borrowed, until the model is freed. Since: 1. */
 typedef struct peft_model_info {
   size_t struct_size;
-  const char* model_type; /* "llama" */
+  /* transformers' name of the family: "llama". */
+  const char* model_type;
+  /* Token ids are 0 to vocab_size - 1. */
   int64_t vocab_size;
   int64_t hidden_size;
   int64_t num_layers;
+  /* What the model was trained for. Longer sequences are not refused. */
   int64_t max_position_embeddings;
-  int64_t num_parameters; /* elements of the weights, tied ones once */
-  int64_t size_bytes;     /* their bytes */
-  int64_t num_sites;      /* layers that adapters can attach to */
+  /* The elements of all weights, tied ones once, and their bytes. */
+  int64_t num_parameters;
+  int64_t size_bytes;
+  /* The number of layers that adapters can attach to. */
+  int64_t num_sites;
 } peft_model_info_t;
 
 /* For peft_model_get_info. Since: 1. */
@@ -397,10 +414,13 @@ typedef struct peft_load_report peft_load_report_t;
 /* How an adapter is loaded. Since: 1. */
 typedef struct peft_load_options {
   size_t struct_size;
-  const char* subfolder; /* below the adapter folder; NULL: none */
-  int32_t lenient;       /* 0: strict. 1: missing tensors (they act as zero),
-                            unexpected tensors and unknown config keys are lines
-                            of the report instead of errors */
+  /* A folder below the adapter's own; must not lead out of it. Default NULL:
+   * none. */
+  const char* subfolder;
+  /* Default 0: strict. 1: missing tensors (they act as zero), unexpected
+   * tensors and unknown config keys are lines of the report instead of errors.
+   */
+  int32_t lenient;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
@@ -430,8 +450,9 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_load_adapter(
 /* How adapters act together. Since: 1. */
 typedef struct peft_set_adapter_options {
   size_t struct_size;
-  const float* scales; /* one per name, multiplied with the adapter's own
-                          scale; NULL: all 1 */
+  /* One finite number per name, multiplied with the adapter's own scale; 0 and
+   * negative ones are allowed. Default NULL: all 1. */
+  const float* scales;
 } peft_set_adapter_options_t;
 
 /* All defaults. Since: 1. */
@@ -549,7 +570,9 @@ typedef struct peft_session peft_session_t;
 /* How a session is made. Since: 1. */
 typedef struct peft_session_options {
   size_t struct_size;
-  int64_t max_length; /* positions that the cache may hold; 0: it grows */
+  /* How many positions the cache may hold; more is SEQUENCE_TOO_LONG. Default
+   * 0: it grows as memory allows. */
+  int64_t max_length;
 } peft_session_options_t;
 
 /* All defaults. Since: 1. */
@@ -580,11 +603,17 @@ PEFT_API int64_t peft_session_cache_length(const peft_session_t* session);
 /* Token ids, row-major (batch, length), borrowed for the call. Since: 1. */
 typedef struct peft_forward_input {
   size_t struct_size;
-  const int64_t* ids; /* each in [0, vocab_size) */
+  /* batch * length ids, row by row, each in [0, vocab_size). */
+  const int64_t* ids;
+  /* Rows and columns, both at least 1. */
   int64_t batch;
   int64_t length;
-  const int64_t* attention_mask; /* 0: padding, else 1; NULL: no padding */
-  const int64_t* position_ids;   /* NULL: counted on from the cache */
+  /* As many: 0 for padding, which nothing attends to, else 1. Of these tokens
+   * only: what is in the cache keeps its own. Default NULL: no padding. */
+  const int64_t* attention_mask;
+  /* As many. Default NULL: counted on from the tokens in the cache, padding
+   * included, as transformers' forward does. Generate does not read them. */
+  const int64_t* position_ids;
 } peft_forward_input_t;
 
 /* No tokens: set ids, batch and length. Since: 1. */
@@ -598,9 +627,12 @@ PEFT_API void peft_forward_input_init(peft_forward_input_t* input,
 /* What a forward does besides. Since: 1. */
 typedef struct peft_forward_options {
   size_t struct_size;
-  int64_t logits_to_keep; /* of the last so many positions; 0: of all */
-  int32_t allow_activation_change; /* 1: go on with a cache that other adapters
-                                      wrote; 0: FAILED_PRECONDITION */
+  /* Computes the logits of the last so many positions of each row only. Default
+   * 0: of all. */
+  int64_t logits_to_keep;
+  /* 1: goes on with a cache that was written under other adapters. Default 0:
+   * that is FAILED_PRECONDITION ("ACTIVATION_CHANGED"). */
+  int32_t allow_activation_change;
 } peft_forward_options_t;
 
 /* All defaults. Since: 1. */
@@ -630,24 +662,39 @@ typedef int32_t (*peft_token_fn)(void* user_data, int64_t row, int64_t token);
 /* Names and meanings as in transformers' GenerationConfig. Since: 1. */
 typedef struct peft_generate_options {
   size_t struct_size;
-  int64_t max_new_tokens;       /* 20 */
-  int32_t do_sample;            /* 0: greedy */
-  float temperature;            /* 1; this and the next three: with do_sample */
-  int64_t top_k;                /* 50; 0: off */
-  float top_p;                  /* 1 */
-  float min_p;                  /* 0: off */
-  float repetition_penalty;     /* 1 */
-  uint64_t seed;                /* 0; equal seeds give equal tokens */
-  const int64_t* eos_token_ids; /* NULL: the model's own */
+  /* At least 1; default 20. */
+  int64_t max_new_tokens;
+  /* Default 0: the best token each time. 1: draws one, and the next four say
+   * how. */
+  int32_t do_sample;
+  /* Divides the logits; over 0, default 1. */
+  float temperature;
+  /* Draws from the best so many tokens; default 50, 0: from all. */
+  int64_t top_k;
+  /* Draws from the best tokens whose probabilities add up to so much; 0 to 1,
+   * default 1: from all. */
+  float top_p;
+  /* Draws from tokens of at least so much of the best one's probability; 0 to
+   * 1, default 0: from all. */
+  float min_p;
+  /* Makes tokens that the row has already less likely; over 0, default 1: off.
+   * Also without do_sample. */
+  float repetition_penalty;
+  /* Equal seeds give equal tokens; default 0. */
+  uint64_t seed;
+  /* The tokens that end a row. Default none: the model's own. */
+  const int64_t* eos_token_ids;
   size_t num_eos_token_ids;
-  int32_t ignore_eos; /* 1: go on after eos */
+  /* 1: no token ends a row. Default 0. */
+  int32_t ignore_eos;
   /* A row ends when its new tokens end in one of these: sequence i is the next
-   * stop_sequence_lengths[i] tokens of stop_tokens. */
+   * stop_sequence_lengths[i] tokens of stop_tokens. Default none. */
   const int64_t* stop_tokens;
   const size_t* stop_sequence_lengths;
   size_t num_stop_sequences;
-  peft_token_fn on_token; /* NULL: none */
-  void* user_data;        /* for on_token */
+  /* Called for each new token with user_data. Default NULL. */
+  peft_token_fn on_token;
+  void* user_data;
 } peft_generate_options_t;
 
 /* All defaults. Since: 1. */
@@ -666,8 +713,8 @@ typedef struct peft_generate_result peft_generate_result_t;
 
 /* Why a row ended. Since: 1. */
 #define PEFT_FINISH_LENGTH 1 /* max_new_tokens were made */
-#define PEFT_FINISH_EOS 2
-#define PEFT_FINISH_STOP 3 /* a stop sequence */
+#define PEFT_FINISH_EOS 2    /* a token that ends a row */
+#define PEFT_FINISH_STOP 3   /* a stop sequence */
 
 /* Resets the session, then generates from `input` under the adapters that are
  * active when the call begins, to its end. Positions are counted from the

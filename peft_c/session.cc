@@ -74,8 +74,8 @@ void WriteLogits(const Logits& logits, SessionObject& session,
 
 void peft_session_options_init(peft_session_options_t* options,
                                size_t struct_size) {
-  peft::InitStruct<peft_session_options_t>(PEFT_SESSION_OPTIONS_INIT, options,
-                                           struct_size);
+  static constexpr peft_session_options_t kDefaults = PEFT_SESSION_OPTIONS_INIT;
+  peft::InitStruct(kDefaults, options, struct_size);
 }
 
 peft_status_t* peft_session_create(const peft_model_t* model,
@@ -114,14 +114,14 @@ int64_t peft_session_cache_length(const peft_session_t* session) {
 }
 
 void peft_forward_input_init(peft_forward_input_t* input, size_t struct_size) {
-  peft::InitStruct<peft_forward_input_t>(PEFT_FORWARD_INPUT_INIT, input,
-                                         struct_size);
+  static constexpr peft_forward_input_t kDefaults = PEFT_FORWARD_INPUT_INIT;
+  peft::InitStruct(kDefaults, input, struct_size);
 }
 
 void peft_forward_options_init(peft_forward_options_t* options,
                                size_t struct_size) {
-  peft::InitStruct<peft_forward_options_t>(PEFT_FORWARD_OPTIONS_INIT, options,
-                                           struct_size);
+  static constexpr peft_forward_options_t kDefaults = PEFT_FORWARD_OPTIONS_INIT;
+  peft::InitStruct(kDefaults, options, struct_size);
 }
 
 peft_status_t* peft_session_forward(peft_session_t* session,

@@ -94,7 +94,8 @@ void WriteOutStruct(const Struct& value, Struct* out) {
 }
 
 // The body of peft_..._init: `defaults`, cut or filled up with zeroes to
-// `struct_size` bytes. Sizes that no struct can have write nothing.
+// `struct_size` bytes. Sizes that no struct can have write nothing. Make the
+// defaults static, so that their padding is zero too.
 template <typename Struct>
 void InitStruct(const Struct& defaults, Struct* out, size_t struct_size) {
   if (out == nullptr || struct_size < sizeof(out->struct_size) ||

@@ -7,8 +7,8 @@
 #include "peft_cc/base/error.h"
 
 void peft_tensor_view_init(peft_tensor_view_t* view, size_t struct_size) {
-  peft::InitStruct<peft_tensor_view_t>(PEFT_TENSOR_VIEW_INIT, view,
-                                       struct_size);
+  static constexpr peft_tensor_view_t kDefaults = PEFT_TENSOR_VIEW_INIT;
+  peft::InitStruct(kDefaults, view, struct_size);
 }
 
 peft_status_t* peft_tensor_get_view(const peft_tensor_t* tensor,

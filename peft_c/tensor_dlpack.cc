@@ -26,59 +26,40 @@ void Delete(DLManagedTensor* managed) {
   if (managed != nullptr) delete static_cast<Export*>(managed->manager_ctx);
 }
 
-// False for element types that DLPack has no code for, or packs in ways that
-// consumers of major version 0 do not know.
-bool CodeOf(DType dtype, uint8_t* code) {
-  switch (dtype) {
-    case DType::kBool:
-      *code = kDLBool;
-      return true;
-    case DType::kU8:
-    case DType::kU16:
-    case DType::kU32:
-    case DType::kU64:
-      *code = kDLUInt;
-      return true;
-    case DType::kI8:
-    case DType::kI16:
-    case DType::kI32:
-    case DType::kI64:
-      *code = kDLInt;
-      return true;
-    case DType::kF16:
-    case DType::kF32:
-    case DType::kF64:
-      *code = kDLFloat;
-      return true;
-    case DType::kBF16:
-      *code = kDLBfloat;
-      return true;
-    case DType::kC64:
-      *code = kDLComplex;
-      return true;
-    case DType::kF8E4M3:
-      *code = kDLFloat8E4M3FN;
-      return true;
-    case DType::kF8E4M3FNUZ:
-      *code = kDLFloat8E4M3FNUZ;
-      return true;
-    case DType::kF8E5M2:
-      *code = kDLFloat8E5M2;
-      return true;
-    case DType::kF8E5M2FNUZ:
-      *code = kDLFloat8E5M2FNUZ;
-      return true;
-    case DType::kF8E8M0:
-      *code = kDLFloat8E8M0FNU;
-      return true;
-    default:
-      return false;
-  }
-}
+struct Code {
+  DType dtype;
+  uint8_t code;
+};
+
+// Missing are F4 and F6, packed in ways that consumers of major version 0 do
+// not know.
+constexpr Code kCodes[] = {
+    {DType::kBool, kDLBool},
+    {DType::kU8, kDLUInt},
+    {DType::kI8, kDLInt},
+    {DType::kU16, kDLUInt},
+    {DType::kI16, kDLInt},
+    {DType::kU32, kDLUInt},
+    {DType::kI32, kDLInt},
+    {DType::kU64, kDLUInt},
+    {DType::kI64, kDLInt},
+    {DType::kF16, kDLFloat},
+    {DType::kBF16, kDLBfloat},
+    {DType::kF32, kDLFloat},
+    {DType::kF64, kDLFloat},
+    {DType::kC64, kDLComplex},
+    {DType::kF8E4M3, kDLFloat8E4M3FN},
+    {DType::kF8E4M3FNUZ, kDLFloat8E4M3FNUZ},
+    {DType::kF8E5M2, kDLFloat8E5M2},
+    {DType::kF8E5M2FNUZ, kDLFloat8E5M2FNUZ},
+    {DType::kF8E8M0, kDLFloat8E8M0FNU},
+};
 
 absl::StatusOr<DLDataType> DataType(DType dtype) {
-  DLDataType type = {0, static_cast<uint8_t>(DTypeBits(dtype)), 1};
-  if (CodeOf(dtype, &type.code)) return type;
+  for (const Code& known : kCodes) {
+    if (known.dtype != dtype) continue;
+    return DLDataType{known.code, static_cast<uint8_t>(DTypeBits(dtype)), 1};
+  }
   return MakeError(
       absl::StatusCode::kUnimplemented, error_id::kTensorDType,
       absl::StrCat("DLPack has no code for elements of type ", DTypeName(dtype),
