@@ -30,21 +30,20 @@ static peft_status_t* Answer(peft_session_t* session, const char* name) {
 }
 
 int main(int argc, char** argv) {
-  const char* german = "german";
-  char path[2][4096];
+  const char* const names[] = {"german", "roman"};
+  char path[4096];
   peft_model_t* model = NULL;
   peft_session_t* session = NULL;
   if (argc != 3) return 2;
-  snprintf(path[0], sizeof(path[0]), "%s/german", argv[2]);
-  snprintf(path[1], sizeof(path[1]), "%s/roman", argv[2]);
   peft_status_t* s = peft_model_open(argv[1], NULL, &model);
   if (!s) s = peft_session_create(model, NULL, &session);
   if (!s) s = Answer(session, "base");
-  if (!s) s = peft_model_load_adapter(model, "german", path[0], NULL, NULL);
-  if (!s) s = Answer(session, "german");
-  if (!s) s = peft_model_load_adapter(model, "roman", path[1], NULL, NULL);
-  if (!s) s = Answer(session, "roman");
-  if (!s) s = peft_model_set_adapter(model, &german, 1, NULL);
+  for (int i = 0; i < 2 && !s; ++i) {
+    snprintf(path, sizeof(path), "%s/%s", argv[2], names[i]);
+    s = peft_model_load_adapter(model, names[i], path, NULL, NULL);
+    if (!s) s = Answer(session, names[i]);
+  }
+  if (!s) s = peft_model_set_adapter(model, names, 1, NULL);
   if (!s) s = Answer(session, "german");
   if (!s) s = peft_model_disable_adapters(model);
   if (!s) s = Answer(session, "base");
