@@ -16,9 +16,8 @@ absl::Status BadText(absl::string_view name, absl::string_view problem) {
 }  // namespace
 
 absl::Status BadArgument(absl::string_view name, absl::string_view problem) {
-  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
-                   absl::StrCat("argument ", name, " ", problem),
-                   {std::string(name)});
+  return ArgumentError(absl::StrCat("argument ", name, " ", problem),
+                       {std::string(name)});
 }
 
 absl::StatusOr<std::string> TextArgument(absl::string_view name,

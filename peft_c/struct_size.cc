@@ -37,9 +37,8 @@ absl::Status CheckUnknownBytes(absl::string_view argument, const void* data,
 }
 
 absl::Status NullStruct(absl::string_view argument) {
-  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
-                   absl::StrCat("argument ", argument, " is NULL"),
-                   {std::string(argument), "a struct", "NULL"});
+  return ArgumentError(absl::StrCat("argument ", argument, " is NULL"),
+                       {std::string(argument), "a struct", "NULL"});
 }
 
 }  // namespace peft

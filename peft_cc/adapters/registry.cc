@@ -16,11 +16,6 @@ namespace {
 // PEFT's name for "no adapter" among the names of a mixed batch.
 constexpr char kBaseName[] = "__base__";
 
-absl::Status ArgumentError(const std::string& message) {
-  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
-                   message);
-}
-
 absl::Status CheckName(const std::string& name) {
   if (!name.empty() && name != kBaseName) return absl::OkStatus();
   return MakeError(

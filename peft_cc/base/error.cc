@@ -35,6 +35,12 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view id,
   return status;
 }
 
+absl::Status ArgumentError(absl::string_view message,
+                           const ErrorDetails& details) {
+  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
+                   message, details);
+}
+
 std::string ErrorId(const absl::Status& status) {
   if (status.ok()) return std::string();
   std::string id = GetPayload(status, kIdUrl);

@@ -78,6 +78,10 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view id,
                        absl::string_view message,
                        const ErrorDetails& details = {});
 
+// INVALID_ARGUMENT (ARGUMENT): an argument of a call is wrong.
+absl::Status ArgumentError(absl::string_view message,
+                           const ErrorDetails& details = {});
+
 // The id given to MakeError; error_id::kInternal where the status has none.
 // Empty for an OK status.
 std::string ErrorId(const absl::Status& status);

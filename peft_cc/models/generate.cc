@@ -16,11 +16,6 @@ namespace {
 // Room for so many tokens is made at once, so that a step allocates nothing.
 constexpr int64_t kMaxReservedTokens = 1 << 16;
 
-absl::Status ArgumentError(const std::string& message) {
-  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
-                   message);
-}
-
 // An empty sequence would end every row at once.
 absl::Status CheckStopSequences(const GenerateOptions& options) {
   for (const std::vector<int64_t>& sequence : options.stop_sequences) {

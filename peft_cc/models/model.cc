@@ -26,9 +26,8 @@ Model::Model(std::unique_ptr<BaseModel> base, const ModelOptions& options)
 absl::StatusOr<std::unique_ptr<Model>> Model::Open(
     const std::string& path, const ModelOptions& options) {
   if (options.num_threads < 0 || options.num_threads > kMaxThreads) {
-    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
-                     absl::StrCat("num_threads is ", options.num_threads,
-                                  ", expected 0 to ", kMaxThreads));
+    return ArgumentError(absl::StrCat("num_threads is ", options.num_threads,
+                                      ", expected 0 to ", kMaxThreads));
   }
   PEFT_ASSIGN_OR_RETURN(std::unique_ptr<BaseModel> base,
                         BaseModel::Open(path, options.read_mode));

@@ -24,8 +24,7 @@ uint64_t Mix(uint64_t value) {
 // Options are named as in GenerateOptions.
 absl::Status OptionError(absl::string_view name, float value,
                          absl::string_view expected) {
-  return MakeError(
-      absl::StatusCode::kInvalidArgument, error_id::kArgument,
+  return ArgumentError(
       absl::StrCat(name, " is ", value, ", expected ", expected),
       {std::string(name), std::string(expected), absl::StrCat(value)});
 }

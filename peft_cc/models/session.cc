@@ -17,9 +17,8 @@ Session::~Session() = default;
 absl::StatusOr<std::unique_ptr<Session>> Session::Create(
     const Model& model, const SessionOptions& options) {
   if (options.max_length < 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
-                     absl::StrCat("max_length is ", options.max_length,
-                                  ", expected 0 (it grows) or more"));
+    return ArgumentError(absl::StrCat("max_length is ", options.max_length,
+                                      ", expected 0 (it grows) or more"));
   }
   auto core =
       std::make_unique<SessionCore>(model.base(), model.pool(), options);

@@ -13,12 +13,6 @@ constexpr int64_t kMaxPosition = int64_t{1} << 31;
 // Keeps every product of a count of tokens and a width in an int64.
 constexpr int64_t kMaxTokens = int64_t{1} << 36;
 
-absl::Status ArgumentError(const std::string& message,
-                           const ErrorDetails& details = {}) {
-  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kArgument,
-                   message, details);
-}
-
 std::string At(const ForwardInput& input, int64_t index) {
   return absl::StrCat("row ", index / input.length, ", position ",
                       index % input.length);
