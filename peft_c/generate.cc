@@ -106,9 +106,7 @@ absl::StatusOr<GenerateOutput> Generate(
     const SessionUse& session, const peft_forward_input_t* input,
     const peft_generate_options_t* options) {
   peft_generate_options_t known = PEFT_GENERATE_OPTIONS_INIT;
-  if (options != nullptr) {
-    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
-  }
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   TokenCallback callback(known.on_token, known.user_data);
   PEFT_ASSIGN_OR_RETURN(const ForwardInput tokens, InputOf(input));
   PEFT_ASSIGN_OR_RETURN(const GenerateOptions checked,

@@ -27,9 +27,7 @@ absl::StatusOr<ReadMode> ReadModeOf(int32_t value) {
 
 absl::StatusOr<ModelOptions> OptionsOf(const peft_model_options_t* options) {
   peft_model_options_t known = PEFT_MODEL_OPTIONS_INIT;
-  if (options != nullptr) {
-    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
-  }
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   ModelOptions result;
   PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
   result.num_threads = known.num_threads;

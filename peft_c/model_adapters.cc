@@ -19,9 +19,7 @@ namespace {
 absl::StatusOr<AdapterLoadOptions> OptionsOf(
     const peft_load_options_t* options) {
   peft_load_options_t known = PEFT_LOAD_OPTIONS_INIT;
-  if (options != nullptr) {
-    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
-  }
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   AdapterLoadOptions result;
   PEFT_ASSIGN_OR_RETURN(result.subfolder,
                         OptionalText("options.subfolder", known.subfolder, ""));
@@ -34,9 +32,7 @@ absl::StatusOr<AdapterLoadOptions> OptionsOf(
 absl::StatusOr<absl::Span<const float>> ScalesOf(
     const peft_set_adapter_options_t* options, size_t num_names) {
   peft_set_adapter_options_t known = PEFT_SET_ADAPTER_OPTIONS_INIT;
-  if (options != nullptr) {
-    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
-  }
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   if (known.scales == nullptr) return absl::Span<const float>();
   return absl::MakeSpan(known.scales, num_names);
 }

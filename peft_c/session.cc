@@ -34,9 +34,7 @@ namespace {
 absl::StatusOr<SessionOptions> OptionsOf(
     const peft_session_options_t* options) {
   peft_session_options_t known = PEFT_SESSION_OPTIONS_INIT;
-  if (options != nullptr) {
-    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
-  }
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   SessionOptions result;
   result.max_length = known.max_length;
   return result;
@@ -45,9 +43,7 @@ absl::StatusOr<SessionOptions> OptionsOf(
 absl::StatusOr<ForwardOptions> OptionsOf(
     const peft_forward_options_t* options) {
   peft_forward_options_t known = PEFT_FORWARD_OPTIONS_INIT;
-  if (options != nullptr) {
-    PEFT_RETURN_IF_ERROR(ReadStruct("options", options, &known));
-  }
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   ForwardOptions result;
   result.logits_to_keep = known.logits_to_keep;
   PEFT_ASSIGN_OR_RETURN(result.allow_activation_change,

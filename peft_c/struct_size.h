@@ -71,6 +71,13 @@ absl::Status ReadStruct(absl::string_view argument, const Struct* in,
   return status;
 }
 
+// As ReadStruct for the argument "options", which may be NULL: `*out` then
+// keeps its defaults.
+template <typename Struct>
+absl::Status ReadOptions(const Struct* in, Struct* out) {
+  return in == nullptr ? absl::OkStatus() : ReadStruct("options", in, out);
+}
+
 // Checks the out struct `out` and zeroes all but its struct_size.
 template <typename Struct>
 absl::Status ClearOutStruct(absl::string_view argument, Struct* out) {
