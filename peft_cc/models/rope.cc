@@ -8,20 +8,22 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
-// base^(2i / head_dim) for each pair i, in f32 as torch computes it.
-std::vector<float> Powers(float base, int64_t head_dim) {
-  std::vector<float> powers(head_dim / 2);
-  for (size_t i = 0; i < powers.size(); ++i) {
-    const float exponent =
-        static_cast<float>(2 * i) / static_cast<float>(head_dim);
-    powers[i] = std::pow(base, exponent);
+// base^(2i / head_dim) for pair i, in f32 as torch computes it.
+float Power(float base, size_t i, int64_t head_dim) {
+  return std::pow(base,
+                  static_cast<float>(2 * i) / static_cast<float>(head_dim));
+}
+
+// One over the power of each pair; allocates nothing.
+void FillInversePowers(float base, int64_t head_dim, std::vector<float>& out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = 1.0f / Power(base, i, head_dim);
   }
-  return powers;
 }
 
 std::vector<float> InversePowers(float base, int64_t head_dim) {
-  std::vector<float> result = Powers(base, head_dim);
-  for (float& value : result) value = 1.0f / value;
+  std::vector<float> result(head_dim / 2);
+  FillInversePowers(base, head_dim, result);
   return result;
 }
 
@@ -81,17 +83,16 @@ std::vector<float> YarnFrequencies(const RopeConfig& config, int64_t head_dim) {
   low = std::max(low, 0.0);
   high = std::min(high, static_cast<double>(head_dim - 1));
   if (low == high) high += 0.001;  // as transformers avoids 0 / 0
-  const std::vector<float> powers =
-      Powers(static_cast<float>(config.theta), head_dim);
-  std::vector<float> result(powers.size());
-  for (size_t i = 0; i < powers.size(); ++i) {
+  std::vector<float> result(head_dim / 2);
+  for (size_t i = 0; i < result.size(); ++i) {
+    const float power = Power(static_cast<float>(config.theta), i, head_dim);
     const float ramp = std::min(
         1.0f, std::max(0.0f, (static_cast<float>(i) - static_cast<float>(low)) /
                                  static_cast<float>(high - low)));
     const float keep = 1.0f - ramp;
     const float interpolated =
-        1.0f / (static_cast<float>(config.factor) * powers[i]);
-    result[i] = interpolated * (1.0f - keep) + 1.0f / powers[i] * keep;
+        1.0f / (static_cast<float>(config.factor) * power);
+    result[i] = interpolated * (1.0f - keep) + 1.0f / power * keep;
   }
   return result;
 }
@@ -146,14 +147,6 @@ bool RopeFrequencies::IsFinite() const {
                      [](float value) { return std::isfinite(value); });
 }
 
-void RopeFrequencies::SetDynamicBase(float base) {
-  for (int64_t i = 0; i < head_dim_ / 2; ++i) {
-    const float exponent =
-        static_cast<float>(2 * i) / static_cast<float>(head_dim_);
-    inverse_[i] = 1.0f / std::pow(base, exponent);
-  }
-}
-
 void RopeFrequencies::Update(int64_t num_positions) {
   if (config_.type != RopeType::kDynamic) return;
   if (num_positions > longest_) {
@@ -163,8 +156,9 @@ void RopeFrequencies::Update(int64_t num_positions) {
                              static_cast<float>(max_position_) -
                          static_cast<float>(config_.factor - 1.0);
     const double dim = static_cast<double>(head_dim_);
-    SetDynamicBase(static_cast<float>(config_.theta) *
-                   std::pow(growth, static_cast<float>(dim / (dim - 2))));
+    const float base = static_cast<float>(config_.theta) *
+                       std::pow(growth, static_cast<float>(dim / (dim - 2)));
+    FillInversePowers(base, head_dim_, inverse_);
     longest_ = num_positions;
   }
   // A shorter sequence than the trained length gets the original frequencies

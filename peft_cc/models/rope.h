@@ -66,8 +66,6 @@ class RopeFrequencies {
   float attention_scaling() const { return attention_scaling_; }
 
  private:
-  void SetDynamicBase(float base);
-
   RopeConfig config_;
   int64_t head_dim_;
   int64_t max_position_;
