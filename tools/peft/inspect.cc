@@ -5,7 +5,6 @@
 #include "nlohmann/json.hpp"
 #include "tools/peft/commands.h"
 #include "tools/peft/handles.h"
-#include "tools/peft/progress.h"
 #include "tools/peft/setup.h"
 
 namespace peft_tool {
@@ -87,16 +86,6 @@ void PrintSummary(const Json& summary) {
   if (summary.contains("model")) PrintModel(summary["model"]);
 }
 
-int OpenBase(const std::string& path, Model* out_model) {
-  Progress progress("opening the model");
-  peft_model_t* raw = nullptr;
-  if (peft_status_t* status = peft_model_open(path.c_str(), nullptr, &raw)) {
-    return Fail(status);
-  }
-  out_model->reset(raw);
-  return kExitOk;
-}
-
 }  // namespace
 
 int RunInspect(const std::vector<std::string>& words) {
@@ -116,7 +105,7 @@ int RunInspect(const std::vector<std::string>& words) {
   }
   Model model;
   if (args.Has("--model")) {
-    if (int code = OpenBase(args.Get("--model"), &model)) return code;
+    if (int code = OpenBase(args.Get("--model"), nullptr, &model)) return code;
   }
   const std::string subfolder = args.Get("--subfolder");
   peft_string_t* raw = nullptr;

@@ -153,20 +153,28 @@ std::vector<OptionSpec> ModelOptionSpecs() {
   };
 }
 
+int OpenBase(const std::string& path, const peft_model_options_t* options,
+             Model* out_model) {
+  Progress progress("opening the model");
+  peft_model_t* raw = nullptr;
+  if (peft_status_t* status = peft_model_open(path.c_str(), options, &raw)) {
+    return Fail(status);
+  }
+  out_model->reset(raw);
+  return kExitOk;
+}
+
 int OpenModel(const std::string& command, Args& args, Model* out_model) {
   if (!args.Has("--model")) return FailUsage(command, "--model DIR is needed");
   peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
   options.num_threads =
       static_cast<int32_t>(args.GetInt("--threads", 0, 0, 1024));
   if (!args.error().empty()) return FailUsage(command, args.error());
-  Progress progress("opening the model");
-  peft_model_t* raw = nullptr;
-  if (peft_status_t* status =
-          peft_model_open(args.Get("--model").c_str(), &options, &raw)) {
-    return Fail(status);
+  if (int code = OpenBase(args.Get("--model"), &options, out_model)) {
+    return code;
   }
-  out_model->reset(raw);
-  return LoadAdapters(command, args, raw);
+  Progress progress("loading the adapters");
+  return LoadAdapters(command, args, out_model->get());
 }
 
 peft_forward_input_t TokenBatch::Input() const {

@@ -1,4 +1,4 @@
-// What `forward` and `generate` share: opening the model, loading adapters,
+// What the commands share: opening the model, loading adapters,
 // reading token ids.
 #ifndef TOOLS_PEFT_SETUP_H_
 #define TOOLS_PEFT_SETUP_H_
@@ -14,6 +14,11 @@ namespace peft_tool {
 
 // Options of every command that runs a model.
 std::vector<OptionSpec> ModelOptionSpecs();
+
+// Opens the model in the folder `path`; says so when it takes long. Returns an
+// exit code; prints what went wrong.
+int OpenBase(const std::string& path, const peft_model_options_t* options,
+             Model* out_model);
 
 // Opens --model and loads each --adapter; all of them are active together,
 // each with its --scale. Returns an exit code; prints what went wrong, and the
