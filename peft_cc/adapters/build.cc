@@ -116,8 +116,9 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
   PEFT_ASSIGN_OR_RETURN(const KeyMap keys, MapKeys(tensors, sites));
   AddNotes(keys.notes, report);
   std::vector<std::string> notes;
-  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
-                        FindTargetSites(lora, sites, keys, &notes));
+  PEFT_ASSIGN_OR_RETURN(
+      const std::vector<TargetSite> targets,
+      FindTargetSites(lora, config.base.task_type, sites, keys, &notes));
   AddNotes(notes, report);
   TensorTaker taker(std::move(tensors), &keys, &report);
   PEFT_RETURN_IF_ERROR(SettleSavedBaseWeights(sites, taker, report));

@@ -1,5 +1,7 @@
 #include "peft_cc/adapters/target_sites.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
@@ -8,9 +10,17 @@
 namespace peft {
 namespace {
 
+// What "all-linear" leaves out: an output embedding, and where there is none
+// the classifier of an adapter that was trained to classify sequences.
+bool IsLeftOut(const Site& site, absl::string_view task_type) {
+  return site.is_output_embedding ||
+         (site.is_classifier && task_type == "SEQ_CLS");
+}
+
 // All modules of the model under the names that the trained model gave them.
 std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
-                                         const KeyMap& keys) {
+                                         const KeyMap& keys,
+                                         absl::string_view task_type) {
   std::vector<ModuleInfo> modules;
   modules.reserve(sites.module_names().size());
   for (const std::string& name : sites.module_names()) {
@@ -20,8 +30,9 @@ std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
     const int index = sites.Find(name);
     if (index >= 0) {
       const Site& site = sites.sites()[index];
-      info.is_linear = site.kind == SiteKind::kLinear;
-      info.is_output_embedding = site.is_output_embedding;
+      info.is_linear =
+          site.kind == SiteKind::kLinear || site.kind == SiteKind::kConv1D;
+      info.is_output_embedding = IsLeftOut(site, task_type);
     }
     modules.push_back(std::move(info));
   }
@@ -51,23 +62,40 @@ absl::StatusOr<TargetSite> SiteOfTarget(const SiteTable& sites,
   return TargetSite{index, {match.r, match.alpha}};
 }
 
-void NoteFanInFanOut(const LoraConfig& config,
+bool AnyOfKind(const SiteTable& sites, const std::vector<TargetSite>& targets,
+               SiteKind kind) {
+  return std::any_of(targets.begin(), targets.end(),
+                     [&](const TargetSite& target) {
+                       return sites.sites()[target.site].kind == kind;
+                     });
+}
+
+// PEFT corrects the field layer by layer.
+void NoteFanInFanOut(const LoraConfig& config, const SiteTable& sites,
+                     const std::vector<TargetSite>& targets,
                      std::vector<std::string>* out_notes) {
-  if (!config.fan_in_fan_out) return;
-  out_notes->push_back(
-      "fan_in_fan_out is true, but this model's layers store their weights as "
-      "(out, in); it is taken as false, as PEFT does");
+  if (config.fan_in_fan_out && AnyOfKind(sites, targets, SiteKind::kLinear)) {
+    out_notes->push_back(
+        "fan_in_fan_out is true, but linear layers store their weights as "
+        "(out, in); there it is taken as false, as PEFT does");
+  }
+  if (!config.fan_in_fan_out && AnyOfKind(sites, targets, SiteKind::kConv1D)) {
+    out_notes->push_back(
+        "fan_in_fan_out is false, but Conv1D layers store their weights as "
+        "(in, out); there it is taken as true, as PEFT does");
+  }
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
-    const LoraConfig& config, const SiteTable& sites, const KeyMap& keys,
+    const LoraConfig& config, absl::string_view task_type,
+    const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes) {
-  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetMatch> matches,
-                        MatchTargets(config, ModulesAsTrained(sites, keys),
-                                     sites.model_type(), out_notes));
-  NoteFanInFanOut(config, out_notes);
+  PEFT_ASSIGN_OR_RETURN(
+      const std::vector<TargetMatch> matches,
+      MatchTargets(config, ModulesAsTrained(sites, keys, task_type),
+                   sites.model_type(), out_notes));
   std::vector<TargetSite> targets;
   targets.reserve(matches.size());
   for (const TargetMatch& match : matches) {
@@ -75,6 +103,7 @@ absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
                           SiteOfTarget(sites, keys, match));
     targets.push_back(target);
   }
+  NoteFanInFanOut(config, sites, targets, out_notes);
   return targets;
 }
 

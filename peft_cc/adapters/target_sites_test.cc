@@ -25,7 +25,7 @@ std::vector<std::string> Targets(const LoraConfig& config,
                                  const KeyMap& keys = {}) {
   const SiteTable sites = TinySites();
   std::vector<std::string> notes;
-  const auto targets = FindTargetSites(config, sites, keys, &notes);
+  const auto targets = FindTargetSites(config, "", sites, keys, &notes);
   std::vector<std::string> names;
   for (const TargetSite& target : *targets) {
     names.push_back(sites.sites()[target.site].name);
@@ -55,7 +55,7 @@ TEST(FindTargetSitesTest, RanksFollowThePatterns) {
   config.rank_pattern = {{"q_proj", 4}};
   config.alpha_pattern = {{"k_proj", 3}};
   std::vector<std::string> notes;
-  const auto targets = *FindTargetSites(config, TinySites(), {}, &notes);
+  const auto targets = *FindTargetSites(config, "", TinySites(), {}, &notes);
   ASSERT_THAT(targets, SizeIs(4));
   EXPECT_EQ(targets[0].rank.r, 4);
   EXPECT_EQ(targets[0].rank.alpha, 8);
