@@ -238,8 +238,9 @@ int SiteStack::GateIndex(const InvocationTokens& tokens) {
   const auto same = std::find_if(
       gates.begin(), gates.end(),
       [&](const InvocationTokens& other) { return *other == *tokens; });
+  const auto index = static_cast<int>(same - gates.begin());
   if (same == gates.end()) gates.push_back(tokens);
-  return static_cast<int>(same - gates.begin());
+  return index;
 }
 
 }  // namespace peft
