@@ -55,7 +55,7 @@ TEST_F(PlanCacheTest, ForgettingLetsAnAdapterGo) {
 
 TEST_F(PlanCacheTest, OldPlansGoFirst) {
   const auto first = *cache_.Get({{{a_, 1}}}, {});
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 60; ++i) {
     ASSERT_TRUE(cache_.Get({{{b_, static_cast<float>(i)}}}, {}).ok());
     if (i >= 20) continue;
     EXPECT_EQ(*cache_.Get({{{a_, 1}}}, {}), first);
