@@ -226,6 +226,14 @@ TEST_F(SiteStackTest, WhatCannotActTogetherIsAConflict) {
   EXPECT_EQ(Output(), (Floats{9, 4 + 20}));
 }
 
+TEST_F(SiteStackTest, RankScalesMultiplyTheThinProduct) {
+  LowRank low_rank = Rank1(1, 0, 1, 2, 2);
+  low_rank.rank_scale = {3};
+  const SiteProgram program = {low_rank};
+  ASSERT_TRUE(stack_.Add(program, 1, "a").ok());
+  EXPECT_EQ(Output(), (Floats{9 + 6, 19 + 12}));
+}
+
 TEST_F(SiteStackTest, EqualGatesAreOne) {
   const auto tokens = [](int64_t id) {
     return std::make_shared<const std::vector<int64_t>>(1, id);
