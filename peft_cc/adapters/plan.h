@@ -3,10 +3,10 @@
 #define PEFT_CC_ADAPTERS_PLAN_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "kernels/linear.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/site.h"
@@ -61,7 +61,7 @@ class Plan {
   std::vector<kernels::LinearPlan> linear_;  // one per site
   // Biases that adapters change, by site; linear_ points into them (a vector's
   // elements stay where they are when the map grows).
-  absl::flat_hash_map<int, std::vector<float>> biases_;
+  std::map<int, std::vector<float>> biases_;
 };
 
 }  // namespace peft

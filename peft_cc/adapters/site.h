@@ -2,10 +2,12 @@
 #ifndef PEFT_CC_ADAPTERS_SITE_H_
 #define PEFT_CC_ADAPTERS_SITE_H_
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/tensors/tensor.h"
 
@@ -56,7 +58,7 @@ class SiteTable {
   std::vector<Site> sites_;
   std::vector<std::string> module_names_;
   std::string model_type_;
-  absl::flat_hash_map<std::string, int> index_;
+  std::map<std::string, int, std::less<>> index_;
 };
 
 }  // namespace peft
