@@ -2,6 +2,7 @@
 
 load("//third_party:source_package.bzl", "source_package")
 load("//third_party:system_folder.bzl", "system_folder")
+load("//third_party/python:cuda.bzl", "cuda")
 load("//third_party/python:libtorch.bzl", "libtorch")
 load("//third_party/python:python_oracle.bzl", "python_oracle")
 
@@ -77,6 +78,7 @@ def peft_repositories():
     )
 
     # Fetched through pip, when a target that needs them is built.
+    cuda(name = "cuda")
     libtorch(name = "libtorch")
     python_oracle(name = "python_oracle")
     native.register_toolchains("//third_party/python:oracle_toolchain")
