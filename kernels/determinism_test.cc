@@ -40,10 +40,10 @@ void ExpectLinearSame(int64_t rows) {
   const RandomMatrix a(DType::kF32, 16, 700, random);
   const RandomMatrix b(DType::kF16, 300, 16, random);
   const RandomMatrix bias(DType::kF32, 1, 300, random);
-  const LinearPlan plan = {weight.view(),
-                           false,
-                           bias.vector(),
-                           {{a.view(), b.view(), 0.5f}, {a.view(), b.view()}}};
+  LinearPlan plan;
+  plan.weight = weight.view();
+  plan.bias = bias.vector();
+  plan.stages = {{{{a.view(), b.view(), 0.5f}, {a.view(), b.view()}}, {}}};
   RandomRows x(rows, 700, 0, random);
   ExpectSameForAnyThreads(rows, 300, [&](Rows y, ThreadPool& pool) {
     std::vector<float> workspace(LinearWorkspaceFloats(plan, rows));

@@ -3,250 +3,253 @@
 #include <algorithm>
 #include <cassert>
 
-#include "kernels/cpu/dispatch.h"
-#include "kernels/elem.h"
+#include "kernels/product_queue.h"
+#include "kernels/stages.h"
 
 namespace peft {
 namespace kernels {
 namespace {
 
-using cpu::LinearTile;
-using cpu::Term;
+using Groups = absl::Span<const LinearGroup>;
 
-// Up to here reading the weights costs more than computing with them.
-constexpr int64_t kFewRows = 8;
-
-// Weights of one piece of work with few rows: some microseconds.
-constexpr int64_t kPieceBytes = 64 * 1024;
-
-// Rows of one piece of work with many rows: a multiple of every register
-// tile's rows, enough to make up for packing the weights. Where the outputs
-// give few pieces, fewer rows.
-constexpr int64_t kPieceRows = 240;
-constexpr int64_t kPieceRowsOfNarrow = 48;
-constexpr int64_t kNarrow = 16;
-
-// Below this many multiplications, waking a thread costs more than it gives.
-constexpr int64_t kInlineWork = 32 * 1024;
-
-// Segments that go through one pass over y; more take more passes.
-constexpr int64_t kSegmentsAtOnce = 15;
-
-// A row of x A^T in the workspace starts at a multiple of 64 bytes.
-constexpr int64_t PaddedRank(int64_t rank) { return (rank + 15) / 16 * 16; }
-
-using Segments = absl::Span<const LowRankSegment>;
-
-int64_t WorkspaceFloats(Segments segments, int64_t rows) {
-  int64_t columns = 0;
-  for (const LowRankSegment& segment : segments) {
-    columns += PaddedRank(segment.a.rows);
-  }
-  return rows * columns;
-}
-
-Term TermOf(const MatrixView& weight, bool transposed, const float* x,
-            int64_t x_stride) {
-  return {weight.data,
-          ElemOf(weight.dtype),
-          transposed,
-          weight.stride,
-          transposed ? weight.rows : weight.cols,
-          x,
-          x_stride};
-}
-
-// A product over all outputs of one y, and how it is cut into pieces. The cut
-// depends on shapes only, and results not even on the cut.
-struct Product {
-  LinearTile all;
-  bool few;
-  int64_t rows_at_once;
-  int64_t outputs_at_once;
-
-  int64_t RowBlocks() const {
-    return (all.rows + rows_at_once - 1) / rows_at_once;
-  }
-  int64_t OutputBlocks() const {
-    return (all.last_output + outputs_at_once - 1) / outputs_at_once;
-  }
-  int64_t Pieces() const { return RowBlocks() * OutputBlocks(); }
-};
-
-int64_t WorkPerOutput(const LinearTile& tile) {
-  int64_t k = 1;
-  for (int i = 0; i < tile.num_terms; ++i) k += tile.terms[i].k;
-  return k;
-}
-
-int64_t BytesPerOutput(const LinearTile& tile) {
-  int64_t bytes = 1;
-  for (int i = 0; i < tile.num_terms; ++i) {
-    bytes += tile.terms[i].k * (tile.terms[i].elem == cpu::kElemF32 ? 4 : 2);
-  }
-  return bytes;
-}
-
-bool IsTransposed(const LinearTile& tile) {
-  for (int i = 0; i < tile.num_terms; ++i) {
-    if (tile.terms[i].transposed) return true;
+bool HasInScale(Groups groups) {
+  for (const LinearGroup& group : groups) {
+    if (group.plan->in_scale.data != nullptr) return true;
   }
   return false;
 }
 
-Product Cut(const LinearTile& tile) {
-  Product product = {tile, tile.rows <= kFewRows && !IsTransposed(tile), 0, 0};
-  if (product.few) {
-    product.rows_at_once = kFewRows;
-    const int64_t outputs = kPieceBytes / BytesPerOutput(tile);
-    product.outputs_at_once = std::max<int64_t>(4, outputs / 4 * 4);
-    return product;
-  }
-  product.outputs_at_once = cpu::Kernels().panel_width;
-  product.rows_at_once =
-      product.OutputBlocks() < kNarrow ? kPieceRowsOfNarrow : kPieceRows;
-  return product;
+bool HasPatch(const LinearPlan& plan) { return plan.patch.rows.rows > 0; }
+
+int64_t PatchFloats(const LinearGroup& group) {
+  return group.rows * PaddedRank(group.plan->patch.rows.rows);
 }
 
-void RunPiece(const Product& product, int64_t piece) {
-  LinearTile tile = product.all;
-  const int64_t blocks = product.RowBlocks();
-  const int64_t row = piece % blocks * product.rows_at_once;
-  tile.first_output = piece / blocks * product.outputs_at_once;
-  tile.last_output = std::min(tile.first_output + product.outputs_at_once,
-                              product.all.last_output);
-  tile.rows = std::min(product.rows_at_once, product.all.rows - row);
-  tile.y += row * tile.y_stride;
-  if (product.few) return cpu::Kernels().linear_few(tile);  // row is 0
-  Term terms[1 + kSegmentsAtOnce];
-  for (int i = 0; i < tile.num_terms; ++i) {
-    terms[i] = tile.terms[i];
-    terms[i].x += row * terms[i].x_stride;
+int MaxSteps(Groups groups) {
+  int steps = 0;
+  for (const LinearGroup& group : groups) {
+    steps = std::max(steps, NumSteps(*group.plan));
   }
-  tile.terms = terms;
-  cpu::Kernels().linear_many(tile);
+  return steps;
 }
 
-// Runs the pieces of all products, in any order.
-void RunProducts(absl::Span<const Product> products, ThreadPool& pool) {
-  int64_t pieces = 0;
-  int64_t work = 0;
-  for (const Product& product : products) {
-    pieces += product.Pieces();
-    work +=
-        product.all.rows * product.all.last_output * WorkPerOutput(product.all);
+int64_t StepFloats(Groups groups, int index) {
+  int64_t floats = 0;
+  for (const LinearGroup& group : groups) {
+    if (index >= NumSteps(*group.plan)) continue;
+    floats += ThinFloats(StepOf(*group.plan, index).segments, group.rows);
   }
-  ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool;
-  threads.ParallelFor(pieces, [&](int64_t piece) {
-    const Product* product = products.data();
-    while (piece >= product->Pieces()) {
-      piece -= product->Pieces();
-      ++product;
+  return floats;
+}
+
+// The rows [first, first + count) of a view.
+template <typename R>
+R Part(R rows, int64_t first, int64_t count) {
+  rows.data += first * rows.stride;
+  rows.rows = count;
+  return rows;
+}
+
+// One call of RunLinear or RunStages.
+class LinearRun {
+ public:
+  LinearRun(Groups groups, ConstRows x, Rows y, float* workspace,
+            ThreadPool& pool)
+      : groups_(groups), x_(x), y_(y), workspace_(workspace), queue_(pool) {}
+
+  // Everything, base products first. One plan without a patch goes through its
+  // base product and its first step in one pass.
+  void RunAll() {
+    const ConstRows base_x = HasInScale(groups_) ? ScaledInput() : x_;
+    const bool fused = groups_.size() == 1 && !HasPatch(*groups_[0].plan);
+    if (!fused) QueueBases(base_x);
+    const float* const patches = fused ? nullptr : QueuePatches(base_x);
+    QueueDowns(0);
+    queue_.Run();
+    if (!fused) ScatterPatches(patches);
+    const cpu::Term base = BaseTerm(groups_[0], base_x);
+    QueueUps(0, fused ? &base : nullptr);
+    queue_.Run();
+    RunLaterSteps(1);
+  }
+
+  void RunStagesOnly() { RunLaterSteps(0); }
+
+ private:
+  // Calls call(group, first row) for every group.
+  template <typename Call>
+  void ForEachGroup(Call call) {
+    int64_t first = 0;
+    for (const LinearGroup& group : groups_) {
+      call(group, first);
+      first += group.rows;
     }
-    RunPiece(*product, piece);
-  });
-}
-
-// thin = scale * x A^T for each segment; `segments` are at most
-// kSegmentsAtOnce. Returns the floats of thin that were used.
-int64_t RunDown(Segments segments, ConstRows x, float* thin, ThreadPool& pool) {
-  Term terms[kSegmentsAtOnce];
-  Product products[kSegmentsAtOnce];
-  float* y = thin;
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const LowRankSegment& segment = segments[i];
-    terms[i] = TermOf(segment.a, false, x.data, x.stride);
-    LinearTile tile = {};
-    tile.terms = &terms[i];
-    tile.num_terms = 1;
-    tile.rows = x.rows;
-    tile.last_output = segment.a.rows;
-    tile.scale = segment.scale;
-    tile.y = y;
-    tile.y_stride = PaddedRank(segment.a.rows);
-    products[i] = Cut(tile);
-    y += x.rows * tile.y_stride;
   }
-  RunProducts(absl::MakeConstSpan(products, segments.size()), pool);
-  return y - thin;
-}
 
-// Adds the terms thin B^T to terms[count...]; returns the new count.
-int AppendUp(Segments segments, int64_t rows, const float* thin, int count,
-             Term* terms) {
-  for (const LowRankSegment& segment : segments) {
-    const int64_t stride = PaddedRank(segment.a.rows);
-    terms[count++] = TermOf(segment.b, false, thin, stride);
-    thin += rows * stride;
+  // x * in_scale, for the groups that have one.
+  ConstRows ScaledInput() {
+    const Rows scaled = {workspace_, x_.rows, x_.cols, x_.cols};
+    workspace_ += x_.rows * x_.cols;
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      const auto* scale = static_cast<const float*>(group.plan->in_scale.data);
+      for (int64_t row = first; row < first + group.rows; ++row) {
+        const float* const from = x_.data + row * x_.stride;
+        float* const to = scaled.data + row * scaled.stride;
+        for (int64_t i = 0; i < x_.cols; ++i) {
+          to[i] = scale == nullptr ? from[i] : from[i] * scale[i];
+        }
+      }
+    });
+    return scaled;
   }
-  return count;
-}
 
-void RunOne(const LinearTile& tile, ThreadPool& pool) {
-  const Product product = Cut(tile);
-  RunProducts(absl::MakeConstSpan(&product, 1), pool);
-}
-
-// y += the segments' part; for any number of segments.
-void AddSegments(Segments segments, ConstRows x, Rows y, float* workspace,
-                 ThreadPool& pool) {
-  while (!segments.empty()) {
-    const Segments now = segments.subspan(0, kSegmentsAtOnce);
-    const int64_t used = RunDown(now, x, workspace, pool);
-    Term terms[kSegmentsAtOnce];
-    LinearTile tile = {};
-    tile.terms = terms;
-    tile.num_terms = AppendUp(now, x.rows, workspace, 0, terms);
-    tile.rows = y.rows;
-    tile.last_output = y.cols;
-    tile.scale = 1.0f;
-    tile.accumulate = true;
-    tile.y = y.data;
-    tile.y_stride = y.stride;
-    RunOne(tile, pool);
-    workspace += used;
-    segments.remove_prefix(now.size());
+  static cpu::Term BaseTerm(const LinearGroup& group, ConstRows x) {
+    return TermOf(group.plan->weight, group.plan->transposed, x.data, x.stride);
   }
-}
+
+  // Consecutive groups of one weight share a product.
+  void QueueBases(ConstRows x) {
+    int64_t first = 0;
+    for (size_t i = 0; i < groups_.size();) {
+      const void* const weight = groups_[i].plan->weight.data;
+      const LinearGroup& group = groups_[i];
+      int64_t rows = 0;
+      while (i < groups_.size() && groups_[i].plan->weight.data == weight) {
+        rows += groups_[i++].rows;
+      }
+      const cpu::Term base = BaseTerm(group, Part(x, first, rows));
+      QueueStep(Step(), &base, false, nullptr, Part(y_, first, rows), queue_);
+      first += rows;
+    }
+  }
+
+  // Returns where the patched outputs will be, group after group.
+  const float* QueuePatches(ConstRows x) {
+    float* const patches = workspace_;
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      if (!HasPatch(*group.plan)) return;
+      const MatrixView& rows = group.plan->patch.rows;
+      const ConstRows part = Part(x, first, group.rows);
+      const cpu::Term term = TermOf(rows, false, part.data, part.stride);
+      QueueStep(Step(), &term, false, nullptr,
+                {workspace_, group.rows, rows.rows, PaddedRank(rows.rows)},
+                queue_);
+      workspace_ += PatchFloats(group);
+    });
+    return patches;
+  }
+
+  void ScatterPatches(const float* patches) {
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      const RowPatch& patch = group.plan->patch;
+      const int64_t stride = PaddedRank(patch.rows.rows);
+      for (int64_t row = 0; row < group.rows; ++row) {
+        float* const y = y_.data + (first + row) * y_.stride;
+        for (int64_t i = 0; i < patch.rows.rows; ++i) {
+          y[patch.ids[i]] = patches[row * stride + i];
+        }
+      }
+      patches += PatchFloats(group);
+    });
+  }
+
+  // thin = scale * x A^T of every segment of step `index`.
+  void QueueDowns(int index) {
+    float* thin = workspace_;
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      if (index >= NumSteps(*group.plan)) return;
+      const ConstRows x = Part(x_, first, group.rows);
+      for (const LowRankSegment& segment :
+           StepOf(*group.plan, index).segments) {
+        cpu::LinearTile tile = {};
+        cpu::Term* const term = queue_.ReserveTerms(1);
+        *term = TermOf(segment.a, false, x.data, x.stride);
+        tile.terms = term;
+        tile.num_terms = 1;
+        tile.rows = group.rows;
+        tile.last_output = segment.a.rows;
+        tile.scale = segment.scale;
+        tile.y = thin;
+        tile.y_stride = PaddedRank(segment.a.rows);
+        queue_.Add(tile);
+        thin += group.rows * tile.y_stride;
+      }
+    });
+  }
+
+  // The rest of step `index`, with the base product where it is given.
+  void QueueUps(int index, const cpu::Term* base) {
+    float* thin = workspace_;
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      if (index >= NumSteps(*group.plan)) return;
+      const Step step = StepOf(*group.plan, index);
+      CloseGates(step.segments, group, thin);
+      if (base != nullptr || step.ChangesY()) {
+        QueueStep(step, base, base == nullptr, thin,
+                  Part(y_, first, group.rows), queue_);
+      }
+      thin += ThinFloats(step.segments, group.rows);
+    });
+  }
+
+  void RunLaterSteps(int first) {
+    const int steps = MaxSteps(groups_);
+    for (int index = first; index < steps; ++index) {
+      QueueDowns(index);
+      queue_.Run();
+      QueueUps(index, nullptr);
+      queue_.Run();
+    }
+  }
+
+  const Groups groups_;
+  const ConstRows x_;
+  const Rows y_;
+  float* workspace_;
+  ProductQueue queue_;
+};
 
 }  // namespace
 
-int64_t LinearWorkspaceFloats(const LinearPlan& plan, int64_t rows) {
-  return WorkspaceFloats(plan.low_rank, rows);
+int64_t LinearWorkspaceFloats(Groups groups) {
+  int64_t floats = 0;
+  for (const LinearGroup& group : groups) floats += PatchFloats(group);
+  if (HasInScale(groups)) {
+    for (const LinearGroup& group : groups) {
+      const LinearPlan& plan = *group.plan;
+      floats +=
+          group.rows * (plan.transposed ? plan.weight.rows : plan.weight.cols);
+    }
+  }
+  int64_t thin = 0;
+  const int steps = MaxSteps(groups);
+  for (int index = 0; index < steps; ++index) {
+    thin = std::max(thin, StepFloats(groups, index));
+  }
+  return floats + thin;
 }
 
-int64_t LowRankWorkspaceFloats(absl::Span<const LowRankSegment> segments,
-                               int64_t rows) {
-  return WorkspaceFloats(segments, rows);
+int64_t LinearWorkspaceFloats(const LinearPlan& plan, int64_t rows) {
+  const LinearGroup group = {&plan, rows};
+  return LinearWorkspaceFloats(absl::MakeConstSpan(&group, 1));
+}
+
+void RunLinear(Groups groups, ConstRows x, Rows y, float* workspace,
+               ThreadPool& pool) {
+  assert(x.rows == y.rows);
+  if (!groups.empty()) LinearRun(groups, x, y, workspace, pool).RunAll();
 }
 
 void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
                ThreadPool& pool) {
-  assert(x.rows == y.rows);
-  assert(x.cols == (plan.transposed ? plan.weight.rows : plan.weight.cols));
-  assert(y.cols == (plan.transposed ? plan.weight.cols : plan.weight.rows));
-  const Segments segments(plan.low_rank);
-  const Segments now = segments.subspan(0, kSegmentsAtOnce);
-  const int64_t used = RunDown(now, x, workspace, pool);
-  Term terms[1 + kSegmentsAtOnce];
-  terms[0] = TermOf(plan.weight, plan.transposed, x.data, x.stride);
-  LinearTile tile = {};
-  tile.terms = terms;
-  tile.num_terms = AppendUp(now, x.rows, workspace, 1, terms);
-  tile.rows = y.rows;
-  tile.last_output = y.cols;
-  tile.bias = plan.bias.data;
-  tile.bias_elem = ElemOf(plan.bias.dtype);
-  tile.scale = 1.0f;
-  tile.y = y.data;
-  tile.y_stride = y.stride;
-  RunOne(tile, pool);
-  AddSegments(segments.subspan(now.size()), x, y, workspace + used, pool);
+  const LinearGroup group = {&plan, y.rows};
+  RunLinear(absl::MakeConstSpan(&group, 1), x, y, workspace, pool);
 }
 
-void AddLowRank(absl::Span<const LowRankSegment> segments, ConstRows x, Rows y,
-                float* workspace, ThreadPool& pool) {
-  AddSegments(segments, x, y, workspace, pool);
+void RunStages(Groups groups, ConstRows x, Rows y, float* workspace,
+               ThreadPool& pool) {
+  assert(x.rows == y.rows);
+  LinearRun(groups, x, y, workspace, pool).RunStagesOnly();
 }
 
 }  // namespace kernels

@@ -1,53 +1,39 @@
-// The adapted linear layer: y = x W^T + b + sum_i s_i (x A_i^T) B_i^T.
+// The adapted linear layer. Its plan is a base product and stages on it; a call
+// may run several plans, each on its own rows of one batch.
 #ifndef KERNELS_LINEAR_H_
 #define KERNELS_LINEAR_H_
 
 #include <cstdint>
-#include <vector>
 
 #include "absl/types/span.h"
+#include "kernels/linear_plan.h"
 #include "kernels/thread_pool.h"
 #include "kernels/view.h"
 
 namespace peft {
 namespace kernels {
 
-// One additive low-rank term. A is (r, in), B is (out, r), in the dtype of
-// their file; r may be 0.
-struct LowRankSegment {
-  MatrixView a;
-  MatrixView b;
-  float scale = 1.0f;
-};
-
-// What one linear site computes. A plan is built once per model and activation
-// and only holds views: weights, segments and bias must outlive it.
-struct LinearPlan {
-  MatrixView weight;  // (out, in); with transposed, (in, out) as HF Conv1D
-  bool transposed = false;
-  // Added to every row, after folding what adapters change; none if null.
-  VectorView bias;
-  std::vector<LowRankSegment> low_rank;
-};
-
-// Floats of workspace that RunLinear needs for `rows` rows.
+// Floats of workspace that RunLinear and RunStages need for these groups.
+int64_t LinearWorkspaceFloats(absl::Span<const LinearGroup> groups);
+// The same for one plan that runs all rows.
 int64_t LinearWorkspaceFloats(const LinearPlan& plan, int64_t rows);
 
-// The same for AddLowRank.
-int64_t LowRankWorkspaceFloats(absl::Span<const LowRankSegment> segments,
-                               int64_t rows);
-
-// y (rows, out) = the plan applied to x (rows, in). Accumulates in f32. y must
-// not overlap x or the workspace. Allocates nothing; takes no lock except the
-// pool's. Results do not depend on the pool's number of threads. A row's result
-// does not depend on the other rows, except that up to 8 rows are computed in
-// another order of summation than more (by dot products; never if transposed).
+// y (rows, out) = each group's plan applied to its rows of x (rows, in). The
+// plans are of one layer; groups whose weight is the same share one product
+// with it. Accumulates in f32. y must not overlap x or the workspace. Allocates
+// nothing; takes no lock except the pool's. Results do not depend on the pool's
+// number of threads. A row's result does not depend on the other rows, except
+// that the order of its sums is another with up to 8 rows than with more (never
+// if transposed), and another where a call has several groups.
+void RunLinear(absl::Span<const LinearGroup> groups, ConstRows x, Rows y,
+               float* workspace, ThreadPool& pool);
+// The same with one plan for all rows. It must have no gates.
 void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
                ThreadPool& pool);
 
-// Only the low-rank part, added to y: y += sum_i s_i (x A_i^T) B_i^T.
-void AddLowRank(absl::Span<const LowRankSegment> segments, ConstRows x, Rows y,
-                float* workspace, ThreadPool& pool);
+// The stages and the bias alone: y holds the base product, without its bias.
+void RunStages(absl::Span<const LinearGroup> groups, ConstRows x, Rows y,
+               float* workspace, ThreadPool& pool);
 
 }  // namespace kernels
 }  // namespace peft

@@ -36,7 +36,7 @@ struct Layers {
     for (const RandomMatrix& weight : weights) {
       LinearPlan plan;
       plan.weight = weight.view();
-      if (rank > 0) plan.low_rank.push_back({a->view(), b->view(), 2.0f});
+      if (rank > 0) plan.stages = {{{{a->view(), b->view(), 2.0f}}, {}}};
       plans.push_back(plan);
     }
   }

@@ -39,8 +39,9 @@ class Layer {
       a_.emplace_back(adapter_dtype, rank, shape.in, random);
       b_.emplace_back(adapter_dtype, shape.out, rank, random);
     }
+    if (!shape.ranks.empty()) plan.stages.emplace_back();
     for (size_t i = 0; i < shape.ranks.size(); ++i) {
-      plan.low_rank.push_back(
+      plan.stages[0].low_rank.push_back(
           {a_[i].view(), b_[i].view(), 0.5f - 0.75f * static_cast<float>(i)});
     }
   }
@@ -73,7 +74,8 @@ class Layer {
           thin += product;
           thin_size += std::abs(product);
         }
-        const double factor = double{plan.low_rank[s].scale} * b_[s].At(o, r);
+        const double factor =
+            double{plan.stages[0].low_rank[s].scale} * b_[s].At(o, r);
         sum += factor * thin;
         *size += std::abs(factor) * thin_size;
       }
@@ -155,7 +157,7 @@ TEST_P(LinearTest, MatchesDoublePrecisionOnRandomShapes) {
   }
 }
 
-TEST_P(LinearTest, AddLowRankAddsToWhatIsThere) {
+TEST_P(LinearTest, StagesAddToWhatIsThere) {
   Random random(8);
   for (int64_t rows : {1, 5, 12}) {
     const Shape shape = {rows, 70, 90, {4, 0, 9}};
@@ -163,10 +165,10 @@ TEST_P(LinearTest, AddLowRankAddsToWhatIsThere) {
     RandomRows x(rows, shape.in, 0, random);
     RandomRows y(rows, shape.out, 1, random);
     const RandomRows before = y;
-    std::vector<float> workspace(
-        LowRankWorkspaceFloats(layer.plan.low_rank, rows));
-    AddLowRank(layer.plan.low_rank, x.view(), y.view(), workspace.data(),
-               InlineThreadPool());
+    std::vector<float> workspace = Workspace(layer.plan, rows);
+    const LinearGroup group = {&layer.plan, rows};
+    RunStages(absl::MakeConstSpan(&group, 1), x.view(), y.view(),
+              workspace.data() + 1, InlineThreadPool());
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t o = 0; o < shape.out; ++o) {
         double size = std::abs(before.At(row, o));

@@ -27,17 +27,19 @@ struct Term {
   int64_t x_stride;
 };
 
-// y[t][o] = (accumulate ? y[t][o] : bias[o]) + scale * (sum of the terms) for
-// all rows t and first_output <= o < last_output. y and bias are indexed by o
-// itself. Each y[t][o] comes from the same operations in the same order
-// whatever the other rows and outputs of the tile are.
+// y[t][o] = ((accumulate ? y[t][o] : 0) + scale * (sum of the terms)) *
+// out_scale[o] + bias[o] for all rows t and first_output <= o < last_output. y,
+// out_scale and bias are indexed by o itself. Each y[t][o] comes from the same
+// operations in the same order whatever the other rows and outputs of the tile
+// are.
 struct LinearTile {
   const Term* terms;
   int num_terms;
   int64_t rows;
   int64_t first_output;
   int64_t last_output;
-  const void* bias;  // null: none
+  const float* out_scale;  // null: all 1
+  const void* bias;        // null: none
   Elem bias_elem;
   float scale;
   bool accumulate;

@@ -1,5 +1,6 @@
 #include "peft_cc/adapters/adapter.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -20,5 +21,13 @@ Adapter::Adapter(AdapterConfig config, TensorMap state_dict,
       config_(std::move(config)),
       state_dict_(std::move(state_dict)),
       entries_(std::move(entries)) {}
+
+const SiteProgram* Adapter::FindProgram(int site) const {
+  const auto found = std::lower_bound(
+      entries_.begin(), entries_.end(), site,
+      [](const SiteEntry& entry, int index) { return entry.site < index; });
+  const bool is_there = found != entries_.end() && found->site == site;
+  return is_there ? &found->program : nullptr;
+}
 
 }  // namespace peft

@@ -40,6 +40,8 @@ class Adapter {
   const TensorMap& state_dict() const { return state_dict_; }
   // In module order.
   const std::vector<SiteEntry>& entries() const { return entries_; }
+  // What the adapter does at site `site`; null: nothing.
+  const SiteProgram* FindProgram(int site) const;
 
  private:
   uint64_t generation_;

@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto loaded = peft::BuildAdapter(*sites, "fuzz", std::move(config),
                                          std::move(file->tensors), options);
   if (!loaded.ok()) return 0;
-  const auto plan = peft::Plan::Create(*sites, {{{loaded->adapter, 1}}});
+  const auto plan = *peft::Plan::Create(*sites, {{{loaded->adapter, 1}}});
   for (size_t i = 0; i < sites->sites().size(); ++i) {
     if (sites->sites()[i].kind == peft::SiteKind::kNorm) continue;
     peft::SiteOutput(*sites, *plan, static_cast<int>(i));

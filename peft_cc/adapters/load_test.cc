@@ -33,7 +33,7 @@ TEST_P(GoldenTest, ComputesWhatPeftDoes) {
   const SiteTable sites = TinySites();
   const auto loaded = LoadAdapter(sites, "golden", Golden(GetParam()), {});
   ASSERT_TRUE(loaded.ok()) << loaded.status();
-  const auto plan = Plan::Create(sites, {{{loaded->adapter, 1}}});
+  const auto plan = *Plan::Create(sites, {{{loaded->adapter, 1}}});
   const auto expected =
       ReadSafetensors(Golden(absl::StrCat(GetParam(), "/expected.safetensors")),
                       ReadMode::kRead);

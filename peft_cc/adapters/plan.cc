@@ -1,37 +1,68 @@
 #include "peft_cc/adapters/plan.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
 
 namespace peft {
 namespace {
 
-kernels::MatrixView MatrixOf(const Tensor& tensor) {
-  return {tensor.data(), tensor.dtype(), tensor.dim(0), tensor.dim(1),
-          tensor.dim(1)};
-}
-
 kernels::VectorView VectorOf(const Tensor& tensor) {
+  if (tensor.dtype() == DType::kUnspecified) return {};
   return {tensor.data(), tensor.dtype(), tensor.num_elements()};
 }
 
-// Norms and sites of a host that registered no weight have no matrix.
-kernels::LinearPlan BasePlan(const Site& site) {
-  kernels::LinearPlan plan;
-  if (site.weight.rank() == 2) plan.weight = MatrixOf(site.weight);
-  if (site.has_bias()) plan.bias = VectorOf(site.bias);
-  return plan;
+// One active adapter's part at a site.
+struct Member {
+  const Activation::Entry* entry;
+  const SiteProgram* program;
+  size_t nesting;  // 0: innermost
+};
+
+// Where the method of `entry` nests at site `site`: behind the methods of all
+// adapters that were loaded before its first one there.
+size_t NestingOf(const Activation::Entry& entry, int site,
+                 const PlanContext& context) {
+  const std::string& method = entry.adapter->config().base.peft_type;
+  for (size_t i = 0; i < context.load_order.size(); ++i) {
+    const Adapter& adapter = *context.load_order[i];
+    if (adapter.config().base.peft_type == method &&
+        adapter.FindProgram(site) != nullptr) {
+      return i;
+    }
+  }
+  return context.load_order.size();
 }
 
-// The base's bias in f32; zeros where the layer has none.
-std::vector<float> BaseBias(const Site& site) {
-  if (site.has_bias()) return site.bias.ToF32();
-  return std::vector<float>(site.out_features, 0.0f);
+bool HasSeveralMethods(const Activation& activation) {
+  for (const Activation::Entry& entry : activation.entries) {
+    if (entry.adapter->config().base.peft_type !=
+        activation.entries.front().adapter->config().base.peft_type) {
+      return true;
+    }
+  }
+  return false;
 }
 
-void AddScaled(const std::vector<float>& delta, float scale,
-               std::vector<float>& sum) {
-  for (size_t i = 0; i < sum.size(); ++i) sum[i] += scale * delta[i];
+absl::Status CheckScale(const Activation::Entry& entry) {
+  if (entry.scale == 0 || entry.scale == 1) return absl::OkStatus();
+  for (const Adapter::SiteEntry& site : entry.adapter->entries()) {
+    if (IsScalable(site.program)) continue;
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, error_id::kAdapterScale,
+        absl::StrCat("adapter ", Quoted(entry.name),
+                     " has no scale other than "
+                     "1, or 0 to leave it out, because it does not only add "
+                     "(",
+                     entry.adapter->config().base.peft_type,
+                     ", or a module that it replaces)"),
+        {entry.name, "0 or 1", absl::StrCat(entry.scale)});
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -49,46 +80,74 @@ bool Activation::SameAs(const Activation& other) const {
   return true;
 }
 
-Plan::Plan(const SiteTable& sites, Activation activation)
-    : activation_(std::move(activation)) {
-  linear_.reserve(sites.sites().size());
-  for (const Site& site : sites.sites()) linear_.push_back(BasePlan(site));
+Plan::Plan(const SiteTable& sites, Activation activation,
+           const PlanContext& context)
+    : activation_(std::move(activation)), overlay_(context.overlay) {
+  const size_t count = sites.sites().size();
+  linear_.reserve(count);
+  norms_.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Site& site = sites.sites()[i];
+    const BaseOverlay::Weights weights =
+        WeightsOf(sites, static_cast<int>(i), overlay_.get());
+    linear_.push_back(BasePlan(site, weights.weight, weights.bias));
+    if (site.kind != SiteKind::kNorm) continue;
+    norms_[i] = {VectorOf(weights.weight), VectorOf(weights.bias)};
+  }
 }
 
-std::shared_ptr<const Plan> Plan::Create(const SiteTable& sites,
-                                         Activation activation) {
-  std::shared_ptr<Plan> plan(new Plan(sites, std::move(activation)));
-  for (const Activation::Entry& entry : plan->activation_.entries) {
+absl::StatusOr<std::shared_ptr<const Plan>> Plan::Create(
+    const SiteTable& sites, Activation activation, const PlanContext& context) {
+  for (const Activation::Entry& entry : activation.entries) {
+    PEFT_RETURN_IF_ERROR(CheckScale(entry));
+  }
+  std::shared_ptr<Plan> plan(new Plan(sites, std::move(activation), context));
+  PEFT_RETURN_IF_ERROR(plan->AddPrograms(sites, context));
+  return std::shared_ptr<const Plan>(std::move(plan));
+}
+
+// Every site that some adapter changes, in module order.
+absl::Status Plan::AddPrograms(const SiteTable& sites,
+                               const PlanContext& context) {
+  std::vector<int> changed;
+  for (const Activation::Entry& entry : activation_.entries) {
     for (const Adapter::SiteEntry& site : entry.adapter->entries()) {
-      plan->AddProgram(sites, site, entry.scale);
+      changed.push_back(site.site);
     }
   }
-  return plan;
+  std::sort(changed.begin(), changed.end());
+  changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+  for (const int site : changed) {
+    PEFT_RETURN_IF_ERROR(AddSite(sites, site, context));
+  }
+  return absl::OkStatus();
 }
 
-void Plan::AddProgram(const SiteTable& sites, const Adapter::SiteEntry& entry,
-                      float scale) {
-  kernels::LinearPlan& plan = linear_[entry.site];
-  for (const Form& form : entry.program) {
-    if (const auto* low_rank = std::get_if<LowRank>(&form)) {
-      plan.low_rank.push_back({MatrixOf(low_rank->a), MatrixOf(low_rank->b),
-                               scale * low_rank->scale});
-    } else if (const auto* bias = std::get_if<Bias>(&form)) {
-      std::vector<float>& sum =
-          FoldedBias(sites.sites()[entry.site], entry.site);
-      AddScaled(bias->delta, scale, sum);
+absl::Status Plan::AddSite(const SiteTable& sites, int site,
+                           const PlanContext& context) {
+  std::vector<Member> members;
+  const bool nested = HasSeveralMethods(activation_);
+  for (const Activation::Entry& entry : activation_.entries) {
+    const SiteProgram* const program = entry.adapter->FindProgram(site);
+    if (program == nullptr) continue;
+    members.push_back(
+        {&entry, program, nested ? NestingOf(entry, site, context) : 0});
+  }
+  std::stable_sort(
+      members.begin(), members.end(),
+      [](const Member& a, const Member& b) { return a.nesting < b.nesting; });
+  SiteStack stack(sites.sites()[site], linear_[site], storage_);
+  for (const Member& member : members) {
+    PEFT_RETURN_IF_ERROR(
+        stack.Add(*member.program, member.entry->scale, member.entry->name));
+    if (sites.sites()[site].kind != SiteKind::kNorm) continue;
+    for (const Form& form : *member.program) {
+      const auto* replace = std::get_if<Replace>(&form);
+      if (replace == nullptr || member.entry->scale == 0) continue;
+      norms_[site] = {VectorOf(replace->weight), VectorOf(replace->bias)};
     }
   }
-}
-
-std::vector<float>& Plan::FoldedBias(const Site& site, int index) {
-  const auto [it, is_new] = biases_.try_emplace(index);
-  if (is_new) {
-    it->second = BaseBias(site);
-    linear_[index].bias = {it->second.data(), DType::kF32,
-                           static_cast<int64_t>(it->second.size())};
-  }
-  return it->second;
+  return absl::OkStatus();
 }
 
 }  // namespace peft

@@ -3,13 +3,17 @@
 #define PEFT_CC_ADAPTERS_PLAN_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
-#include "kernels/linear.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/linear_plan.h"
 #include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/base_overlay.h"
 #include "peft_cc/adapters/site.h"
+#include "peft_cc/adapters/site_stack.h"
 
 namespace peft {
 
@@ -21,6 +25,7 @@ struct Activation {
   struct Entry {
     std::shared_ptr<const Adapter> adapter;
     float scale = 1.0f;
+    std::string name = {};  // for messages
   };
   std::vector<Entry> entries;
 
@@ -29,39 +34,63 @@ struct Activation {
   bool SameAs(const Activation& other) const;
 };
 
+// What a plan depends on besides its activation.
+struct PlanContext {
+  // All loaded adapters in load order. Where adapters of several methods meet
+  // at a site, the methods nest in the order in which their first adapter
+  // there was loaded, the first innermost, as PEFT's layers do; those of one
+  // method follow each other in the activation's order. Adapters that are not
+  // listed come last.
+  absl::Span<const std::shared_ptr<const Adapter>> load_order = {};
+  // Weights that stand for the base's, as after a merge; null: none.
+  std::shared_ptr<const BaseOverlay> overlay = nullptr;
+};
+
+// The weight and bias of a norm under a plan.
+struct NormPlan {
+  kernels::VectorView weight;
+  kernels::VectorView bias;  // null: none
+};
+
 // What every site runs under one activation. Immutable, thread-safe; keeps the
 // generations of its activation alive, and must not outlive the sites.
 class Plan {
  public:
   // Folds biases and scales and lists the segments of every site: some
-  // microseconds, and no element of a factor is read or copied. The adapters
-  // must have been built for `sites`.
-  static std::shared_ptr<const Plan> Create(const SiteTable& sites,
-                                            Activation activation);
+  // microseconds, and as a rule no element of a factor is read or copied. The
+  // adapters must have been built for `sites`. INVALID_ARGUMENT (ADAPTER_SCALE)
+  // for a scale other than 0 and 1 of an adapter that cannot be scaled;
+  // FAILED_PRECONDITION (ADAPTER_CONFLICT) for adapters that cannot act
+  // together.
+  static absl::StatusOr<std::shared_ptr<const Plan>> Create(
+      const SiteTable& sites, Activation activation,
+      const PlanContext& context = {});
 
   // What the plan is for; compare with SameAs.
   const Activation& activation() const { return activation_; }
-  // The plan of linear site `site` (an index into SiteTable::sites()).
+  // What stands for the base's weights; null: nothing.
+  const BaseOverlay* overlay() const { return overlay_.get(); }
+  // The plan of site `site` (an index into SiteTable::sites()), a linear layer
+  // or an embedding (see kernels/embedding.h).
   const kernels::LinearPlan& linear(int site) const { return linear_[site]; }
-  // The low-rank terms of embedding site `site`: A is (r, rows), B (width, r),
-  // p[t] += s * A[:, id]^T B^T.
-  const std::vector<kernels::LowRankSegment>& embedding(int site) const {
-    return linear_[site].low_rank;
-  }
+  // The weights of norm site `site`.
+  const NormPlan& norm(int site) const { return norms_[site]; }
+  // The gates that the plan's segments name.
+  const std::vector<InvocationTokens>& gates() const { return storage_.gates; }
 
  private:
-  Plan(const SiteTable& sites, Activation activation);
+  Plan(const SiteTable& sites, Activation activation,
+       const PlanContext& context);
 
-  void AddProgram(const SiteTable& sites, const Adapter::SiteEntry& entry,
-                  float scale);
-  // The bias of site `index` as far as it is folded, at first the base's.
-  std::vector<float>& FoldedBias(const Site& site, int index);
+  absl::Status AddPrograms(const SiteTable& sites, const PlanContext& context);
+  absl::Status AddSite(const SiteTable& sites, int site,
+                       const PlanContext& context);
 
   Activation activation_;
+  std::shared_ptr<const BaseOverlay> overlay_;
   std::vector<kernels::LinearPlan> linear_;  // one per site
-  // Biases that adapters change, by site; linear_ points into them (a vector's
-  // elements stay where they are when the map grows).
-  std::map<int, std::vector<float>> biases_;
+  std::vector<NormPlan> norms_;              // one per site
+  PlanStorage storage_;
 };
 
 }  // namespace peft

@@ -40,11 +40,11 @@ class PlanTest : public ::testing::Test {
 };
 
 TEST_F(PlanTest, EmptyActivationIsTheBase) {
-  const auto plan = Plan::Create(sites_, {});
+  const auto plan = *Plan::Create(sites_, {});
   for (size_t i = 0; i < sites_.sites().size(); ++i) {
     const Site& site = sites_.sites()[i];
     const kernels::LinearPlan& linear = plan->linear(static_cast<int>(i));
-    EXPECT_TRUE(linear.low_rank.empty());
+    EXPECT_TRUE(linear.stages.empty());
     EXPECT_EQ(linear.bias.data, site.bias.data());
     if (site.kind == SiteKind::kNorm) continue;
     EXPECT_EQ(linear.weight.data, site.weight.data());
@@ -55,13 +55,13 @@ TEST_F(PlanTest, EmptyActivationIsTheBase) {
 
 TEST_F(PlanTest, LowRankScalesMultiply) {
   const LowRank form = {MakeTensor({2, 8}), MakeTensor({8, 2}), 3.0f};
-  const auto plan = Plan::Create(sites_, {{{MakeAdapter(kQ0, {form}), 0.5f}}});
-  const auto& segments = At(*plan, kQ0).low_rank;
+  const auto plan = *Plan::Create(sites_, {{{MakeAdapter(kQ0, {form}), 0.5f}}});
+  const auto& segments = At(*plan, kQ0).stages[0].low_rank;
   ASSERT_EQ(segments.size(), 1u);
   EXPECT_EQ(segments[0].scale, 1.5f);
   EXPECT_EQ(segments[0].a.data, form.a.data());
   EXPECT_EQ(segments[0].b.rows, 8);
-  EXPECT_TRUE(At(*plan, kO0).low_rank.empty());
+  EXPECT_TRUE(At(*plan, kO0).stages.empty());
 }
 
 TEST_F(PlanTest, AdaptersKeepTheirOrder) {
@@ -69,8 +69,8 @@ TEST_F(PlanTest, AdaptersKeepTheirOrder) {
       MakeAdapter(kQ0, {LowRank{MakeTensor({1, 8}), MakeTensor({8, 1}), 1.0f}});
   const auto two =
       MakeAdapter(kQ0, {LowRank{MakeTensor({2, 8}), MakeTensor({8, 2}), 1.0f}});
-  const auto plan = Plan::Create(sites_, {{{two, 1}, {one, 1}}});
-  const auto& segments = At(*plan, kQ0).low_rank;
+  const auto plan = *Plan::Create(sites_, {{{two, 1}, {one, 1}}});
+  const auto& segments = At(*plan, kQ0).stages[0].low_rank;
   ASSERT_EQ(segments.size(), 2u);
   EXPECT_EQ(segments[0].a.rows, 2);
   EXPECT_EQ(segments[1].a.rows, 1);
@@ -79,7 +79,7 @@ TEST_F(PlanTest, AdaptersKeepTheirOrder) {
 TEST_F(PlanTest, BiasesAddUpOnTheBases) {
   const auto one = MakeAdapter(kQ0, {Bias{std::vector<float>(8, 1.0f)}});
   const auto two = MakeAdapter(kQ0, {Bias{std::vector<float>(8, 4.0f)}});
-  const auto plan = Plan::Create(sites_, {{{one, 1}, {two, 0.5f}}});
+  const auto plan = *Plan::Create(sites_, {{{one, 1}, {two, 0.5f}}});
   const std::vector<float> base = sites_.sites()[sites_.Find(kQ0)].bias.ToF32();
   const std::vector<float> folded = BiasOf(At(*plan, kQ0));
   for (size_t i = 0; i < base.size(); ++i) {
@@ -89,14 +89,14 @@ TEST_F(PlanTest, BiasesAddUpOnTheBases) {
 
 TEST_F(PlanTest, BiasOfALayerWithoutOne) {
   const auto adapter = MakeAdapter(kO0, {Bias{std::vector<float>(8, 2.0f)}});
-  const auto plan = Plan::Create(sites_, {{{adapter, 1}}});
+  const auto plan = *Plan::Create(sites_, {{{adapter, 1}}});
   EXPECT_EQ(BiasOf(At(*plan, kO0)), std::vector<float>(8, 2.0f));
 }
 
 TEST_F(PlanTest, KeepsItsAdaptersAlive) {
   auto adapter = MakeAdapter(kO0, {Bias{std::vector<float>(8, 2.0f)}});
   const std::weak_ptr<const Adapter> watch = adapter;
-  auto plan = Plan::Create(sites_, {{{std::move(adapter), 1}}});
+  auto plan = *Plan::Create(sites_, {{{std::move(adapter), 1}}});
   EXPECT_FALSE(watch.expired());
   plan.reset();
   EXPECT_TRUE(watch.expired());

@@ -76,7 +76,7 @@ bool Contains(absl::Span<const std::string> names, const std::string& name) {
 }  // namespace
 
 AdapterRegistry::AdapterRegistry(const SiteTable* sites)
-    : sites_(sites), plan_(Plan::Create(*sites, {})) {}
+    : plans_(sites), plan_(*Plan::Create(*sites, {})) {}
 
 absl::Status AdapterRegistry::Reserve(const std::string& name) {
   PEFT_RETURN_IF_ERROR(CheckName(name));
@@ -102,13 +102,13 @@ void AdapterRegistry::CancelReservation(const std::string& name) {
   if (it != adapters_.end()) adapters_.erase(it);
 }
 
-void AdapterRegistry::Add(const std::string& name,
-                          std::shared_ptr<const Adapter> adapter) {
+absl::Status AdapterRegistry::Add(const std::string& name,
+                                  std::shared_ptr<const Adapter> adapter) {
   std::vector<Choice> active = {{name, adapter, 1.0f}};
   Named added = {name, std::move(adapter)};
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
-  plan = MakePlan(active, enabled_);
+  PEFT_ASSIGN_OR_RETURN(plan, MakePlan(active, enabled_));
   adapters_.reserve(adapters_.size() + 1);
   // Behind what other threads finished loading since the reservation.
   adapters_.erase(
@@ -118,6 +118,7 @@ void AdapterRegistry::Add(const std::string& name,
   adapters_.push_back(std::move(added));
   active_.swap(active);
   plan_.swap(plan);
+  return absl::OkStatus();
 }
 
 absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,
@@ -132,7 +133,7 @@ absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,
     active.push_back(
         {names[i], Find(names[i])->adapter, scales.empty() ? 1.0f : scales[i]});
   }
-  plan = MakePlan(active, enabled_);
+  PEFT_ASSIGN_OR_RETURN(plan, MakePlan(active, enabled_));
   active_.swap(active);
   plan_.swap(plan);
   return absl::OkStatus();
@@ -142,7 +143,8 @@ void AdapterRegistry::SetEnabled(bool enabled) {
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   if (enabled_ == enabled) return;
-  plan = MakePlan(active_, enabled);
+  // What is active was planned when it was set: this cannot fail.
+  plan = *MakePlan(active_, enabled);
   enabled_ = enabled;
   plan_.swap(plan);
 }
@@ -155,6 +157,7 @@ bool AdapterRegistry::enabled() const {
 absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
   std::vector<Named> deleted;
   std::vector<Choice> active;
+  std::list<std::shared_ptr<const Plan>> dropped;
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckKnown(names));
@@ -163,7 +166,7 @@ absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
     if (!Contains(names, choice.name)) active.push_back(choice);
   }
   if (active.size() != active_.size()) {
-    plan = MakePlan(active, enabled_);
+    PEFT_ASSIGN_OR_RETURN(plan, MakePlan(active, enabled_));
     active_.swap(active);
     plan_.swap(plan);
   }
@@ -173,6 +176,9 @@ absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
   const auto first =
       std::stable_partition(adapters_.begin(), adapters_.end(), keep_adapter);
   std::move(first, adapters_.end(), std::back_inserter(deleted));
+  for (const Named& named : deleted) {
+    plans_.Forget(named.adapter->generation(), dropped);
+  }
   adapters_.erase(first, adapters_.end());
   return absl::OkStatus();
 }
@@ -201,15 +207,21 @@ std::shared_ptr<const Plan> AdapterRegistry::CurrentPlan() const {
   return plan_;
 }
 
-std::shared_ptr<const Plan> AdapterRegistry::MakePlan(
-    const std::vector<Choice>& active, bool enabled) const {
+absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
+    const std::vector<Choice>& active, bool enabled) {
   Activation activation;
+  std::vector<std::shared_ptr<const Adapter>> load_order;
   if (enabled) {
     for (const Choice& choice : active) {
-      activation.entries.push_back({choice.adapter, choice.scale});
+      activation.entries.push_back({choice.adapter, choice.scale, choice.name});
     }
   }
-  return Plan::Create(*sites_, std::move(activation));
+  if (activation.entries.size() > 1) {
+    for (const Named& named : adapters_) {
+      if (named.adapter != nullptr) load_order.push_back(named.adapter);
+    }
+  }
+  return plans_.Get(std::move(activation), {load_order, nullptr});
 }
 
 const AdapterRegistry::Named* AdapterRegistry::Find(

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/plan.h"
+#include "peft_cc/adapters/plan_cache.h"
 
 namespace peft {
 
@@ -32,13 +33,15 @@ class AdapterRegistry {
 
   // Registers `adapter` under the reserved `name` and makes it the only active
   // one. Whether adapters are enabled is unchanged.
-  void Add(const std::string& name, std::shared_ptr<const Adapter> adapter);
+  absl::Status Add(const std::string& name,
+                   std::shared_ptr<const Adapter> adapter);
 
   // Makes exactly these the active ones, in this order; an empty list means
   // the base model. `scales` has one factor per name, or none at all: all 1.
   // NOT_FOUND (ADAPTER_NOT_FOUND) names the unknown ones and the known ones. A
   // name given twice, another number of scales, or one that is not finite is
-  // INVALID_ARGUMENT. Does not enable disabled adapters.
+  // INVALID_ARGUMENT. Fails as Plan::Create where they cannot act together or
+  // so scaled. Does not enable disabled adapters.
   absl::Status SetActive(absl::Span<const std::string> names,
                          absl::Span<const float> scales = {});
 
@@ -63,7 +66,7 @@ class AdapterRegistry {
       const std::string& name) const;
 
   // The plan of the current activation: of the base when disabled. Constant
-  // time when nothing changed.
+  // time.
   std::shared_ptr<const Plan> CurrentPlan() const;
 
  private:
@@ -81,8 +84,9 @@ class AdapterRegistry {
   // The verbs make what comes next first, which may run out of memory, and then
   // swap it with what was, which ends after the lock: it may be the last owner
   // of an adapter.
-  std::shared_ptr<const Plan> MakePlan(const std::vector<Choice>& active,
-                                       bool enabled) const;
+  absl::StatusOr<std::shared_ptr<const Plan>> MakePlan(
+      const std::vector<Choice>& active, bool enabled)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The loaded adapter of that name, or null.
   const Named* Find(const std::string& name) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -91,11 +95,11 @@ class AdapterRegistry {
   absl::Status CheckKnown(absl::Span<const std::string> names) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
-  const SiteTable* sites_;
   mutable absl::Mutex mutex_;
   std::vector<Named> adapters_ ABSL_GUARDED_BY(mutex_);
   std::vector<Choice> active_ ABSL_GUARDED_BY(mutex_);
   bool enabled_ ABSL_GUARDED_BY(mutex_) = true;
+  PlanCache plans_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const Plan> plan_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -33,7 +33,7 @@ class RegistryTest : public ::testing::Test {
  protected:
   void Load(const std::string& name) {
     ASSERT_TRUE(registry_.Reserve(name).ok());
-    registry_.Add(name, MakeAdapter());
+    ASSERT_TRUE(registry_.Add(name, MakeAdapter()).ok());
   }
 
   size_t NumActiveInPlan() const {
@@ -74,7 +74,7 @@ TEST_F(RegistryTest, ANameIsTakenOnce) {
   const absl::Status loading = registry_.Reserve("a");
   EXPECT_EQ(loading.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(ErrorId(loading), error_id::kAdapterExists);
-  registry_.Add("a", MakeAdapter());
+  ASSERT_TRUE(registry_.Add("a", MakeAdapter()).ok());
   EXPECT_EQ(ErrorId(registry_.Reserve("a")), error_id::kAdapterExists);
 }
 
@@ -126,7 +126,7 @@ TEST_F(RegistryTest, SetActiveTakesScales) {
   ASSERT_TRUE(registry_.SetActive(Names{"a", "b"}, {0.5f, 2.0f}).ok());
   const auto plan = registry_.CurrentPlan();
   EXPECT_EQ(plan->activation().entries[0].scale, 0.5f);
-  EXPECT_EQ(plan->linear(1).low_rank[1].scale, 2.0f);
+  EXPECT_EQ(plan->linear(1).stages[0].low_rank[1].scale, 2.0f);
   ASSERT_TRUE(registry_.SetActive(Names{"a"}).ok());
   EXPECT_EQ(registry_.CurrentPlan()->activation().entries[0].scale, 1.0f);
 }
@@ -192,7 +192,7 @@ TEST_F(RegistryTest, APlanOutlivesItsAdapter) {
   Load("a");
   const auto plan = registry_.CurrentPlan();
   ASSERT_TRUE(registry_.Delete(Names{"a"}).ok());
-  EXPECT_EQ(plan->linear(1).low_rank.size(), 1u);
+  EXPECT_EQ(plan->linear(1).stages[0].low_rank.size(), 1u);
 }
 
 TEST_F(RegistryTest, GetFindsByName) {
@@ -212,7 +212,9 @@ TEST_F(RegistryTest, PlansAreWholeWhileOthersChangeThem) {
       while (!stop) {
         const auto plan = registry_.CurrentPlan();
         const size_t active = plan->activation().entries.size();
-        if (plan->linear(1).low_rank.size() != active) ++torn;
+        const auto& stages = plan->linear(1).stages;
+        const size_t planned = stages.empty() ? 0 : stages[0].low_rank.size();
+        if (planned != active) ++torn;
         registry_.Active();
         registry_.Names();
       }
@@ -222,7 +224,7 @@ TEST_F(RegistryTest, PlansAreWholeWhileOthersChangeThem) {
     threads.emplace_back([&, name = std::string(1, 'x' + i)] {
       for (int round = 0; round < 200; ++round) {
         if (!registry_.Reserve(name).ok()) continue;
-        registry_.Add(name, MakeAdapter());
+        if (!registry_.Add(name, MakeAdapter()).ok()) ++torn;
         if (!registry_.SetActive(Names{"always", name}).ok()) ++torn;
         registry_.SetEnabled(round % 2 == 0);
         if (!registry_.Delete(Names{name}).ok()) ++torn;

@@ -15,7 +15,12 @@ namespace peft {
 
 // What a site computes. Norms are sites because methods may replace them and
 // because a wrong target should be told from an unknown one.
-enum class SiteKind { kLinear, kEmbedding, kNorm };
+enum class SiteKind {
+  kLinear,
+  kConv1D,  // HF Conv1D: a linear layer whose weight is stored (in, out)
+  kEmbedding,
+  kNorm,
+};
 
 // A layer of the base model. Its tensors are views that the base model keeps
 // alive; adapters never change them.
@@ -24,12 +29,15 @@ struct Site {
   SiteKind kind = SiteKind::kLinear;
   int64_t in_features = 0;   // embedding: rows of the table
   int64_t out_features = 0;  // norm: its width
-  Tensor weight;             // linear (out, in); embedding (rows, width)
+  Tensor weight;             // linear (out, in); Conv1D (in, out); embedding
+                             // (rows, width); norm (width)
   Tensor bias;               // unspecified dtype when the layer has none
   bool is_output_embedding = false;
 
   // True if the layer adds a bias.
   bool has_bias() const { return bias.dtype() != DType::kUnspecified; }
+  // True if the weight is stored (in, out).
+  bool is_transposed() const { return kind == SiteKind::kConv1D; }
 };
 
 // The sites of one model in module order, and every other module name of it

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/embedding.h"
+#include "kernels/linear.h"
 #include "peft_cc/base/dtype.h"
 
 namespace peft {
@@ -78,52 +80,6 @@ std::vector<float> InputRow(int64_t row, int64_t width) {
   return x;
 }
 
-std::vector<float> ToF32(const kernels::MatrixView& view) {
-  std::vector<float> values(view.rows * view.cols);
-  ConvertToF32(view.dtype, view.data, values.size(), values.data());
-  return values;
-}
-
-// y += scale * M x, for M as (rows, cols).
-void AddProduct(const kernels::MatrixView& matrix, const std::vector<float>& x,
-                float scale, float* y) {
-  const std::vector<float> m = ToF32(matrix);
-  for (int64_t row = 0; row < matrix.rows; ++row) {
-    float sum = 0;
-    for (int64_t i = 0; i < matrix.cols; ++i) {
-      sum += m[row * matrix.cols + i] * x[i];
-    }
-    y[row] += scale * sum;
-  }
-}
-
-void LinearRow(const kernels::LinearPlan& plan, const std::vector<float>& x,
-               float* y) {
-  if (plan.bias.data != nullptr) {
-    ConvertToF32(plan.bias.dtype, plan.bias.data, plan.bias.size, y);
-  }
-  AddProduct(plan.weight, x, 1, y);
-  for (const kernels::LowRankSegment& segment : plan.low_rank) {
-    std::vector<float> t(segment.a.rows);
-    AddProduct(segment.a, x, 1, t.data());
-    AddProduct(segment.b, t, segment.scale, y);
-  }
-}
-
-void EmbeddingRow(const Site& site,
-                  const std::vector<kernels::LowRankSegment>& segments,
-                  int64_t id, float* y) {
-  const std::vector<float> table = site.weight.ToF32();
-  for (int64_t i = 0; i < kHidden; ++i) y[i] = table[id * kHidden + i];
-  for (const kernels::LowRankSegment& segment : segments) {
-    std::vector<float> one_hot(site.in_features);
-    one_hot[id] = 1;
-    std::vector<float> t(segment.a.rows);
-    AddProduct(segment.a, one_hot, 1, t.data());
-    AddProduct(segment.b, t, segment.scale, y);
-  }
-}
-
 }  // namespace
 
 SiteTable TinySites() {
@@ -184,15 +140,28 @@ std::vector<float> SiteOutput(const SiteTable& sites, const Plan& plan,
   const Site& site = sites.sites()[index];
   const bool embedding = site.kind == SiteKind::kEmbedding;
   const int64_t rows = embedding ? site.in_features : kRows;
+  const kernels::LinearGroup group = {&plan.linear(index), rows};
+  const auto groups = absl::MakeConstSpan(&group, 1);
   std::vector<float> y(rows * site.out_features);
-  for (int64_t row = 0; row < rows; ++row) {
-    float* out = y.data() + row * site.out_features;
-    if (embedding) {
-      EmbeddingRow(site, plan.embedding(index), row, out);
-    } else {
-      LinearRow(plan.linear(index), InputRow(row, site.in_features), out);
-    }
+  const kernels::Rows out = {y.data(), rows, site.out_features,
+                             site.out_features};
+  if (embedding) {
+    std::vector<int64_t> ids(rows);
+    std::iota(ids.begin(), ids.end(), 0);
+    std::vector<float> workspace(kernels::EmbeddingWorkspaceFloats(groups));
+    kernels::RunEmbedding(groups, ids.data(), out, workspace.data(),
+                          kernels::InlineThreadPool());
+    return y;
   }
+  std::vector<float> x;
+  for (int64_t row = 0; row < rows; ++row) {
+    const std::vector<float> values = InputRow(row, site.in_features);
+    x.insert(x.end(), values.begin(), values.end());
+  }
+  std::vector<float> workspace(kernels::LinearWorkspaceFloats(groups));
+  kernels::RunLinear(groups,
+                     {x.data(), rows, site.in_features, site.in_features}, out,
+                     workspace.data(), kernels::InlineThreadPool());
   return y;
 }
 

@@ -29,7 +29,7 @@ void AddFactors(const SiteTable& sites, const std::string& module,
                 TensorMap& tensors);
 
 // What linear site `site` computes on make_testdata.py's input (3 rows), or an
-// embedding site for every row of its table, by plain loops.
+// embedding site for every row of its table.
 std::vector<float> SiteOutput(const SiteTable& sites, const Plan& plan,
                               int site);
 

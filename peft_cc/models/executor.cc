@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "kernels/embedding.h"
 #include "kernels/linear.h"
 #include "peft_cc/base/dtype.h"
 #include "peft_cc/base/error.h"
@@ -13,9 +14,6 @@
 namespace peft {
 namespace {
 
-using kernels::ConstRows;
-using kernels::LowRankSegment;
-using kernels::MatrixView;
 using kernels::Rows;
 
 constexpr char kPurpose[] = "the workspace of a forward";
@@ -26,17 +24,6 @@ constexpr int64_t kChunkRows = 512;
 // Positions of every batch row that run together.
 int64_t ChunkLength(const ForwardBatch& batch) {
   return std::min(batch.length, std::max<int64_t>(1, kChunkRows / batch.batch));
-}
-
-// A whole weight as kernels take it.
-MatrixView WeightView(const Tensor& weight) {
-  MatrixView view;
-  view.data = weight.data();
-  view.dtype = weight.dtype();
-  view.rows = weight.dim(0);
-  view.cols = weight.dim(1);
-  view.stride = weight.dim(1);
-  return view;
 }
 
 // Layers differ in their window only. The scale is the one of the paper for all
@@ -52,23 +39,11 @@ kernels::AttentionShape ShapeOf(const DecoderConfig& config, int layer) {
   return shape;
 }
 
-// Floats that the adapter of an embedding needs for `rows` rows: the gathered
-// columns of A, the product with B, and the linear kernel's own.
-int64_t EmbeddingFloats(const LowRankSegment& segment, int64_t rows) {
-  kernels::LinearPlan plan;
-  plan.weight = segment.b;
-  return rows * (segment.a.rows + segment.b.rows) +
-         kernels::LinearWorkspaceFloats(plan, rows);
-}
-
-// The element (row, col) of `matrix` as f32.
-float Element(const MatrixView& matrix, int64_t row, int64_t col) {
-  const int64_t index = row * matrix.stride + col;
-  const char* address =
-      static_cast<const char*>(matrix.data) + index * DTypeSize(matrix.dtype);
-  float value = 0;
-  ConvertToF32(matrix.dtype, address, 1, &value);
-  return value;
+// The rows [first, first + count) of a view.
+Rows Part(Rows rows, int64_t first, int64_t count) {
+  rows.data += first * rows.stride;
+  rows.rows = count;
+  return rows;
 }
 
 }  // namespace
@@ -76,14 +51,7 @@ float Element(const MatrixView& matrix, int64_t row, int64_t col) {
 Executor::Executor(const BaseModel& base, kernels::ThreadPool& pool)
     : base_(base),
       pool_(pool),
-      norms_(base.weights().size()),
-      buffers_(base.description().buffers.size(), nullptr) {
-  for (const SiteInfo& site : base.description().sites) {
-    if (site.kind != SiteKind::kNorm) continue;
-    const Tensor& weight = base.weights()[site.weight];
-    norms_[site.weight] = {weight.data(), weight.dtype(), weight.dim(0)};
-  }
-}
+      buffers_(base.description().buffers.size(), nullptr) {}
 
 Rows Executor::View(int buffer, int64_t rows) const {
   const int64_t width = base_.description().buffers[buffer].width;
@@ -122,32 +90,33 @@ absl::Status Executor::ReserveRows(int64_t rows) {
 // The greatest need of any operation; they run one after another. Attention is
 // asked for the whole capacity of the cache, so that growing into it needs no
 // more.
-absl::Status Executor::ReserveWorkspace(int64_t rows, int64_t chunk_length,
-                                        const Plan& plan,
+absl::Status Executor::ReserveWorkspace(const ForwardBatch& batch,
                                         const KvCache& cache) {
-  int64_t floats = kernels::AttentionWorkspaceFloats(
-      ShapeOf(base_.config(), 0), chunk_length, cache.capacity(),
-      pool_.num_threads());
+  const int64_t length = ChunkLength(batch);
+  const int64_t rows = batch.batch * length;
+  int64_t floats =
+      kernels::AttentionWorkspaceFloats(ShapeOf(base_.config(), 0), length,
+                                        cache.capacity(), pool_.num_threads());
+  groups_.SetRange({length, 0, 0, rows});
   for (const Op& op : base_.description().ops) {
     if (op.kind == OpKind::kLinear) {
-      floats = std::max(
-          floats, kernels::LinearWorkspaceFloats(plan.linear(op.site), rows));
+      floats =
+          std::max(floats, kernels::LinearWorkspaceFloats(groups_.At(op.site)));
     } else if (op.kind == OpKind::kEmbed) {
-      for (const LowRankSegment& segment : plan.embedding(op.site)) {
-        floats = std::max(floats, EmbeddingFloats(segment, rows));
-      }
+      floats = std::max(floats,
+                        kernels::EmbeddingWorkspaceFloats(groups_.At(op.site)));
     }
   }
   return workspace_.Reserve(floats, kPurpose);
 }
 
-absl::Status Executor::Prepare(const ForwardBatch& batch, const Plan& plan,
+absl::Status Executor::Prepare(const ForwardBatch& batch,
                                const KvCache& cache) {
-  const int64_t chunk_length = ChunkLength(batch);
-  const int64_t rows = chunk_length * batch.batch;
+  const int64_t rows = ChunkLength(batch) * batch.batch;
   const DecoderConfig& config = base_.config();
   PEFT_RETURN_IF_ERROR(ReserveRows(rows));
-  PEFT_RETURN_IF_ERROR(ReserveWorkspace(rows, chunk_length, plan, cache));
+  PEFT_RETURN_IF_ERROR(groups_.Reserve(*batch.plans, batch.batch, rows));
+  PEFT_RETURN_IF_ERROR(ReserveWorkspace(batch, cache));
   PEFT_RETURN_IF_ERROR(kept_.Reserve(
       CheckedProduct({batch.batch, batch.keep, config.hidden_size}), kPurpose));
   return logits_.Reserve(
@@ -157,15 +126,17 @@ absl::Status Executor::Prepare(const ForwardBatch& batch, const Plan& plan,
 
 // Chunk after chunk through all layers: a later chunk attends to what earlier
 // ones wrote to the cache.
-void Executor::Run(const ForwardBatch& batch, const Plan& plan,
-                   const RopeFrequencies& rope, KvCache& cache) {
+void Executor::Run(const ForwardBatch& batch, const RopeFrequencies& rope,
+                   KvCache& cache) {
   const Description& description = base_.description();
   const int64_t half = base_.config().head_dim / 2;
   const int64_t step = ChunkLength(batch);
+  WriteTokens(batch, cache);
   for (Chunk chunk; chunk.first < batch.length; chunk.first += step) {
     chunk.length = std::min(step, batch.length - chunk.first);
     const int64_t rows = batch.batch * chunk.length;
-    GatherChunk(batch, chunk, cache);
+    GatherChunk(batch, chunk, cache.length());
+    groups_.SetRange({chunk.length, cache.length() + chunk.first, 0, rows});
     const Rows cos_table{rope_tables_.data(), rows, half, half};
     const Rows sin_table{rope_tables_.data() + rows * half, rows, half, half};
     FillRopeTables(rope, {positions_.get(), static_cast<size_t>(rows)},
@@ -178,35 +149,49 @@ void Executor::Run(const ForwardBatch& batch, const Plan& plan,
         kernels::Rope(View(op.input, rows), base_.config().head_dim, cos_table,
                       sin_table, pool_);
       } else {
-        RunOp(op, plan, rows);
+        RunOp(op, rows);
       }
     }
     KeepHidden(batch, chunk);
   }
-  RunHead(plan, batch.batch * batch.keep);
+  RunHead(batch, cache.length());
+  batch.plans->RestoreOrder(batch.keep * base_.config().vocab_size,
+                            logits_.data());
 }
 
-// Ids and positions of the chunk, batch row after batch row, and its mask.
+// All of the input, before anything runs: a gate may open at its end.
+void Executor::WriteTokens(const ForwardBatch& batch, KvCache& cache) {
+  for (int64_t row = 0; row < batch.batch; ++row) {
+    for (int64_t i = 0; i < batch.length; ++i) {
+      const int64_t from = row * batch.length + i;
+      cache.WriteToken(
+          row, cache.length() + i, batch.ids[from],
+          batch.attention_mask == nullptr || batch.attention_mask[from] != 0);
+    }
+  }
+  const int64_t all = cache.length() + batch.length;
+  groups_.FindGates(
+      cache, batch.gate_tokens == 0 ? all : std::min(batch.gate_tokens, all));
+}
+
+// Ids and positions of the chunk, batch row after batch row in the order of
+// the plans.
 void Executor::GatherChunk(const ForwardBatch& batch, const Chunk& chunk,
-                           KvCache& cache) {
-  const int64_t cached = cache.length();
+                           int64_t cached) {
   for (int64_t row = 0; row < batch.batch; ++row) {
     for (int64_t i = 0; i < chunk.length; ++i) {
       const int64_t position = chunk.first + i;
-      const int64_t from = row * batch.length + position;
+      const int64_t from = batch.plans->RowAt(row) * batch.length + position;
       const int64_t to = row * chunk.length + i;
       ids_[to] = batch.ids[from];
       positions_[to] = batch.position_ids == nullptr ? cached + position
                                                      : batch.position_ids[from];
-      cache.WriteMask(
-          row, cached + position,
-          batch.attention_mask == nullptr || batch.attention_mask[from] != 0);
     }
   }
 }
 
 // Copies the rows whose logits are asked for, so that the head runs once for
-// all chunks, and over rows in the order in which logits are given back.
+// all chunks.
 void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
   const int64_t width = base_.config().hidden_size;
   const float* hidden = buffers_[base_.description().hidden_buffer];
@@ -224,32 +209,36 @@ void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
 
 // The final norm and the head, reading the kept rows in place of the hidden
 // buffer.
-void Executor::RunHead(const Plan& plan, int64_t kept_rows) {
+void Executor::RunHead(const ForwardBatch& batch, int64_t cached) {
   const Description& description = base_.description();
   float* const hidden = buffers_[description.hidden_buffer];
   const int64_t vocabulary = base_.config().vocab_size;
+  const int64_t kept_rows = batch.batch * batch.keep;
   for (int64_t first = 0; first < kept_rows; first += reserved_rows_) {
     const int64_t rows = std::min(reserved_rows_, kept_rows - first);
+    groups_.SetRange(
+        {batch.keep, cached + batch.length - batch.keep, first, rows});
     buffers_[description.hidden_buffer] =
         kept_.data() + first * base_.config().hidden_size;
     buffers_[description.logits_buffer] = logits_.data() + first * vocabulary;
     for (size_t i = description.head_begin; i < description.ops.size(); ++i) {
-      RunOp(description.ops[i], plan, rows);
+      RunOp(description.ops[i], rows);
     }
   }
   buffers_[description.hidden_buffer] = hidden;
 }
 
-void Executor::RunOp(const Op& op, const Plan& plan, int64_t rows) {
+void Executor::RunOp(const Op& op, int64_t rows) {
   switch (op.kind) {
     case OpKind::kEmbed:
-      RunEmbed(op, plan, rows);
+      kernels::RunEmbedding(groups_.At(op.site), ids_.get(),
+                            View(op.output, rows), workspace_.data(), pool_);
       break;
     case OpKind::kRmsNorm:
       RunNorm(op, rows);
       break;
     case OpKind::kLinear:
-      kernels::RunLinear(plan.linear(op.site), View(op.input, rows),
+      kernels::RunLinear(groups_.At(op.site), View(op.input, rows),
                          View(op.output, rows), workspace_.data(), pool_);
       break;
     case OpKind::kGatedActivation:
@@ -267,39 +256,13 @@ void Executor::RunOp(const Op& op, const Plan& plan, int64_t rows) {
 }
 
 void Executor::RunNorm(const Op& op, int64_t rows) {
-  kernels::RmsNorm(View(op.input, rows), norms_[op.weight],
-                   base_.config().rms_norm_eps, View(op.output, rows), pool_);
-}
-
-void Executor::RunEmbed(const Op& op, const Plan& plan, int64_t rows) {
-  const int weight = base_.description().sites[op.site].weight;
+  const Rows input = View(op.input, rows);
   const Rows output = View(op.output, rows);
-  kernels::Embed(WeightView(base_.weights()[weight]), ids_.get(), output,
-                 pool_);
-  for (const LowRankSegment& segment : plan.embedding(op.site)) {
-    AddEmbeddingAdapter(segment, output);
-  }
-}
-
-// output[t] += scale * A[:, ids[t]]^T B^T.
-void Executor::AddEmbeddingAdapter(const LowRankSegment& segment,
-                                   const Rows& output) {
-  const int64_t rank = segment.a.rows;
-  if (rank == 0) return;
-  const Rows reduced{workspace_.data(), output.rows, rank, rank};
-  const Rows product{reduced.data + output.rows * rank, output.rows,
-                     output.cols, output.cols};
-  for (int64_t row = 0; row < output.rows; ++row) {
-    for (int64_t i = 0; i < rank; ++i) {
-      reduced.data[row * rank + i] =
-          segment.scale * Element(segment.a, i, ids_[row]);
-    }
-  }
-  kernels::LinearPlan plan;
-  plan.weight = segment.b;
-  kernels::RunLinear(plan, reduced, product,
-                     product.data + output.rows * output.cols, pool_);
-  kernels::AddRows(product, output, pool_);
+  groups_.ForEach([&](const Plan& plan, int64_t first, int64_t count) {
+    kernels::RmsNorm(Part(input, first, count), plan.norm(op.site).weight,
+                     base_.config().rms_norm_eps, Part(output, first, count),
+                     pool_);
+  });
 }
 
 // Row after row of the batch, as each has keys of its own; kernels share the
@@ -309,15 +272,15 @@ void Executor::RunAttention(const Op& op, const ForwardBatch& batch,
   const kernels::AttentionShape shape = ShapeOf(base_.config(), op.layer);
   const bool masked = cache.has_padding() || batch.has_padding;
   const int64_t first = cache.length() + chunk.first;
-  const Rows queries = View(op.input, chunk.length);
-  const Rows keys = View(op.input2, chunk.length);
-  const Rows values = View(op.input3, chunk.length);
-  const Rows output = View(op.output, chunk.length);
-  for (int64_t row = 0; row < batch.batch; ++row) {
-    const int64_t skip = row * chunk.length;
-    const auto part = [&](Rows rows) {
-      rows.data += skip * rows.stride;
-      return rows;
+  const int64_t rows = batch.batch * chunk.length;
+  const Rows queries = View(op.input, rows);
+  const Rows keys = View(op.input2, rows);
+  const Rows values = View(op.input3, rows);
+  const Rows output = View(op.output, rows);
+  for (int64_t i = 0; i < batch.batch; ++i) {
+    const int64_t row = batch.plans->RowAt(i);
+    const auto part = [&](const Rows& rows) {
+      return Part(rows, i * chunk.length, chunk.length);
     };
     cache.Write(op.layer, row, first, part(keys), part(values));
     kernels::Attention(shape, part(queries), first,

@@ -10,11 +10,12 @@
 #include "kernels/nn.h"
 #include "kernels/thread_pool.h"
 #include "kernels/view.h"
-#include "peft_cc/adapters/plan.h"
+#include "peft_cc/adapters/batch_plan.h"
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/float_buffer.h"
 #include "peft_cc/models/kv_cache.h"
 #include "peft_cc/models/rope.h"
+#include "peft_cc/models/row_groups.h"
 
 namespace peft {
 
@@ -27,6 +28,10 @@ struct ForwardBatch {
   int64_t length = 0;
   int64_t keep = 0;          // positions at the end of each row with logits
   bool has_padding = false;  // a 0 in attention_mask
+  const BatchPlan* plans = nullptr;  // what each row runs
+  // Gates look for their tokens among the first so many of each row, those in
+  // the cache included; 0: all.
+  int64_t gate_tokens = 0;
 };
 
 // The workspace and logits of one session. Activations are f32. Long inputs
@@ -37,16 +42,15 @@ class Executor {
   // Both must outlive the executor.
   Executor(const BaseModel& base, kernels::ThreadPool& pool);
 
-  // Makes room for running `batch` under `plan` on `cache`, which has room for
-  // the batch already. Allocates nothing once it has been called for as large
-  // a batch. RESOURCE_EXHAUSTED (OUT_OF_MEMORY).
-  absl::Status Prepare(const ForwardBatch& batch, const Plan& plan,
-                       const KvCache& cache);
+  // Makes room for running `batch` on `cache`, which has room for the batch
+  // already. Allocates nothing once it has been called for as large a batch.
+  // RESOURCE_EXHAUSTED (OUT_OF_MEMORY).
+  absl::Status Prepare(const ForwardBatch& batch, const KvCache& cache);
 
   // Runs a batch for which Prepare was called, writing `cache` beyond its
   // committed positions. Allocates nothing and cannot fail.
-  void Run(const ForwardBatch& batch, const Plan& plan,
-           const RopeFrequencies& rope, KvCache& cache);
+  void Run(const ForwardBatch& batch, const RopeFrequencies& rope,
+           KvCache& cache);
 
   // (batch, keep, vocabulary) of the last Run.
   const float* logits() const { return logits_.data(); }
@@ -60,26 +64,24 @@ class Executor {
 
   // Indexed storage for `rows` rows of every buffer.
   absl::Status ReserveRows(int64_t rows);
-  absl::Status ReserveWorkspace(int64_t rows, int64_t chunk_length,
-                                const Plan& plan, const KvCache& cache);
+  absl::Status ReserveWorkspace(const ForwardBatch& batch,
+                                const KvCache& cache);
 
+  void WriteTokens(const ForwardBatch& batch, KvCache& cache);
   void GatherChunk(const ForwardBatch& batch, const Chunk& chunk,
-                   KvCache& cache);
+                   int64_t cached);
   void KeepHidden(const ForwardBatch& batch, const Chunk& chunk);
-  void RunHead(const Plan& plan, int64_t kept_rows);
-  void RunOp(const Op& op, const Plan& plan, int64_t rows);
-  void RunEmbed(const Op& op, const Plan& plan, int64_t rows);
+  void RunHead(const ForwardBatch& batch, int64_t cached);
+  void RunOp(const Op& op, int64_t rows);
   void RunNorm(const Op& op, int64_t rows);
   void RunAttention(const Op& op, const ForwardBatch& batch, const Chunk& chunk,
                     KvCache& cache);
-  void AddEmbeddingAdapter(const kernels::LowRankSegment& segment,
-                           const kernels::Rows& output);
   kernels::Rows View(int buffer, int64_t rows) const;
 
   const BaseModel& base_;
   kernels::ThreadPool& pool_;
-  std::vector<kernels::VectorView> norms_;  // by Op::weight
-  std::vector<float*> buffers_;             // by buffer id
+  RowGroups groups_;
+  std::vector<float*> buffers_;  // by buffer id
   int64_t reserved_rows_ = 0;
   FloatBuffer activations_;
   FloatBuffer rope_tables_;

@@ -58,12 +58,11 @@ bool EndsWith(const std::vector<int64_t>& tokens,
 class Generator {
  public:
   Generator(SessionCore& session, const ForwardInput& prompt,
-            const GenerateOptions& options,
-            const std::shared_ptr<const Plan>& plan)
+            const GenerateOptions& options, const BatchPlan& plans)
       : session_(session),
         prompt_(prompt),
         options_(options),
-        plan_(plan),
+        plans_(plans),
         rows_(prompt.batch),
         sampler_(options, session.base().config().vocab_size, prompt.batch),
         next_ids_(rows_, PadToken()),
@@ -89,8 +88,9 @@ class Generator {
     ForwardOptions forward_options;
     forward_options.logits_to_keep = 1;
     for (int64_t step = 0; step < options_.max_new_tokens; ++step) {
-      PEFT_ASSIGN_OR_RETURN(const Logits logits,
-                            session_.Forward(input, forward_options, plan_));
+      PEFT_ASSIGN_OR_RETURN(
+          const Logits logits,
+          session_.Forward(input, forward_options, plans_, prompt_.length));
       PEFT_RETURN_IF_ERROR(TakeTokens(logits));
       if (num_done_ == rows_) break;
       input = NextInput();
@@ -192,7 +192,7 @@ class Generator {
   SessionCore& session_;
   const ForwardInput prompt_;
   const GenerateOptions& options_;
-  const std::shared_ptr<const Plan>& plan_;
+  const BatchPlan& plans_;
   const int64_t rows_;
   Sampler sampler_;
   std::vector<int64_t> eos_;
@@ -207,10 +207,11 @@ class Generator {
 
 }  // namespace
 
-absl::StatusOr<GenerateOutput> RunGenerate(
-    SessionCore& session, const ForwardInput& input,
-    const GenerateOptions& options, const std::shared_ptr<const Plan>& plan,
-    GenerateOutput* out_partial) {
+absl::StatusOr<GenerateOutput> RunGenerate(SessionCore& session,
+                                           const ForwardInput& input,
+                                           const GenerateOptions& options,
+                                           const BatchPlan& plans,
+                                           GenerateOutput* out_partial) {
   if (out_partial != nullptr) *out_partial = GenerateOutput();
   PEFT_RETURN_IF_ERROR(session.CheckInput(input));
   if (input.position_ids != nullptr) {
@@ -222,7 +223,7 @@ absl::StatusOr<GenerateOutput> RunGenerate(
   PEFT_RETURN_IF_ERROR(CheckStopSequences(options));
   PEFT_RETURN_IF_ERROR(CheckLength(input, options, session.max_length()));
   session.Reset();
-  Generator generator(session, input, options, plan);
+  Generator generator(session, input, options, plans);
   const absl::Status status = generator.Run();
   GenerateOutput output = generator.TakeOutput();
   if (status.ok()) return output;

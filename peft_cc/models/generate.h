@@ -11,10 +11,11 @@
 namespace peft {
 
 // Session::Generate under `plan`. Resets `session` first.
-absl::StatusOr<GenerateOutput> RunGenerate(
-    SessionCore& session, const ForwardInput& input,
-    const GenerateOptions& options, const std::shared_ptr<const Plan>& plan,
-    GenerateOutput* out_partial);
+absl::StatusOr<GenerateOutput> RunGenerate(SessionCore& session,
+                                           const ForwardInput& input,
+                                           const GenerateOptions& options,
+                                           const BatchPlan& plans,
+                                           GenerateOutput* out_partial);
 
 }  // namespace peft
 

@@ -49,16 +49,20 @@ absl::Status KvCache::GrowLayer(Layer& layer, int64_t batch, int64_t capacity) {
   return absl::OkStatus();
 }
 
-absl::Status KvCache::GrowMask(int64_t batch, int64_t capacity) {
+absl::Status KvCache::GrowTokens(int64_t batch, int64_t capacity) {
   const int64_t size = CheckedProduct({batch, capacity});
-  std::unique_ptr<uint8_t[]> mask(size < 0 ? nullptr
-                                           : new (std::nothrow) uint8_t[size]);
-  if (mask == nullptr) return OutOfMemory(kPurpose);
+  if (size < 0) return OutOfMemory(kPurpose);
+  std::unique_ptr<uint8_t[]> mask(new (std::nothrow) uint8_t[size]);
+  std::unique_ptr<int64_t[]> ids(new (std::nothrow) int64_t[size]);
+  if (mask == nullptr || ids == nullptr) return OutOfMemory(kPurpose);
   for (int64_t row = 0; row < batch && length_ > 0; ++row) {
-    std::memcpy(mask.get() + row * capacity, mask_.get() + row * capacity_,
-                length_);
+    std::copy_n(mask_.get() + row * capacity_, length_,
+                mask.get() + row * capacity);
+    std::copy_n(ids_.get() + row * capacity_, length_,
+                ids.get() + row * capacity);
   }
   mask_ = std::move(mask);
+  ids_ = std::move(ids);
   mask_batch_ = batch;
   capacity_ = capacity;
   return absl::OkStatus();
@@ -79,7 +83,16 @@ absl::Status KvCache::Reserve(int64_t batch, int64_t num_positions,
   for (Layer& layer : layers_) {
     PEFT_RETURN_IF_ERROR(GrowLayer(layer, batch, capacity));
   }
-  return GrowMask(batch, capacity);
+  return GrowTokens(batch, capacity);
+}
+
+int64_t KvCache::FindLast(int64_t row, absl::Span<const int64_t> tokens,
+                          int64_t end) const {
+  const int64_t* const begin = ids_.get() + row * capacity_;
+  const int64_t* const last = begin + end;
+  const int64_t* const found =
+      std::find_end(begin, last, tokens.begin(), tokens.end());
+  return found == last ? -1 : found - begin;
 }
 
 void KvCache::Write(int layer, int64_t row, int64_t first,

@@ -7,16 +7,17 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "kernels/nn.h"
 #include "kernels/view.h"
 #include "peft_cc/models/float_buffer.h"
 
 namespace peft {
 
-// f32 keys and values per layer and batch row, position-major, and per row
-// which positions are padding. Positions from length() on are scratch: a
-// forward writes them and commits when it is through, so that one that fails
-// has changed nothing. Thread-compatible.
+// f32 keys and values per layer and batch row, position-major, and per row the
+// tokens and which positions are padding. Positions from length() on are
+// scratch: a forward writes them and commits when it is through, so that one
+// that fails has changed nothing. Thread-compatible.
 class KvCache {
  public:
   // `width` is kv_heads * head_dim.
@@ -41,10 +42,17 @@ class KvCache {
   void Write(int layer, int64_t row, int64_t first,
              const kernels::ConstRows& keys, const kernels::ConstRows& values);
 
-  // Whether position `position` of batch row `row` may be attended to.
-  void WriteMask(int64_t row, int64_t position, bool visible) {
+  // The token at position `position` of batch row `row`, and whether it may be
+  // attended to.
+  void WriteToken(int64_t row, int64_t position, int64_t id, bool visible) {
+    ids_[row * capacity_ + position] = id;
     mask_[row * capacity_ + position] = visible;
   }
+
+  // Where `tokens` last stand in sequence among the first `end` written tokens
+  // of batch row `row`: their first position, or -1.
+  int64_t FindLast(int64_t row, absl::Span<const int64_t> tokens,
+                   int64_t end) const;
 
   // What attention of `layer` reads of batch row `row`; without the mask
   // unless `masked`, for speed where there is no padding.
@@ -65,11 +73,12 @@ class KvCache {
   };
 
   absl::Status GrowLayer(Layer& layer, int64_t batch, int64_t capacity);
-  absl::Status GrowMask(int64_t batch, int64_t capacity);
+  absl::Status GrowTokens(int64_t batch, int64_t capacity);
 
   int64_t width_;
   std::vector<Layer> layers_;
   std::unique_ptr<uint8_t[]> mask_;  // (mask_batch_, capacity_)
+  std::unique_ptr<int64_t[]> ids_;   // the same
   int64_t mask_batch_ = 0;
   int64_t batch_ = 0;
   int64_t length_ = 0;

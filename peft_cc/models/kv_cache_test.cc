@@ -34,7 +34,7 @@ void Append(KvCache& cache, int num_layers, int64_t batch, int64_t count,
                   {keys.data(), count, kWidth, kWidth},
                   {values.data(), count, kWidth, kWidth});
       for (int64_t i = 0; i < count; ++i) {
-        cache.WriteMask(row, cache.length() + i, visible);
+        cache.WriteToken(row, cache.length() + i, i, visible);
       }
     }
   }
@@ -118,6 +118,21 @@ TEST(KvCacheTest, AFailedChangeOfBatchDoesNotPassForReserved) {
   ASSERT_FALSE(cache.Reserve(3, int64_t{1} << 50, 0).ok());
   Append(cache, 2, 1, 4, 7);
   EXPECT_EQ(cache.View(1, 0, false).keys[0], 107);
+}
+
+TEST(KvCacheTest, FindsTheLastPlaceOfTokens) {
+  KvCache cache(1, 2);
+  ASSERT_TRUE(cache.Reserve(2, 8, 0).ok());
+  const int64_t ids[] = {5, 6, 7, 5, 6, 5, 6, 9};
+  for (int64_t i = 0; i < 8; ++i) {
+    cache.WriteToken(0, i, 1, true);
+    cache.WriteToken(1, i, ids[i], true);
+  }
+  EXPECT_EQ(cache.FindLast(1, {5, 6}, 8), 5);
+  EXPECT_EQ(cache.FindLast(1, {5, 6}, 6), 3);
+  EXPECT_EQ(cache.FindLast(1, {6, 7}, 8), 1);
+  EXPECT_EQ(cache.FindLast(1, {9, 5}, 8), -1);
+  EXPECT_EQ(cache.FindLast(0, {5}, 8), -1);
 }
 
 }  // namespace

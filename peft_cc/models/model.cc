@@ -42,7 +42,7 @@ absl::StatusOr<LoadReport> Model::LoadAdapter(
   absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded,
                         peft::LoadAdapter(base_->sites(), name, path, options));
-  registry_.Add(name, std::move(loaded.adapter));
+  PEFT_RETURN_IF_ERROR(registry_.Add(name, std::move(loaded.adapter)));
   std::move(cancel).Cancel();
   return std::move(loaded.report);
 }

@@ -27,13 +27,19 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Create(
 
 absl::StatusOr<Logits> Session::Forward(const ForwardInput& input,
                                         const ForwardOptions& options) {
-  return core_->Forward(input, options, model_.CurrentPlan());
+  if (options.plans != nullptr) {
+    return core_->Forward(input, options, *options.plans);
+  }
+  return core_->Forward(input, options, BatchPlan(model_.CurrentPlan()));
 }
 
 absl::StatusOr<GenerateOutput> Session::Generate(const ForwardInput& input,
                                                  const GenerateOptions& options,
                                                  GenerateOutput* out_partial) {
-  return RunGenerate(*core_, input, options, model_.CurrentPlan(), out_partial);
+  const BatchPlan plans = options.plans != nullptr
+                              ? *options.plans
+                              : BatchPlan(model_.CurrentPlan());
+  return RunGenerate(*core_, input, options, plans, out_partial);
 }
 
 void Session::Reset() { core_->Reset(); }

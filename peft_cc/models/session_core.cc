@@ -62,7 +62,8 @@ int64_t NumPositions(const ForwardInput& input, int64_t cached) {
 
 // The input as the executor takes it; 0 logits to keep means all of them, and
 // so does more than there are (as a slice in Python).
-ForwardBatch MakeBatch(const ForwardInput& input, int64_t logits_to_keep) {
+ForwardBatch MakeBatch(const ForwardInput& input, int64_t logits_to_keep,
+                       const BatchPlan& plans, int64_t gate_tokens) {
   ForwardBatch batch;
   batch.ids = input.ids;
   batch.attention_mask = input.attention_mask;
@@ -72,6 +73,8 @@ ForwardBatch MakeBatch(const ForwardInput& input, int64_t logits_to_keep) {
   batch.keep = logits_to_keep == 0 ? input.length
                                    : std::min(logits_to_keep, input.length);
   batch.has_padding = HasPadding(input);
+  batch.plans = &plans;
+  batch.gate_tokens = gate_tokens;
   return batch;
 }
 
@@ -107,11 +110,17 @@ absl::Status SessionCore::CheckInput(const ForwardInput& input) const {
 // What depends on what the session has seen before.
 absl::Status SessionCore::CheckState(const ForwardInput& input,
                                      const ForwardOptions& options,
-                                     const Plan& plan) const {
+                                     const BatchPlan& plans) const {
   if (options.logits_to_keep < 0) {
     return ArgumentError(absl::StrCat("logits_to_keep is ",
                                       options.logits_to_keep,
                                       ", expected 0 (all) or more"));
+  }
+  if (plans.batch() != 0 && plans.batch() != input.batch) {
+    return ArgumentError(
+        absl::StrCat("adapters are given for ", plans.batch(),
+                     " rows, but the input has ", input.batch),
+        {"batch", absl::StrCat(input.batch), absl::StrCat(plans.batch())});
   }
   if (cache_.batch() != 0 && cache_.batch() != input.batch) {
     return ArgumentError(
@@ -131,9 +140,8 @@ absl::Status SessionCore::CheckState(const ForwardInput& input,
                      {"max_length", absl::StrCat(options_.max_length),
                       absl::StrCat(needed)});
   }
-  if (writer_ != nullptr && !options.allow_activation_change &&
-      writer_.get() != &plan &&
-      !writer_->activation().SameAs(plan.activation())) {
+  if (!writer_.empty() && !options.allow_activation_change &&
+      !writer_.SameAs(plans, input.batch)) {
     return MakeError(
         absl::StatusCode::kFailedPrecondition, error_id::kActivationChanged,
         "other adapters are active than those that wrote the session's cache; "
@@ -142,21 +150,23 @@ absl::Status SessionCore::CheckState(const ForwardInput& input,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Logits> SessionCore::Forward(
-    const ForwardInput& input, const ForwardOptions& options,
-    const std::shared_ptr<const Plan>& plan) {
+absl::StatusOr<Logits> SessionCore::Forward(const ForwardInput& input,
+                                            const ForwardOptions& options,
+                                            const BatchPlan& plans,
+                                            int64_t gate_tokens) {
   PEFT_RETURN_IF_ERROR(CheckInput(input));
-  PEFT_RETURN_IF_ERROR(CheckState(input, options, *plan));
-  const ForwardBatch batch = MakeBatch(input, options.logits_to_keep);
+  PEFT_RETURN_IF_ERROR(CheckState(input, options, plans));
+  const ForwardBatch batch =
+      MakeBatch(input, options.logits_to_keep, plans, gate_tokens);
   PEFT_RETURN_IF_ERROR(cache_.Reserve(
       input.batch, cache_.length() + input.length, options_.max_length));
-  PEFT_RETURN_IF_ERROR(executor_.Prepare(batch, *plan, cache_));
+  PEFT_RETURN_IF_ERROR(executor_.Prepare(batch, cache_));
   // Nothing can fail from here on.
   rope_.Update(NumPositions(input, cache_.length()));
-  executor_.Run(batch, *plan, rope_, cache_);
+  executor_.Run(batch, rope_, cache_);
   cache_.Commit(input.batch, input.length, batch.has_padding);
-  // The plan also keeps the adapters that wrote the cache alive.
-  if (writer_ != plan) writer_ = plan;
+  // They also keep the adapters that wrote the cache alive.
+  if (writer_.empty() || !writer_.IsIdentical(plans)) writer_ = plans;
   return Logits{executor_.logits(), input.batch, batch.keep,
                 base_.config().vocab_size};
 }
@@ -164,7 +174,7 @@ absl::StatusOr<Logits> SessionCore::Forward(
 void SessionCore::Reset() {
   cache_.Clear();
   rope_.Reset();
-  writer_ = nullptr;
+  writer_ = BatchPlan();
 }
 
 }  // namespace peft

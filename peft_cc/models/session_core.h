@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
-#include "peft_cc/adapters/plan.h"
+#include "peft_cc/adapters/batch_plan.h"
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/executor.h"
 #include "peft_cc/models/kv_cache.h"
@@ -25,11 +25,14 @@ class SessionCore {
   SessionCore(const BaseModel& base, kernels::ThreadPool& pool,
               const SessionOptions& options);
 
-  // Session::Forward under `plan`. A forward that went through leaves `plan`
-  // as the one that wrote the cache.
+  // Session::Forward under `plans`, whatever options say of them. A forward
+  // that went through leaves `plans` as those that wrote the cache. Gates look
+  // for what opens them among the first `gate_tokens` tokens of each row, those
+  // in the cache included; 0: among all.
   absl::StatusOr<Logits> Forward(const ForwardInput& input,
                                  const ForwardOptions& options,
-                                 const std::shared_ptr<const Plan>& plan);
+                                 const BatchPlan& plans,
+                                 int64_t gate_tokens = 0);
 
   // Everything that Forward checks of the input itself.
   absl::Status CheckInput(const ForwardInput& input) const;
@@ -46,14 +49,14 @@ class SessionCore {
  private:
   absl::Status CheckState(const ForwardInput& input,
                           const ForwardOptions& options,
-                          const Plan& plan) const;
+                          const BatchPlan& plans) const;
 
   const BaseModel& base_;
   SessionOptions options_;
   KvCache cache_;
   RopeFrequencies rope_;
   Executor executor_;
-  std::shared_ptr<const Plan> writer_;  // null while the cache is empty
+  BatchPlan writer_;  // empty while the cache is
 };
 
 }  // namespace peft

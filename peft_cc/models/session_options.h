@@ -6,6 +6,8 @@
 #include <functional>
 #include <vector>
 
+#include "peft_cc/adapters/batch_plan.h"
+
 namespace peft {
 
 // A batch of token rows of one length; shorter rows are padded on the left and
@@ -29,6 +31,8 @@ struct ForwardOptions {
   int64_t logits_to_keep = 0;
   // Go on with a cache that another activation wrote.
   bool allow_activation_change = false;
+  // What the rows run; null: the model's current activation.
+  const BatchPlan* plans = nullptr;
 };
 
 // Borrowed: valid until the next call on the session.
@@ -57,6 +61,8 @@ struct GenerateOptions {
   bool ignore_eos = false;
   // A row ends when its new tokens end in one of these.
   std::vector<std::vector<int64_t>> stop_sequences;
+  // What the rows run; null: the model's current activation.
+  const BatchPlan* plans = nullptr;
   // Called for each new token, on the calling thread; false cancels.
   std::function<bool(int64_t row, int64_t token)> on_token;
 };

@@ -1,0 +1,226 @@
+// Stacks of stages, and several plans in one call.
+
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/linear.h"
+#include "kernels/testing/kernel_test.h"
+#include "kernels/testing/random_views.h"
+
+namespace peft {
+namespace kernels {
+namespace {
+
+constexpr int64_t kIn = 75;
+constexpr int64_t kOut = 58;
+
+// A random plan on given weights, and what it computes, by its definition.
+class RandomPlan {
+ public:
+  RandomPlan(const RandomMatrix* weight, bool transposed, int64_t rows,
+             Random& random)
+      : weight_(weight), rows_(rows) {
+    plan_.weight = weight->view();
+    plan_.transposed = transposed;
+    const auto one_in = [&](unsigned n) { return random() % n == 0; };
+    if (one_in(3)) plan_.in_scale = Vector(kIn, random);
+    if (one_in(2)) {
+      bias_ = std::make_unique<RandomMatrix>(DType::kBF16, 1, kOut, random);
+      plan_.bias = bias_->vector();
+    }
+    if (one_in(3)) AddPatch(random);
+    const int stages = static_cast<int>(random() % 4);
+    for (int i = 0; i < stages; ++i) AddStage(random);
+  }
+
+  LinearGroup group() const { return {&plan_, rows_, gates_}; }
+
+  // `size` becomes the sum of the magnitudes of all that is added.
+  double Expected(const RandomRows& x, int64_t row, int64_t group_row,
+                  int64_t o, double* size) const {
+    double sum = Base(x, row, o, size);
+    size_t segment = 0;
+    for (const LinearStage& stage : plan_.stages) {
+      for (const LowRankSegment& term : stage.low_rank) {
+        const bool open = term.gate < 0 || gates_[term.gate][group_row] != 0;
+        sum += open ? LowRankAt(term, segment, x, row, o, size) : 0;
+        ++segment;
+      }
+      if (stage.out_scale.data == nullptr) continue;
+      const double factor = static_cast<const float*>(stage.out_scale.data)[o];
+      sum *= factor;
+      *size *= std::abs(factor);
+    }
+    if (bias_ != nullptr) sum += bias_->At(0, o);
+    *size += std::abs(sum);
+    return sum;
+  }
+
+ private:
+  VectorView Vector(int64_t size, Random& random) {
+    vectors_.push_back(RandomFloats(size, random));
+    return {vectors_.back().data(), DType::kF32, size};
+  }
+
+  void AddPatch(Random& random) {
+    patch_ = std::make_unique<RandomMatrix>(DType::kF16, 3, kIn, random);
+    patch_ids_ = {2, 30, kOut - 1};
+    plan_.patch = {patch_ids_.data(), patch_->view()};
+  }
+
+  void AddStage(Random& random) {
+    LinearStage stage;
+    const int segments =
+        random() % 5 == 0 ? 18 : static_cast<int>(random() % 4);
+    for (int i = 0; i < segments; ++i) {
+      const int64_t rank = random() % 6;
+      factors_.emplace_back(DType::kF32, rank, kIn, random);
+      const MatrixView a = factors_.back().view();
+      factors_.emplace_back(DType::kBF16, kOut, rank, random);
+      const int gate = random() % 3 == 0 ? static_cast<int>(random() % 2) : -1;
+      stage.low_rank.push_back(
+          {a, factors_.back().view(), 0.25f * static_cast<float>(i + 1), gate});
+    }
+    if (random() % 2 == 0) stage.out_scale = Vector(kOut, random);
+    plan_.stages.push_back(std::move(stage));
+    for (auto& bytes : gate_bytes_) {
+      bytes.resize(rows_);
+      for (uint8_t& byte : bytes) byte = random() % 2;
+    }
+    gates_[0] = gate_bytes_[0].data();
+    gates_[1] = gate_bytes_[1].data();
+  }
+
+  double Base(const RandomRows& x, int64_t row, int64_t o, double* size) const {
+    const auto* scale = static_cast<const float*>(plan_.in_scale.data);
+    double sum = 0;
+    for (int64_t i = 0; i < kIn; ++i) {
+      double w = plan_.transposed ? weight_->At(i, o) : weight_->At(o, i);
+      for (size_t j = 0; j < patch_ids_.size(); ++j) {
+        if (patch_ids_[j] == o) w = patch_->At(static_cast<int64_t>(j), i);
+      }
+      const double product =
+          w * x.At(row, i) * (scale == nullptr ? 1.0 : double{scale[i]});
+      sum += product;
+      *size += std::abs(product);
+    }
+    return sum;
+  }
+
+  double LowRankAt(const LowRankSegment& term, size_t segment,
+                   const RandomRows& x, int64_t row, int64_t o,
+                   double* size) const {
+    double sum = 0;
+    for (int64_t r = 0; r < term.a.rows; ++r) {
+      double thin = 0;
+      double thin_size = 0;
+      for (int64_t i = 0; i < kIn; ++i) {
+        const double product =
+            double{x.At(row, i)} * factors_[2 * segment].At(r, i);
+        thin += product;
+        thin_size += std::abs(product);
+      }
+      const double factor =
+          double{term.scale} * factors_[2 * segment + 1].At(o, r);
+      sum += factor * thin;
+      *size += std::abs(factor) * thin_size;
+    }
+    return sum;
+  }
+
+  const RandomMatrix* weight_;
+  const int64_t rows_;
+  LinearPlan plan_;
+  std::unique_ptr<RandomMatrix> bias_;
+  std::unique_ptr<RandomMatrix> patch_;
+  std::vector<int64_t> patch_ids_;
+  std::deque<std::vector<float>> vectors_;
+  std::deque<RandomMatrix> factors_;
+  std::vector<uint8_t> gate_bytes_[2];
+  const uint8_t* gates_[2] = {};
+};
+
+// Some plans of one layer, two of them perhaps with a weight of their own.
+class LinearGroupsTest : public KernelTest {
+ protected:
+  void MakePlans(int64_t rows, Random& random) {
+    const bool transposed = random() % 4 == 0;
+    const DType dtype = random() % 2 == 0 ? DType::kF32 : DType::kBF16;
+    for (int i = 0; i < 2; ++i) {
+      weights_.emplace_back(dtype, transposed ? kIn : kOut,
+                            transposed ? kOut : kIn, random);
+    }
+    while (rows > 0) {
+      const int64_t count = 1 + random() % rows;
+      const RandomMatrix& weight = weights_[random() % 4 == 0 ? 1 : 0];
+      plans_.emplace_back(&weight, transposed, count, random);
+      groups_.push_back(plans_.back().group());
+      rows -= count;
+    }
+  }
+
+  void ExpectRight(const RandomRows& x, const RandomRows& y) {
+    int64_t row = 0;
+    for (size_t i = 0; i < plans_.size(); ++i) {
+      for (int64_t j = 0; j < groups_[i].rows; ++j, ++row) {
+        for (int64_t o = 0; o < kOut; ++o) {
+          double size = 0;
+          const double expected = plans_[i].Expected(x, row, j, o, &size);
+          ASSERT_NEAR(y.At(row, o), expected, 2e-6 * size + 1e-30)
+              << "group " << i << " of " << plans_.size() << " row " << row
+              << " output " << o;
+        }
+      }
+    }
+  }
+
+  std::deque<RandomMatrix> weights_;
+  std::deque<RandomPlan> plans_;
+  std::vector<LinearGroup> groups_;
+};
+PEFT_FOR_EACH_KERNEL(LinearGroupsTest);
+
+TEST_P(LinearGroupsTest, EveryRowRunsItsOwnStack) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
+  for (int i = 0; i < 120 && !HasFatalFailure(); ++i) {
+    Random random(i);
+    plans_.clear();
+    weights_.clear();
+    groups_.clear();
+    const int64_t rows = i % 3 == 0 ? 1 + i % 8 : 1 + random() % 40;
+    MakePlans(rows, random);
+    RandomRows x(rows, kIn, i % 3, random);
+    RandomRows y(rows, kOut, i % 2, random);
+    std::vector<float> workspace(LinearWorkspaceFloats(groups_) + 8,
+                                 std::numeric_limits<float>::quiet_NaN());
+    const size_t used = workspace.size() - 8;
+    std::fill(workspace.begin() + used, workspace.end(), 5.0f);
+    RunLinear(groups_, x.view(), y.view(), workspace.data(), *pool);
+    ExpectRight(x, y);
+    EXPECT_TRUE(y.GapsAreUntouched());
+    for (size_t j = used; j < workspace.size(); ++j) {
+      EXPECT_EQ(workspace[j], 5.0f);
+    }
+  }
+}
+
+TEST_P(LinearGroupsTest, MoreGroupsThanOneHandOutTakes) {
+  Random random(99);
+  const RandomMatrix weight(DType::kF32, kOut, kIn, random);
+  for (int i = 0; i < 200; ++i) {
+    plans_.emplace_back(&weight, false, 1, random);
+    groups_.push_back(plans_.back().group());
+  }
+  RandomRows x(200, kIn, 0, random);
+  RandomRows y(200, kOut, 0, random);
+  std::vector<float> workspace(LinearWorkspaceFloats(groups_));
+  RunLinear(groups_, x.view(), y.view(), workspace.data(), InlineThreadPool());
+  ExpectRight(x, y);
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace peft

@@ -1,0 +1,78 @@
+// Products of a call that do not depend on each other, run together: one
+// hand-out of work to the threads instead of one per product.
+#ifndef KERNELS_PRODUCT_QUEUE_H_
+#define KERNELS_PRODUCT_QUEUE_H_
+
+#include <cstdint>
+
+#include "kernels/cpu/kernel_table.h"
+#include "kernels/thread_pool.h"
+#include "kernels/view.h"
+
+namespace peft {
+namespace kernels {
+
+// A row of x A^T in a workspace starts at a multiple of 64 bytes.
+constexpr int64_t PaddedRank(int64_t rank) { return (rank + 15) / 16 * 16; }
+
+// The term x W^T; `x_stride` is in floats.
+cpu::Term TermOf(const MatrixView& weight, bool transposed, const float* x,
+                 int64_t x_stride);
+
+// Lives on the stack and allocates nothing. What is added runs at the latest
+// with Run, which must be called last.
+class ProductQueue {
+ public:
+  // Terms that one product has at most.
+  static constexpr int kMaxTerms = 16;
+
+  explicit ProductQueue(ThreadPool& pool) : pool_(pool) {}
+  ProductQueue(const ProductQueue&) = delete;
+  ProductQueue& operator=(const ProductQueue&) = delete;
+
+  // Room for `count` (at most kMaxTerms) terms of the product that is added
+  // next. Runs what is queued where there is no room left.
+  cpu::Term* ReserveTerms(int count);
+
+  // Adds the product over all rows and outputs of `tile`, with the terms
+  // reserved before.
+  void Add(const cpu::LinearTile& tile);
+
+  // Returns when all is computed.
+  void Run();
+
+ private:
+  static constexpr int kMaxProducts = 32;
+  static constexpr int kAllTerms = 128;
+
+  // A product over all outputs of one y, and how it is cut into pieces. The cut
+  // depends on shapes only, and results not even on the cut.
+  struct Product {
+    cpu::LinearTile all;
+    bool few;
+    int64_t rows_at_once;
+    int64_t outputs_at_once;
+
+    int64_t RowBlocks() const {
+      return (all.rows + rows_at_once - 1) / rows_at_once;
+    }
+    int64_t OutputBlocks() const {
+      return (all.last_output + outputs_at_once - 1) / outputs_at_once;
+    }
+    int64_t Pieces() const { return RowBlocks() * OutputBlocks(); }
+  };
+
+  static Product Cut(const cpu::LinearTile& tile);
+  static void RunPiece(const Product& product, int64_t piece);
+
+  ThreadPool& pool_;
+  Product products_[kMaxProducts];
+  cpu::Term terms_[kAllTerms];
+  int num_products_ = 0;
+  int num_terms_ = 0;
+};
+
+}  // namespace kernels
+}  // namespace peft
+
+#endif  // KERNELS_PRODUCT_QUEUE_H_
