@@ -10,6 +10,7 @@ SiteTable::SiteTable(std::vector<Site> sites,
     : sites_(std::move(sites)),
       module_names_(std::move(module_names)),
       model_type_(std::move(model_type)) {
+  index_.reserve(sites_.size());
   for (size_t i = 0; i < sites_.size(); ++i) {
     index_.emplace(sites_[i].name, static_cast<int>(i));
   }

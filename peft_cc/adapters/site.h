@@ -3,9 +3,8 @@
 #define PEFT_CC_ADAPTERS_SITE_H_
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -53,6 +52,10 @@ class SiteTable {
   SiteTable(std::vector<Site> sites, std::vector<std::string> module_names,
             std::string model_type);
 
+  // The index points into the names, which a move leaves in their place.
+  SiteTable(SiteTable&&) = default;
+  SiteTable& operator=(SiteTable&&) = default;
+
   // In module order.
   const std::vector<Site>& sites() const { return sites_; }
   // Index into sites(), or -1.
@@ -66,7 +69,7 @@ class SiteTable {
   std::vector<Site> sites_;
   std::vector<std::string> module_names_;
   std::string model_type_;
-  std::map<std::string, int, std::less<>> index_;
+  std::unordered_map<absl::string_view, int> index_;  // keys are in sites_
 };
 
 }  // namespace peft
