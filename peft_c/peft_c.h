@@ -704,12 +704,11 @@ typedef struct peft_adapter_estimate {
   { sizeof(peft_adapter_estimate_t), 0, 0, 0, 0 }
 
 /* Writes what the adapter in the PEFT folder `path` would take to
- * `out_estimate`, whose struct_size is set, from its config and the index of
- * its tensors alone. `subfolder` may be NULL. With `model` (may be NULL) also
- * what is computed for its layers. Fails when the folder cannot be read:
- * NOT_FOUND, INVALID_ARGUMENT. Since: 2. */
+ * `out_estimate`, whose struct_size is set, from the index of its tensors
+ * alone: the elements are not read. `subfolder` may be NULL. Fails when the
+ * folder cannot be read: NOT_FOUND, INVALID_ARGUMENT. Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_estimate_adapter(
-    const char* path, const char* subfolder, const peft_model_t* model,
+    const char* path, const char* subfolder,
     peft_adapter_estimate_t* out_estimate);
 
 /* Limits the loaded adapters: their bytes (as peft_adapter_info_t has them) and
