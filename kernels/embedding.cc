@@ -29,16 +29,17 @@ void PatchRows(const RowPatch& patch, const int64_t* ids, Rows y) {
   }
 }
 
-// thin[t] = scale * A[:, ids[t]].
+// thin[t] = scale * A[:, ids[t]] * rank_scale.
 void GatherColumns(const LowRankSegment& segment, const int64_t* ids,
                    int64_t rows, float* thin) {
   const int64_t stride = PaddedRank(segment.a.rows);
   const cpu::Elem elem = ElemOf(segment.a.dtype);
+  const auto* const factor = static_cast<const float*>(segment.rank_scale.data);
   for (int64_t row = 0; row < rows; ++row) {
     float* const to = thin + row * stride;
     for (int64_t i = 0; i < segment.a.rows; ++i) {
       cpu::Kernels().to_f32(elem, Address(segment.a, i, ids[row]), 1, to + i);
-      to[i] *= segment.scale;
+      to[i] *= segment.scale * (factor == nullptr ? 1.0f : factor[i]);
     }
   }
 }

@@ -79,6 +79,23 @@ TEST_P(EmbeddingTest, StagesOfEachGroupOnItsRows) {
   }
 }
 
+TEST_P(EmbeddingTest, RankScalesMultiplyTheColumn) {
+  const RandomMatrix a(DType::kF32, 2, kVocabulary, random_);
+  const RandomMatrix b(DType::kF32, kWidth, 2, random_);
+  const float factor[] = {2, -3};
+  LinearPlan plan;
+  plan.weight = table_.view();
+  plan.stages = {
+      {{{a.view(), b.view(), 0.5f, -1, {factor, DType::kF32, 2}}}, {}}};
+  const RandomRows y = Run({{&plan, 1}}, {9});
+  for (int64_t i = 0; i < kWidth; ++i) {
+    EXPECT_NEAR(y.At(0, i),
+                table_.At(9, i) + a.At(0, 9) * b.At(i, 0) -
+                    1.5 * a.At(1, 9) * b.At(i, 1),
+                1e-5);
+  }
+}
+
 TEST_P(EmbeddingTest, ClosedGatesLeaveTheTable) {
   const RandomMatrix a(DType::kF32, 3, kVocabulary, random_);
   const RandomMatrix b(DType::kF32, kWidth, 3, random_);

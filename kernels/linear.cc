@@ -153,7 +153,7 @@ class LinearRun {
     });
   }
 
-  // thin = scale * x A^T of every segment of step `index`.
+  // thin = scale * (x A^T) rank_scale of every segment of step `index`.
   void QueueDowns(int index) {
     float* thin = workspace_;
     ForEachGroup([&](const LinearGroup& group, int64_t first) {
@@ -168,6 +168,7 @@ class LinearRun {
         tile.num_terms = 1;
         tile.rows = group.rows;
         tile.last_output = segment.a.rows;
+        tile.out_scale = static_cast<const float*>(segment.rank_scale.data);
         tile.scale = segment.scale;
         tile.y = thin;
         tile.y_stride = PaddedRank(segment.a.rows);

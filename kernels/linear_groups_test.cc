@@ -83,6 +83,9 @@ class RandomPlan {
       const int gate = random() % 3 == 0 ? static_cast<int>(random() % 2) : -1;
       stage.low_rank.push_back(
           {a, factors_.back().view(), 0.25f * static_cast<float>(i + 1), gate});
+      if (random() % 3 == 0) {
+        stage.low_rank.back().rank_scale = Vector(rank, random);
+      }
     }
     if (random() % 2 == 0) stage.out_scale = Vector(kOut, random);
     plan_.stages.push_back(std::move(stage));
@@ -123,8 +126,11 @@ class RandomPlan {
         thin += product;
         thin_size += std::abs(product);
       }
-      const double factor =
-          double{term.scale} * factors_[2 * segment + 1].At(o, r);
+      const auto* const scales =
+          static_cast<const float*>(term.rank_scale.data);
+      const double factor = double{term.scale} *
+                            (scales == nullptr ? 1.0 : double{scales[r]}) *
+                            factors_[2 * segment + 1].At(o, r);
       sum += factor * thin;
       *size += std::abs(factor) * thin_size;
     }

@@ -1,8 +1,8 @@
 // What an adapted layer computes, as data:
 //
 //   p = (x in_scale) W^T, with some outputs computed from other rows
-//   stage by stage: p = (p + sum_i s_i (x A_i^T) B_i^T) out_scale
-//   y = p + b
+//   stage by stage: p = (p + sum_i s_i ((x A_i^T) rank_scale_i) B_i^T)
+//   out_scale y = p + b
 //
 // kernels/linear.h runs it; kernels/embedding.h says what it means for a table.
 #ifndef KERNELS_LINEAR_PLAN_H_
@@ -24,12 +24,13 @@ struct LowRankSegment {
   float scale = 1.0f;
   // Which of LinearGroup::gates says for what rows the term counts; -1: all.
   int gate = -1;
+  VectorView rank_scale = {};  // F32, (r): multiplies x A^T; none if null
 };
 
 // Terms that are added to what is there, then an optional factor on all of it.
 struct LinearStage {
   std::vector<LowRankSegment> low_rank;
-  VectorView out_scale;  // F32, (out); none if null
+  VectorView out_scale = {};  // F32, (out); none if null
 };
 
 // Outputs that have weights of their own: output ids[i] is x times row i of

@@ -2,23 +2,16 @@
 #ifndef PEFT_CC_ADAPTERS_SITE_H_
 #define PEFT_CC_ADAPTERS_SITE_H_
 
+#include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "peft_cc/methods/layer.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
-
-// What a site computes. Norms are sites because methods may replace them and
-// because a wrong target should be told from an unknown one.
-enum class SiteKind {
-  kLinear,
-  kConv1D,  // HF Conv1D: a linear layer whose weight is stored (in, out)
-  kEmbedding,
-  kNorm,
-};
 
 // A layer of the base model. Its tensors are views that the base model keeps
 // alive; adapters never change them.
@@ -53,6 +46,10 @@ class SiteTable {
   SiteTable(std::vector<Site> sites, std::vector<std::string> module_names,
             std::string model_type);
 
+  // The index points into the names, which a move leaves in their place.
+  SiteTable(SiteTable&&) = default;
+  SiteTable& operator=(SiteTable&&) = default;
+
   // In module order.
   const std::vector<Site>& sites() const { return sites_; }
   // Index into sites(), or -1.
@@ -66,7 +63,7 @@ class SiteTable {
   std::vector<Site> sites_;
   std::vector<std::string> module_names_;
   std::string model_type_;
-  absl::flat_hash_map<std::string, int> index_;
+  std::unordered_map<absl::string_view, int> index_;  // keys are in sites_
 };
 
 }  // namespace peft

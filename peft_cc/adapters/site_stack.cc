@@ -22,6 +22,11 @@ kernels::VectorView VectorOf(const Tensor& tensor) {
   return {tensor.data(), tensor.dtype(), tensor.num_elements()};
 }
 
+kernels::VectorView VectorOf(const std::vector<float>& values) {
+  if (values.empty()) return {};
+  return {values.data(), DType::kF32, static_cast<int64_t>(values.size())};
+}
+
 template <typename F>
 bool Has(const SiteProgram& program) {
   return std::any_of(program.begin(), program.end(), [](const Form& form) {
@@ -96,8 +101,9 @@ absl::Status SiteStack::CheckConflicts(const SiteProgram& program,
 
 void SiteStack::AddForm(const LowRank& form, float scale) {
   const int gate = form.gate == nullptr ? -1 : GateIndex(form.gate);
-  OpenStage().low_rank.push_back(
-      {MatrixOf(form.a), MatrixOf(form.b), scale * form.scale, gate});
+  OpenStage().low_rank.push_back({MatrixOf(form.a), MatrixOf(form.b),
+                                  scale * form.scale, gate,
+                                  VectorOf(form.rank_scale)});
 }
 
 void SiteStack::AddForm(const Bias& form, float scale) {
@@ -229,8 +235,7 @@ std::vector<float>& SiteStack::FoldedBias() {
 
 kernels::VectorView SiteStack::Keep(std::vector<float> values) {
   storage_.vectors.push_back(std::move(values));
-  const std::vector<float>& kept = storage_.vectors.back();
-  return {kept.data(), DType::kF32, static_cast<int64_t>(kept.size())};
+  return VectorOf(storage_.vectors.back());
 }
 
 int SiteStack::GateIndex(const InvocationTokens& tokens) {
@@ -238,8 +243,9 @@ int SiteStack::GateIndex(const InvocationTokens& tokens) {
   const auto same = std::find_if(
       gates.begin(), gates.end(),
       [&](const InvocationTokens& other) { return *other == *tokens; });
+  const auto index = static_cast<int>(same - gates.begin());
   if (same == gates.end()) gates.push_back(tokens);
-  return static_cast<int>(same - gates.begin());
+  return index;
 }
 
 }  // namespace peft

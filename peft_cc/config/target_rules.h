@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/config/adapter_config.h"
@@ -28,7 +28,7 @@ class TargetRules {
   // Fails with (REGEX) for a regex that Python refuses or that cannot be run;
   // one in layers_pattern only when it is needed, as in PEFT. More than 1024
   // entries in modules_to_save or layers_pattern are RESOURCE_EXHAUSTED.
-  static absl::StatusOr<TargetRules> Create(const LoraConfig& config,
+  static absl::StatusOr<TargetRules> Create(const TargetConfig& config,
                                             const ModuleSelector& target);
 
   // Fails with (REGEX) where a regex takes too much work, or layers_pattern is
@@ -45,7 +45,7 @@ class TargetRules {
   TargetRules() = default;
   static absl::StatusOr<Selector> Compile(absl::string_view key,
                                           const ModuleSelector& selector);
-  void CompileLayers(const LoraConfig& config);
+  void CompileLayers(const TargetConfig& config);
   absl::StatusOr<bool> IsExcluded(absl::string_view name) const;
   absl::StatusOr<bool> IsInLayers(absl::string_view name) const;
 
@@ -53,7 +53,7 @@ class TargetRules {
   Selector exclude_;
   std::vector<PythonRegex> saved_;
   bool filters_layers_ = false;
-  absl::flat_hash_set<int64_t> layers_;
+  std::unordered_set<int64_t> layers_;
   std::vector<absl::StatusOr<PythonRegex>> layer_patterns_;
 };
 

@@ -20,13 +20,14 @@ namespace peft {
 // sequence, and stays open to the row's end; a row without them never opens it.
 using InvocationTokens = std::shared_ptr<const std::vector<int64_t>>;
 
-// p += scale * (x A^T) B^T. A is (r, in), B is (out, r), in the dtype of the
-// adapter's file. A caller's factor multiplies scale.
+// p += scale * ((x A^T) * rank_scale) B^T. A is (r, in), B is (out, r), in the
+// dtype of the adapter's file. A caller's factor multiplies scale.
 struct LowRank {
   Tensor a;
   Tensor b;
   float scale = 1.0f;
-  InvocationTokens gate = nullptr;  // null: always open
+  InvocationTokens gate = nullptr;     // null: always open
+  std::vector<float> rank_scale = {};  // (r); empty: all 1
 };
 
 // beta += delta. f32, (out). A caller's factor multiplies delta.

@@ -1,5 +1,7 @@
 #include "peft_cc/models/architecture.h"
 
+#include <algorithm>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -63,20 +65,40 @@ std::vector<const Architecture*> ArchitecturesOf(absl::string_view model_type) {
   return found;
 }
 
-// The head whose weights are there. The two heads that are called "classifier"
-// differ in what they read: BERT pools a sequence.
-ModelTask TaskOfWeights(absl::string_view model_type, HasWeight has_weight) {
-  if (has_weight("lm_head.weight")) return ModelTask::kCausalLm;
-  if (has_weight("cls.predictions.transform.dense.weight")) {
-    return ModelTask::kMaskedLm;
+// What shows that the files hold the head of a task.
+struct HeadWeight {
+  ModelTask task;
+  std::vector<std::string> all;  // of these tensors
+};
+
+// By family, the first that holds counts. The two heads that are called
+// "classifier" differ in what they read: BERT pools a sequence.
+std::vector<HeadWeight> HeadWeightsOf(absl::string_view model_type) {
+  if (model_type == "bert") {
+    return {{ModelTask::kMaskedLm, {"cls.predictions.transform.dense.weight"}},
+            {ModelTask::kQuestionAnswering, {"qa_outputs.weight"}},
+            {ModelTask::kSequenceClassification,
+             {"classifier.weight", "bert.pooler.dense.weight"}},
+            {ModelTask::kTokenClassification, {"classifier.weight"}}};
   }
-  if (has_weight("qa_outputs.weight")) return ModelTask::kQuestionAnswering;
-  if (has_weight("score.bias")) return ModelTask::kTokenClassification;
-  if (has_weight("score.weight")) return ModelTask::kSequenceClassification;
-  if (!has_weight("classifier.weight")) return ModelTask::kBase;
-  return model_type == "bert" && has_weight("bert.pooler.dense.weight")
-             ? ModelTask::kSequenceClassification
-             : ModelTask::kTokenClassification;
+  if (model_type == "gpt2") {
+    return {{ModelTask::kCausalLm, {"lm_head.weight"}},
+            {ModelTask::kQuestionAnswering, {"qa_outputs.weight"}},
+            {ModelTask::kTokenClassification, {"classifier.weight"}},
+            {ModelTask::kSequenceClassification, {"score.weight"}}};
+  }
+  return {{ModelTask::kCausalLm, {"lm_head.weight"}},
+          {ModelTask::kTokenClassification, {"score.weight", "score.bias"}},
+          {ModelTask::kSequenceClassification, {"score.weight"}}};
+}
+
+ModelTask TaskOfWeights(absl::string_view model_type, HasWeight has_weight) {
+  for (const HeadWeight& head : HeadWeightsOf(model_type)) {
+    if (std::all_of(head.all.begin(), head.all.end(), has_weight)) {
+      return head.task;
+    }
+  }
+  return ModelTask::kBase;
 }
 
 }  // namespace
