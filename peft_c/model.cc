@@ -44,6 +44,14 @@ peft_model_info_t InfoOf(const BaseModel& base) {
   info.num_parameters = base.num_parameters();
   info.size_bytes = base.size_bytes();
   info.num_sites = static_cast<int64_t>(base.sites().sites().size());
+  const ModelConfig& config = base.config();
+  info.architecture = config.architecture.c_str();
+  info.task = static_cast<int32_t>(config.task);
+  if (config.task == ModelTask::kSequenceClassification ||
+      config.task == ModelTask::kTokenClassification) {
+    info.num_labels = config.num_labels;
+  }
+  info.num_token_types = config.num_token_types;
   return info;
 }
 

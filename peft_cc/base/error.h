@@ -64,6 +64,7 @@ inline constexpr char kModelConfig[] = "MODEL_CONFIG";
 inline constexpr char kModelUnsupported[] = "MODEL_UNSUPPORTED";
 inline constexpr char kModelWeights[] = "MODEL_WEIGHTS";
 inline constexpr char kModelTask[] = "MODEL_TASK";
+inline constexpr char kOutputNotComputed[] = "OUTPUT_NOT_COMPUTED";
 inline constexpr char kSequenceTooLong[] = "SEQUENCE_TOO_LONG";
 inline constexpr char kTokenOutOfRange[] = "TOKEN_OUT_OF_RANGE";
 inline constexpr char kActivationChanged[] = "ACTIVATION_CHANGED";

@@ -318,9 +318,11 @@ def head_adapter(folder, model, seed, **fields):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
+            noise = 0.3 * torch.randn(parameter.shape, generator=generator)
             if "lora_" in name:
-                parameter.copy_(
-                    0.3 * torch.randn(parameter.shape, generator=generator))
+                parameter.copy_(noise)
+            elif fields.get("bias") == "all" and name.endswith("bias"):
+                parameter.add_(noise)
     adapted.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink()
 
@@ -377,7 +379,7 @@ def make_heads():
     make_head("gpt2_sequence", transformers.GPT2ForSequenceClassification,
               gpt2(**GPT2, num_labels=3, scale_attn_weights=False), 3,
               padding=((0, 2), (3, 1), (5, 0)),
-              adapter=dict(target_modules="all-linear", bias="lora_only"))
+              adapter=dict(target_modules="all-linear", bias="all"))
     make_head("gpt2_token", transformers.GPT2ForTokenClassification,
               gpt2(**GPT2, num_labels=5), 4)
     make_head("gpt2_answers", transformers.GPT2ForQuestionAnswering,
