@@ -30,16 +30,10 @@ Rows Part(Rows rows, int64_t first, int64_t count) {
 }  // namespace
 
 Executor::Executor(const BaseModel& base, kernels::ThreadPool& pool)
-    : base_(base),
-      pool_(pool),
-      buffers_(base.description().buffers.size(), nullptr) {}
+    : base_(base), pool_(pool), buffers_(base.description()) {}
 
 Rows Executor::View(int buffer, int64_t rows) const {
-  const std::vector<BufferInfo>& buffers = base_.description().buffers;
-  const BufferInfo& info = buffers[buffer];
-  const int64_t stride =
-      info.parent < 0 ? info.width : buffers[info.parent].width;
-  return {buffers_[buffer], rows, info.width, stride};
+  return buffers_.View(buffer, rows);
 }
 
 Executor::Chunk Executor::ChunkOf(const ForwardBatch& batch) const {
@@ -56,21 +50,8 @@ Executor::Chunk Executor::ChunkOf(const ForwardBatch& batch) const {
   return chunk;
 }
 
-// One block for all buffers. What the head gives back is not among them: it has
-// memory of its own.
 absl::Status Executor::ReserveRows(int64_t rows) {
   if (rows <= reserved_rows_) return absl::OkStatus();
-  const Description& description = base_.description();
-  const auto has_place = [&](int buffer) {
-    return buffer != description.logits_buffer &&
-           buffer != description.pooler_buffer &&
-           description.buffers[buffer].parent < 0;
-  };
-  const int num_buffers = static_cast<int>(buffers_.size());
-  int64_t width = 0;
-  for (int i = 0; i < num_buffers; ++i) {
-    if (has_place(i)) width += description.buffers[i].width;
-  }
   std::unique_ptr<int64_t[]> ids(new (std::nothrow) int64_t[rows]);
   std::unique_ptr<int64_t[]> positions(new (std::nothrow) int64_t[rows]);
   std::unique_ptr<int64_t[]> token_types(new (std::nothrow) int64_t[rows]);
@@ -81,18 +62,7 @@ absl::Status Executor::ReserveRows(int64_t rows) {
     PEFT_RETURN_IF_ERROR(rope_tables_.Reserve(
         CheckedProduct({rows, base_.config().head_dim}), kPurpose));
   }
-  // Last: from here on the old buffers are gone.
-  PEFT_RETURN_IF_ERROR(
-      activations_.Reserve(CheckedProduct({rows, width}), kPurpose));
-  float* next = activations_.data();
-  for (int i = 0; i < num_buffers; ++i) {
-    const BufferInfo& info = description.buffers[i];
-    // Parents stand before their columns.
-    if (info.parent >= 0) buffers_[i] = buffers_[info.parent] + info.offset;
-    if (!has_place(i)) continue;
-    buffers_[i] = next;
-    next += rows * info.width;
-  }
+  PEFT_RETURN_IF_ERROR(buffers_.Reserve(rows, kPurpose));
   ids_ = std::move(ids);
   positions_ = std::move(positions);
   token_types_ = std::move(token_types);
@@ -244,7 +214,7 @@ void Executor::GatherChunk(const ForwardBatch& batch, const Chunk& chunk,
 // Copies the rows that the head runs for, so that it runs once for all chunks.
 void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
   const int64_t width = base_.config().hidden_size;
-  const float* hidden = buffers_[base_.description().hidden_buffer];
+  const float* hidden = buffers_.data(base_.description().hidden_buffer);
   for (int64_t i = 0; i < chunk.rows; ++i) {
     const int64_t row = chunk.first_row + i;
     const int64_t keep_begin = batch.keep_at == nullptr
@@ -264,7 +234,7 @@ void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
 // Copies the chunk's part of the last hidden state to the batch's order.
 void Executor::KeepLastHidden(const ForwardBatch& batch, const Chunk& chunk) {
   const int64_t width = base_.config().hidden_size;
-  const float* hidden = buffers_[base_.description().last_hidden_buffer];
+  const float* hidden = buffers_.data(base_.description().last_hidden_buffer);
   for (int64_t i = 0; i < chunk.rows; ++i) {
     const int64_t row = batch.plans->RowAt(chunk.first_row + i);
     std::memcpy(
@@ -282,21 +252,23 @@ void Executor::RunHead(const ForwardBatch& batch, int64_t cached) {
   const int logits = description.logits_buffer;
   const int64_t hidden_width = base_.config().hidden_size;
   const int64_t width = logits < 0 ? 0 : description.buffers[logits].width;
-  float* const hidden = buffers_[description.hidden_buffer];
+  float* const hidden = buffers_.data(description.hidden_buffer);
   const int64_t kept_rows = batch.batch * batch.keep;
   const int64_t step = ChunkOf(batch).tokens();
   for (int64_t first = 0; first < kept_rows; first += step) {
     const int64_t rows = std::min(step, kept_rows - first);
     groups_.SetRange(
         {batch.keep, cached + batch.length - batch.keep, first, rows});
-    buffers_[description.hidden_buffer] = kept_.data() + first * hidden_width;
-    if (pooler >= 0) buffers_[pooler] = pooled_.data() + first * hidden_width;
-    if (logits >= 0) buffers_[logits] = logits_.data() + first * width;
+    buffers_.Point(description.hidden_buffer,
+                   kept_.data() + first * hidden_width);
+    if (pooler >= 0)
+      buffers_.Point(pooler, pooled_.data() + first * hidden_width);
+    if (logits >= 0) buffers_.Point(logits, logits_.data() + first * width);
     for (size_t i = description.head_begin; i < description.ops.size(); ++i) {
       RunOp(description.ops[i], rows);
     }
   }
-  buffers_[description.hidden_buffer] = hidden;
+  buffers_.Point(description.hidden_buffer, hidden);
   if (pooler >= 0) batch.plans->RestoreOrder(hidden_width, pooled_.data());
   if (logits >= 0) {
     batch.plans->RestoreOrder(batch.keep * width, logits_.data());

@@ -4,13 +4,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "kernels/nn.h"
 #include "kernels/thread_pool.h"
 #include "kernels/view.h"
 #include "peft_cc/adapters/batch_plan.h"
+#include "peft_cc/models/activation_buffers.h"
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/float_buffer.h"
 #include "peft_cc/models/kv_cache.h"
@@ -79,7 +79,7 @@ class Executor {
   // The largest chunk of a batch.
   Chunk ChunkOf(const ForwardBatch& batch) const;
 
-  // Indexed storage for `rows` rows of every buffer.
+  // Makes room for chunks of `rows` tokens.
   absl::Status ReserveRows(int64_t rows);
   absl::Status ReserveWorkspace(const ForwardBatch& batch,
                                 const KvCache& cache);
@@ -106,9 +106,8 @@ class Executor {
   const BaseModel& base_;
   kernels::ThreadPool& pool_;
   RowGroups groups_;
-  std::vector<float*> buffers_;  // by buffer id
+  ActivationBuffers buffers_;
   int64_t reserved_rows_ = 0;
-  FloatBuffer activations_;
   FloatBuffer rope_tables_;
   kernels::Rows cos_table_;  // parts of these, for the chunk
   kernels::Rows sin_table_;

@@ -1,5 +1,5 @@
 // Models with other heads than a language model's, and without any, beside
-// what transformers and PEFT answered; see testdata/make_testdata.py.
+// what transformers and PEFT answered; see testdata/make_heads.py.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
