@@ -1,6 +1,9 @@
 #include "peft_c/session.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
+#include "peft_c/activation.h"
 #include "peft_c/arguments.h"
 #include "peft_c/model.h"
 #include "peft_c/struct_size.h"
@@ -41,10 +44,7 @@ absl::StatusOr<SessionOptions> OptionsOf(
   return result;
 }
 
-absl::StatusOr<ForwardOptions> OptionsOf(
-    const peft_forward_options_t* options) {
-  peft_forward_options_t known = PEFT_FORWARD_OPTIONS_INIT;
-  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
+absl::StatusOr<ForwardOptions> OptionsOf(const peft_forward_options_t& known) {
   ForwardOptions result;
   result.logits_to_keep = known.logits_to_keep;
   PEFT_ASSIGN_OR_RETURN(result.allow_activation_change,
@@ -57,6 +57,24 @@ absl::StatusOr<ForwardOptions> OptionsOf(
   }
   result.outputs = static_cast<uint32_t>(known.outputs);
   return result;
+}
+
+absl::StatusOr<Logits> Forward(const SessionUse& session,
+                               const peft_forward_input_t* input,
+                               const peft_forward_options_t* options,
+                               bool wants_logits) {
+  peft_forward_options_t known = PEFT_FORWARD_OPTIONS_INIT;
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
+  PEFT_ASSIGN_OR_RETURN(const ForwardInput tokens, InputOf(input));
+  PEFT_ASSIGN_OR_RETURN(ForwardOptions checked, OptionsOf(known));
+  if (wants_logits) checked.outputs |= kLogits;
+  const RowOptions rows = {known.adapter_names, known.num_adapter_names,
+                           known.activations, known.num_activations};
+  PEFT_ASSIGN_OR_RETURN(const std::optional<BatchPlan> plans,
+                        ReadRows(rows, tokens.batch, *session.object().model));
+  if (plans.has_value()) checked.plans = &*plans;
+  session.object().ForgetOutputs();
+  return session->Forward(tokens, checked);
 }
 
 // Remembers what a forward gave back. A sequence that has one row of logits, or
@@ -178,13 +196,9 @@ peft_status_t* peft_session_forward(peft_session_t* session,
     }
     PEFT_ASSIGN_OR_RETURN(const peft::SessionUse use,
                           peft::SessionUse::Begin(session));
-    PEFT_ASSIGN_OR_RETURN(const peft::ForwardInput tokens,
-                          peft::InputOf(input));
-    PEFT_ASSIGN_OR_RETURN(peft::ForwardOptions known, peft::OptionsOf(options));
-    if (out_logits != nullptr) known.outputs |= peft::kLogits;
-    use.object().ForgetOutputs();
-    PEFT_ASSIGN_OR_RETURN(const peft::Logits logits,
-                          use->Forward(tokens, known));
+    PEFT_ASSIGN_OR_RETURN(
+        const peft::Logits logits,
+        peft::Forward(use, input, options, out_logits != nullptr));
     peft::KeepOutputs(logits, use.object());
     if (out_logits != nullptr) {
       peft::WriteOutput(use.object().logits, out_logits);
