@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "kernels/conv_geometry.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -18,6 +19,9 @@ enum class SiteKind {
   kConv1D,  // HF Conv1D: a linear layer whose weight is stored (in, out)
   kEmbedding,
   kNorm,
+  kConvolution,         // torch's Conv1d, Conv2d and Conv3d
+  kMultiheadAttention,  // torch's, its packed in_proj: linear, d to 3 d
+  kParameter,           // a matrix that its module multiplies with by itself
 };
 
 // A layer of the base model. Its tensors are views that the base model keeps
@@ -28,14 +32,32 @@ struct Site {
   int64_t in_features = 0;   // embedding: rows of the table
   int64_t out_features = 0;  // norm: its width
   Tensor weight;             // linear (out, in); Conv1D (in, out); embedding
-                             // (rows, width); norm (width)
+                             // (rows, width); norm (width); convolution
+                             // (out, in / groups, kernel ...)
   Tensor bias;               // unspecified dtype when the layer has none
   bool is_output_embedding = false;
+  // Of a convolution. It is linear in columns of its input: in_features counts
+  // those, over all groups.
+  kernels::ConvGeometry conv = {};
+  // Of kParameter: the parameter's name, "mlp.experts.down_proj". One of three
+  // axes has a site per expert, named "mlp.experts.down_proj[0]" and so on.
+  std::string parameter = {};
+  // Of kParameter: the weight is stored (in, out).
+  bool is_parameter_transposed = false;
 
   // True if the layer adds a bias.
   bool has_bias() const { return bias.dtype() != DType::kUnspecified; }
   // True if the weight is stored (in, out).
-  bool is_transposed() const { return kind == SiteKind::kConv1D; }
+  bool is_transposed() const {
+    return kind == SiteKind::kConv1D || is_parameter_transposed;
+  }
+};
+
+// The sites of one parameter: consecutive, a site per expert.
+struct ParameterSites {
+  std::string name;   // "mlp.experts.down_proj"
+  int first = 0;      // index into SiteTable::sites()
+  int num_sites = 0;  // 1 for a matrix
 };
 
 // The sites of one model in module order, and every other module name of it
@@ -55,6 +77,10 @@ class SiteTable {
   const std::vector<Site>& sites() const { return sites_; }
   // Index into sites(), or -1.
   int Find(absl::string_view name) const;
+  // The parameters that have sites of their own, in module order.
+  const std::vector<ParameterSites>& parameters() const { return parameters_; }
+  // The one of that name, or null.
+  const ParameterSites* FindParameter(absl::string_view name) const;
   // All modules in transformers' order (sites included).
   const std::vector<std::string>& module_names() const { return module_names_; }
   // Chooses default targets where a config has none.
@@ -64,6 +90,7 @@ class SiteTable {
   std::vector<Site> sites_;
   std::vector<std::string> module_names_;
   std::string model_type_;
+  std::vector<ParameterSites> parameters_;
   absl::flat_hash_map<std::string, int> index_;
 };
 
