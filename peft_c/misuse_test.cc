@@ -141,6 +141,7 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_model_list_adapters(model, &names));
   expect(peft_model_get_adapter_state_dict(model, "a", &out_state_dict));
   expect(peft_model_delete_adapter(model, nullptr, 0));
+  expect(peft_model_run_layer(model, "a", &view, nullptr, &out_tensor));
   expect(peft_session_create(model, nullptr, &out_session));
   expect(peft_session_reset(session));
   expect(peft_session_forward(session, &input, nullptr, &view));

@@ -36,6 +36,10 @@ struct Site {
                              // (out, in / groups, kernel ...)
   Tensor bias;               // unspecified dtype when the layer has none
   bool is_output_embedding = false;
+  // Of a norm that can be run by itself: RMSNorm or LayerNorm, and its epsilon.
+  // Others have -1 here.
+  bool is_rms_norm = false;
+  float norm_epsilon = -1;
   // Of a convolution. It is linear in columns of its input: in_features counts
   // those, over all groups.
   kernels::ConvGeometry conv = {};

@@ -1,5 +1,6 @@
 #include "peft_cc/models/host_layers.h"
 
+#include <cmath>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -124,14 +125,24 @@ absl::Status SetMatrix(const HostLayer& layer, Site& site) {
   return absl::OkStatus();
 }
 
+absl::Status SetNorm(const HostLayer& layer, Site& site) {
+  PEFT_RETURN_IF_ERROR(CheckShape(layer, 1, 1, "(width)"));
+  if (!(layer.norm_epsilon >= 0) || std::isinf(layer.norm_epsilon)) {
+    return Wrong(layer, "epsilon", "a finite number, 0 or more",
+                 absl::StrCat(layer.norm_epsilon));
+  }
+  site.in_features = site.out_features = layer.weight.dim(0);
+  site.is_rms_norm = layer.is_rms_norm;
+  site.norm_epsilon = layer.norm_epsilon;
+  return absl::OkStatus();
+}
+
 absl::Status SetShape(const HostLayer& layer, Site& site) {
   switch (site.kind) {
     case SiteKind::kConvolution:
       return SetConvolution(layer, site);
     case SiteKind::kNorm:
-      PEFT_RETURN_IF_ERROR(CheckShape(layer, 1, 1, "(width)"));
-      site.in_features = site.out_features = layer.weight.dim(0);
-      return absl::OkStatus();
+      return SetNorm(layer, site);
     default:
       return SetMatrix(layer, site);
   }
@@ -146,7 +157,7 @@ absl::StatusOr<Site> SiteOf(const HostLayer& layer) {
   site.is_output_embedding = layer.is_output_embedding;
   PEFT_RETURN_IF_ERROR(SetShape(layer, site));
   const bool can_have_bias =
-      site.kind != SiteKind::kEmbedding && site.kind != SiteKind::kParameter;
+      site.kind != SiteKind::kEmbedding && !site.is_rms_norm;
   PEFT_RETURN_IF_ERROR(CheckBias(layer, can_have_bias ? site.out_features : 0));
   return site;
 }

@@ -22,6 +22,9 @@ struct HostLayer {
   Tensor weight;  // as Site has it; parameter: a matrix, or (experts, out, in)
   Tensor bias;    // unspecified dtype: none
   bool is_output_embedding = false;
+  // Of a norm: RMSNorm instead of LayerNorm, and what is added under the root.
+  bool is_rms_norm = false;
+  float norm_epsilon = 1e-5f;
   // Of a parameter of three axes: its matrices are stored (in, out).
   bool is_transposed = false;
   // Of a convolution: for each axis of its kernel, in torch's order. The others

@@ -150,6 +150,17 @@ TEST(HostLayersTest, ConvolutionsAreBounded) {
   ExpectRefused({layer}, "padding");
 }
 
+TEST(HostLayersTest, NormsHaveAnEpsilonAndRmsNormsNoBias) {
+  HostLayer layer = Layer("a", SiteKind::kNorm, {2});
+  layer.norm_epsilon = -1;
+  ExpectRefused({layer}, "epsilon");
+  layer.norm_epsilon = 1e-6f;
+  layer.bias = Zeros({2});
+  EXPECT_EQ(OnlySite(layer).norm_epsilon, 1e-6f);
+  layer.is_rms_norm = true;
+  ExpectRefused({layer}, "no bias");
+}
+
 TEST(HostLayersTest, OnlyStacksOfMatricesAreTransposed) {
   HostLayer layer = Layer("a", SiteKind::kLinear, {2, 2});
   layer.is_transposed = true;

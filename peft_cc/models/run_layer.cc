@@ -10,6 +10,7 @@
 #include "kernels/convolution.h"
 #include "kernels/embedding.h"
 #include "kernels/linear.h"
+#include "kernels/nn.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/float_buffer.h"
@@ -57,22 +58,23 @@ class LayerRun {
       : site_(site), plan_(plan), x_(x), pool_(pool) {}
 
   absl::StatusOr<Tensor> Linear() {
-    PEFT_RETURN_IF_ERROR(CastInput());
-    if (x_.rank() == 0 || x_.dim(x_.rank() - 1) != site_.in_features) {
-      return WrongShape(site_, absl::StrCat("[..., ", site_.in_features, "]"),
-                        x_);
-    }
-    std::vector<int64_t> shape(x_.shape().begin(), x_.shape().end());
-    shape.back() = site_.out_features;
-    PEFT_RETURN_IF_ERROR(AllocateOutput(std::move(shape)));
-    const int64_t rows = x_.num_elements() / site_.in_features;
-    if (rows == 0) return y_;
+    PEFT_RETURN_IF_ERROR(TakeRows());
+    if (in_.rows == 0) return y_;
     PEFT_RETURN_IF_ERROR(workspace_.Reserve(
-        kernels::LinearWorkspaceFloats(plan_, rows), kWorkspace));
-    kernels::RunLinear(plan_,
-                       {floats_, rows, site_.in_features, site_.in_features},
-                       {y_data_, rows, site_.out_features, site_.out_features},
-                       workspace_.data(), pool_);
+        kernels::LinearWorkspaceFloats(plan_, in_.rows), kWorkspace));
+    kernels::RunLinear(plan_, in_, out_, workspace_.data(), pool_);
+    return y_;
+  }
+
+  absl::StatusOr<Tensor> Norm(const NormPlan& norm) {
+    PEFT_RETURN_IF_ERROR(TakeRows());
+    if (in_.rows == 0) return y_;
+    if (site_.is_rms_norm) {
+      kernels::RmsNorm(in_, norm.weight, site_.norm_epsilon, out_, pool_);
+    } else {
+      kernels::LayerNorm(in_, norm.weight, norm.bias, site_.norm_epsilon, out_,
+                         pool_);
+    }
     return y_;
   }
 
@@ -123,6 +125,22 @@ class LayerRun {
   }
 
  private:
+  // in_ and out_, over all axes of x_ but the last.
+  absl::Status TakeRows() {
+    PEFT_RETURN_IF_ERROR(CastInput());
+    if (x_.rank() == 0 || x_.dim(x_.rank() - 1) != site_.in_features) {
+      return WrongShape(site_, absl::StrCat("[..., ", site_.in_features, "]"),
+                        x_);
+    }
+    std::vector<int64_t> shape(x_.shape().begin(), x_.shape().end());
+    shape.back() = site_.out_features;
+    PEFT_RETURN_IF_ERROR(AllocateOutput(std::move(shape)));
+    const int64_t rows = x_.num_elements() / site_.in_features;
+    in_ = {floats_, rows, site_.in_features, site_.in_features};
+    out_ = {y_data_, rows, site_.out_features, site_.out_features};
+    return absl::OkStatus();
+  }
+
   absl::Status CheckConvolutionInput() const {
     const int axes = site_.conv.num_axes;
     const int channel_axis = x_.rank() - axes - 1;
@@ -192,6 +210,8 @@ class LayerRun {
   FloatBuffer aligned_;
   FloatBuffer workspace_;
   std::vector<int64_t> ids_;
+  kernels::ConstRows in_;
+  kernels::Rows out_;
   Tensor y_;
   float* y_data_ = nullptr;
 };
@@ -210,7 +230,11 @@ absl::StatusOr<Tensor> RunLayer(const SiteTable& sites, int index,
   LayerRun run(site, plan.linear(index), x, pool);
   switch (site.kind) {
     case SiteKind::kNorm:
-      return Unimplemented(site, "a norm cannot be run by itself yet");
+      if (site.norm_epsilon < 0) {
+        return Unimplemented(
+            site, "a norm of an opened model cannot be run by itself");
+      }
+      return run.Norm(plan.norm(index));
     case SiteKind::kEmbedding:
       return run.Embedding();
     case SiteKind::kConvolution:

@@ -12,11 +12,12 @@ namespace peft {
 
 // What site `index` of `sites` computes from `x` under `plan`, as its torch
 // module would: F32. x is F32, BF16 or F16: (..., in) for a linear layer, a
-// parameter or the in_proj of a MultiheadAttention, (channels, ...) or (batch,
-// channels, ...) for a convolution; I64 or I32 ids of any shape for an
+// norm, a parameter or the in_proj of a MultiheadAttention, (channels, ...) or
+// (batch, channels, ...) for a convolution; I64 or I32 ids of any shape for an
 // embedding. Fails with INVALID_ARGUMENT (TENSOR_SHAPE_MISMATCH, TENSOR_DTYPE,
 // TOKEN_OUT_OF_RANGE), RESOURCE_EXHAUSTED (OUT_OF_MEMORY), or UNIMPLEMENTED
-// (UNIMPLEMENTED) for a norm, and for adapters that wait for tokens.
+// (UNIMPLEMENTED) for a norm of an opened model, and for adapters that wait for
+// tokens.
 absl::StatusOr<Tensor> RunLayer(const SiteTable& sites, int index,
                                 const Plan& plan, const Tensor& x,
                                 kernels::ThreadPool& pool);

@@ -46,12 +46,17 @@ std::unique_ptr<Model> MakeModel() {
   HostLayer conv =
       Layer("conv", SiteKind::kConvolution, Floats({1, 1, 2}, {1, 10}));
   conv.padding[0] = 1;
+  HostLayer norm = Layer("norm", SiteKind::kNorm, Floats({2}, {2, 2}));
+  norm.bias = Floats({2}, {0, 1});
+  norm.norm_epsilon = 0;
+  HostLayer rms = Layer("rms", SiteKind::kNorm, Floats({2}, {1, 1}));
+  rms.is_rms_norm = true;
   ModelOptions options;
   options.num_threads = 1;
   return *Model::Create(
       {linear, Layer("conv1d", SiteKind::kConv1D, Floats({2, 1}, {1, 10})),
        Layer("table", SiteKind::kEmbedding, Floats({3, 2}, {1, 2, 3, 4, 5, 6})),
-       Layer("norm", SiteKind::kNorm, Floats({2}, {1, 1})), experts, conv},
+       norm, rms, experts, conv},
       options);
 }
 
@@ -147,8 +152,13 @@ TEST(RunLayerTest, UnknownLayersAndExpertsAreNamed) {
   EXPECT_EQ(IdOfError("linear", x, 0), error_id::kArgument);
 }
 
-TEST(RunLayerTest, NormsAreRefused) {
-  EXPECT_EQ(IdOfError("norm", Floats({2}, {1, 1})), error_id::kUnimplemented);
+TEST(RunLayerTest, NormsDifferInTheirMean) {
+  const Tensor x = Floats({1, 2}, {1, 3});
+  const Result layer_norm = Output("norm", x);
+  EXPECT_FLOAT_EQ(layer_norm.values[0], -2);
+  EXPECT_FLOAT_EQ(layer_norm.values[1], 2 + 1);
+  const Result rms_norm = Output("rms", x);
+  EXPECT_FLOAT_EQ(rms_norm.values[1], 3 * rms_norm.values[0]);
 }
 
 TEST(RunLayerTest, HostModelsHaveNoSessions) {
