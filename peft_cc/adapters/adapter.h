@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/config/adapter_config.h"
@@ -57,6 +58,9 @@ struct AdapterLoadOptions {
   // and unexpected tensors into lines of the report instead of errors. Shape
   // mismatches, NaN configs and unimplemented features stay errors.
   bool lenient = false;
+  // For methods that read the base's weights when they load; null: the calling
+  // thread alone.
+  kernels::ThreadPool* pool = nullptr;
 };
 
 // An adapter that loaded, and what the load found.

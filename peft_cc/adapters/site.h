@@ -8,21 +8,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "kernels/conv_geometry.h"
+#include "peft_cc/methods/layer.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
-
-// What a site computes. Norms are sites because methods may replace them and
-// because a wrong target should be told from an unknown one.
-enum class SiteKind {
-  kLinear,
-  kConv1D,  // HF Conv1D: a linear layer whose weight is stored (in, out)
-  kEmbedding,
-  kNorm,
-  kConvolution,         // torch's Conv1d, Conv2d and Conv3d
-  kMultiheadAttention,  // torch's, its packed in_proj: linear, d to 3 d
-  kParameter,           // a matrix that its module multiplies with by itself
-};
 
 // A layer of the base model. Its tensors are views that the base model keeps
 // alive; adapters never change them.
@@ -49,6 +38,11 @@ struct Site {
   // Of kParameter: the weight is stored (in, out).
   bool is_parameter_transposed = false;
 
+  // The module that the weight belongs to: `name`, but for a parameter.
+  absl::string_view module() const;
+  // What the module calls its weight and its bias: "weight" and "bias" mostly.
+  absl::string_view weight_part() const;
+  absl::string_view bias_part() const;
   // True if the layer adds a bias.
   bool has_bias() const { return bias.dtype() != DType::kUnspecified; }
   // True if the weight is stored (in, out).
@@ -97,6 +91,14 @@ class SiteTable {
   std::vector<ParameterSites> parameters_;
   absl::flat_hash_map<std::string, int> index_;
 };
+
+// The embedding that trainable_token_indices means without a name, an index
+// into SiteTable::sites(), or -1: in a model of transformers its first one, in
+// another "embed_tokens".
+int FindInputEmbedding(const SiteTable& sites);
+
+// The heads whose weight is that of site `embedding`, in models that tie them.
+std::vector<int> FindTiedHeads(const SiteTable& sites, int embedding);
 
 }  // namespace peft
 

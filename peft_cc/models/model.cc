@@ -84,8 +84,10 @@ absl::StatusOr<LoadReport> Model::LoadAdapter(
   PEFT_RETURN_IF_ERROR(registry_.Reserve(name));
   // Also when memory runs out on the way.
   absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
+  AdapterLoadOptions with_pool = options;
+  if (with_pool.pool == nullptr) with_pool.pool = pool_;
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded,
-                        peft::LoadAdapter(sites(), name, path, options));
+                        peft::LoadAdapter(sites(), name, path, with_pool));
   PEFT_RETURN_IF_ERROR(registry_.Add(name, std::move(loaded.adapter)));
   std::move(cancel).Cancel();
   return std::move(loaded.report);
