@@ -226,9 +226,8 @@ TEST_F(MisuseTest, NullOutParameters) {
                     PEFT_INVALID_ARGUMENT, "ARGUMENT");
   EXPECT_PEFT_ERROR(peft_model_get_info(model_.get(), nullptr),
                     PEFT_INVALID_ARGUMENT, "ARGUMENT");
-  const peft_forward_input_t input = Prompt();
   EXPECT_PEFT_ERROR(
-      peft_session_forward(session_.get(), &input, nullptr, nullptr),
+      peft_session_get_output(session_.get(), PEFT_OUTPUT_LOGITS, nullptr),
       PEFT_INVALID_ARGUMENT, "ARGUMENT");
 }
 

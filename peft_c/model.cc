@@ -28,7 +28,7 @@ absl::StatusOr<ReadMode> ReadModeOf(int32_t value) {
 // What is known of a program's own layers.
 peft_model_info_t HostInfo(const SiteTable& sites) {
   peft_model_info_t info = PEFT_MODEL_INFO_INIT;
-  info.model_type = "";
+  info.model_type = info.architecture = "";
   info.num_sites = static_cast<int64_t>(sites.sites().size());
   for (const Site& site : sites.sites()) {
     for (const Tensor* tensor : {&site.weight, &site.bias}) {
@@ -52,6 +52,14 @@ peft_model_info_t InfoOf(const Model& model) {
   info.num_parameters = base.num_parameters();
   info.size_bytes = base.size_bytes();
   info.num_sites = static_cast<int64_t>(base.sites().sites().size());
+  const ModelConfig& config = base.config();
+  info.architecture = config.architecture.c_str();
+  info.task = static_cast<int32_t>(config.task);
+  if (config.task == ModelTask::kSequenceClassification ||
+      config.task == ModelTask::kTokenClassification) {
+    info.num_labels = config.num_labels;
+  }
+  info.num_token_types = config.num_token_types;
   return info;
 }
 

@@ -156,9 +156,9 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
                         MapKeys(tensors, sites, info->prefix));
   AddNotes(keys.notes, report);
   std::vector<std::string> notes;
-  PEFT_ASSIGN_OR_RETURN(
-      const std::vector<TargetSite> targets,
-      FindTargetSites(config.targets, *info, sites, keys, &notes));
+  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
+                        FindTargetSites(config.targets, config.base.task_type,
+                                        *info, sites, keys, &notes));
   TensorTaker taker(std::move(tensors), &keys, &report);
   Programs programs;
   PEFT_RETURN_IF_ERROR(

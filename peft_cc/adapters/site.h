@@ -2,10 +2,11 @@
 #ifndef PEFT_CC_ADAPTERS_SITE_H_
 #define PEFT_CC_ADAPTERS_SITE_H_
 
+#include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "kernels/conv_geometry.h"
 #include "peft_cc/methods/layer.h"
@@ -25,6 +26,8 @@ struct Site {
                              // (out, in / groups, kernel ...)
   Tensor bias;               // unspecified dtype when the layer has none
   bool is_output_embedding = false;
+  // The classifying layer on top of a model, "score" or "classifier".
+  bool is_classifier = false;
   // Of a norm that can be run by itself: RMSNorm or LayerNorm, and its epsilon.
   // Others have -1 here.
   bool is_rms_norm = false;
@@ -71,6 +74,10 @@ class SiteTable {
   SiteTable(std::vector<Site> sites, std::vector<std::string> module_names,
             std::string model_type);
 
+  // The index points into the names, which a move leaves in their place.
+  SiteTable(SiteTable&&) = default;
+  SiteTable& operator=(SiteTable&&) = default;
+
   // In module order.
   const std::vector<Site>& sites() const { return sites_; }
   // Index into sites(), or -1.
@@ -89,7 +96,7 @@ class SiteTable {
   std::vector<std::string> module_names_;
   std::string model_type_;
   std::vector<ParameterSites> parameters_;
-  absl::flat_hash_map<std::string, int> index_;
+  std::unordered_map<absl::string_view, int> index_;  // keys are in sites_
 };
 
 // The embedding that trainable_token_indices means without a name, an index

@@ -13,10 +13,14 @@ namespace {
 
 absl::Status ReadBias(ConfigReader& reader, BiasMode& out) {
   const Json* value = reader.Find("bias");
-  if (value == nullptr || *value == "none") return absl::OkStatus();
-  if (*value == "all") {
+  if (value == nullptr) return absl::OkStatus();
+  // Compared with a literal, a Json would be made of that, under noexcept.
+  const auto* text = value->get_ptr<const std::string*>();
+  if (text != nullptr && *text == "none") {
+    out = BiasMode::kNone;
+  } else if (text != nullptr && *text == "all") {
     out = BiasMode::kAll;
-  } else if (*value == "lora_only") {
+  } else if (text != nullptr && *text == "lora_only") {
     out = BiasMode::kLoraOnly;
   } else {
     return ConfigTypeError("bias", *value, R"("none", "all" or "lora_only")");
