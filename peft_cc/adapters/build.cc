@@ -25,19 +25,6 @@ namespace {
 // By site, in module order.
 using Programs = std::map<int, SiteProgram>;
 
-// Methods know layers, not sites: they stand below this folder.
-std::vector<Layer> LayersOf(const SiteTable& sites,
-                            const std::vector<TargetSite>& targets) {
-  std::vector<Layer> layers;
-  layers.reserve(targets.size());
-  for (const TargetSite& target : targets) {
-    const Site& site = sites.sites()[target.site];
-    layers.push_back({target.name, site.kind, site.in_features,
-                      site.out_features, site.weight});
-  }
-  return layers;
-}
-
 // Where the expected shape of a tensor comes from.
 std::string ShapeReason(const Site& site, const std::string& of_method) {
   return absl::StrCat(of_method, of_method.empty() ? "" : ", ", "module ",

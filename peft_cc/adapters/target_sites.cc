@@ -113,4 +113,16 @@ absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
   return targets;
 }
 
+std::vector<Layer> LayersOf(const SiteTable& sites,
+                            const std::vector<TargetSite>& targets) {
+  std::vector<Layer> layers;
+  layers.reserve(targets.size());
+  for (const TargetSite& target : targets) {
+    const Site& site = sites.sites()[target.site];
+    layers.push_back({target.name, site.kind, site.in_features,
+                      site.out_features, site.weight});
+  }
+  return layers;
+}
+
 }  // namespace peft

@@ -29,6 +29,10 @@ absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
     const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes);
 
+// `targets` as methods see them, which know layers and not sites.
+std::vector<Layer> LayersOf(const SiteTable& sites,
+                            const std::vector<TargetSite>& targets);
+
 }  // namespace peft
 
 #endif  // PEFT_CC_ADAPTERS_TARGET_SITES_H_

@@ -37,6 +37,14 @@ std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
   return result;
 }
 
+// By site.
+std::vector<bool> IsTarget(const SiteTable& sites,
+                           const std::vector<TargetSite>& targets) {
+  std::vector<bool> is_target(sites.sites().size(), false);
+  for (const TargetSite& target : targets) is_target[target.site] = true;
+  return is_target;
+}
+
 // With bias = "all" a layer may also be wrapped by another adapter that the
 // model had when this one was saved.
 const char* BiasPart(const Site& site, bool is_target,
@@ -77,8 +85,7 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                                const std::vector<TargetSite>& targets,
                                const KeyMap& keys, TensorTaker& taker,
                                std::map<int, SiteProgram>& programs) {
-  std::vector<bool> is_target(sites.sites().size(), false);
-  for (const TargetSite& target : targets) is_target[target.site] = true;
+  const std::vector<bool> is_target = IsTarget(sites, targets);
   for (const int index : BiasedSites(mode, sites, targets, keys)) {
     const Site& site = sites.sites()[index];
     const char* part = BiasPart(site, is_target[index], taker);
@@ -92,6 +99,17 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
     programs[index].push_back(Bias{std::move(delta)});
   }
   return absl::OkStatus();
+}
+
+void AddBaseBiases(BiasMode mode, const SiteTable& sites,
+                   const std::vector<TargetSite>& targets,
+                   TensorMap& out_tensors) {
+  const std::vector<bool> is_target = IsTarget(sites, targets);
+  for (const int index : BiasedSites(mode, sites, targets, KeyMap())) {
+    const Site& site = sites.sites()[index];
+    const char* part = is_target[index] ? kWrapped : kPlain;
+    out_tensors[absl::StrCat(site.name, ".", part)] = site.bias;
+  }
 }
 
 }  // namespace peft
