@@ -56,6 +56,15 @@ absl::StatusOr<Tensor> OutByIn(const Layer& layer) {
   return result;
 }
 
+absl::Status CannotMake(absl::string_view what) {
+  return MakeError(absl::StatusCode::kUnimplemented,
+                   error_id::kAdapterFeatureUnsupported,
+                   absl::StrCat("a fresh adapter needs ", what,
+                                ", which this version cannot initialise; load "
+                                "one that Python made"),
+                   {std::string(what), "", ""});
+}
+
 // Draws the layers of one LORA adapter, one after the other.
 class LoraMaker {
  public:
@@ -71,8 +80,12 @@ class LoraMaker {
 
   // The tensors of layer `i`, by part.
   absl::StatusOr<LayerTensors> Make(size_t i, TorchGenerator& generator) const {
-    const Layer& layer = layers_[i];
-    const bool is_embedding = layer.kind == SiteKind::kEmbedding;
+    const SiteKind kind = layers_[i].kind;
+    const bool is_embedding = kind == SiteKind::kEmbedding;
+    if (!is_embedding && kind != SiteKind::kLinear &&
+        kind != SiteKind::kConv1D) {
+      return CannotMake(absl::StrCat("layer ", Quoted(layers_[i].name)));
+    }
     PEFT_ASSIGN_OR_RETURN(const FreshLora fresh, is_embedding
                                                      ? Embedding(i, generator)
                                                      : Linear(i, generator));
@@ -111,15 +124,6 @@ class LoraMaker {
   std::vector<LoraRank> ranks_;
 };
 
-absl::Status CannotMake(absl::string_view what) {
-  return MakeError(absl::StatusCode::kUnimplemented,
-                   error_id::kAdapterFeatureUnsupported,
-                   absl::StrCat("a fresh adapter needs ", what,
-                                ", which this version cannot initialise; load "
-                                "one that Python made"),
-                   {std::string(what), "", ""});
-}
-
 // As PeftModel has it: rounded to the dtype of the base, then f32 again.
 absl::StatusOr<Tensor> Rounded(const Tensor& tensor, DType dtype) {
   PEFT_ASSIGN_OR_RETURN(const Tensor narrow, tensor.Cast(dtype));
@@ -127,18 +131,46 @@ absl::StatusOr<Tensor> Rounded(const Tensor& tensor, DType dtype) {
 }
 
 // Adds the tensors that `method` asks for at layer `i` to `out_tensors`.
-absl::Status AddLayer(const Method& method, size_t i, const Site& site,
-                      const LayerTensors& made, TensorMap& out_tensors) {
+absl::Status AddLayer(const Method& method, size_t i, const TargetSite& target,
+                      DType dtype, const LayerTensors& made,
+                      TensorMap& out_tensors) {
   PEFT_ASSIGN_OR_RETURN(const std::vector<TensorSpec> specs, method.Tensors(i));
   for (const TensorSpec& spec : specs) {
     const Tensor* tensor = FindPart(made, spec.part);
     if (tensor == nullptr || tensor->shape() != spec.shape) {
       return CannotMake(absl::StrCat("tensor ", Quoted(spec.part)));
     }
-    PEFT_ASSIGN_OR_RETURN(out_tensors[absl::StrCat(site.name, ".", spec.part)],
-                          Rounded(*tensor, site.weight.dtype()));
+    PEFT_ASSIGN_OR_RETURN(
+        out_tensors[absl::StrCat(target.file_module, ".", spec.part)],
+        Rounded(*tensor, dtype));
   }
   return absl::OkStatus();
+}
+
+// What this version cannot initialise at all.
+absl::Status CheckCanMake(const AdapterConfig& config) {
+  if (!config.lora.has_value()) {
+    return MakeError(
+        absl::StatusCode::kUnimplemented, error_id::kAdapterMethodUnsupported,
+        absl::StrCat("fresh adapters of type ", Quoted(config.base.peft_type),
+                     " cannot be made yet, only LORA"),
+        {"peft_type", "LORA", config.base.peft_type});
+  }
+  const TargetConfig& targets = config.targets;
+  if (!targets.modules_to_save.empty()) return CannotMake("modules_to_save");
+  if (!targets.trained_tokens.empty()) {
+    return CannotMake("trainable_token_indices");
+  }
+  return absl::OkStatus();
+}
+
+std::vector<Layer> LayersOf(const SiteTable& sites,
+                            const std::vector<TargetSite>& targets) {
+  std::vector<Layer> layers;
+  for (const TargetSite& target : targets) {
+    layers.push_back(LayerOf(sites, target, sites.sites()[target.site].weight));
+  }
+  return layers;
 }
 
 }  // namespace
@@ -146,30 +178,23 @@ absl::Status AddLayer(const Method& method, size_t i, const Site& site,
 absl::StatusOr<TensorMap> FreshTensors(const SiteTable& sites,
                                        const AdapterConfig& config,
                                        uint64_t seed) {
-  const MethodInfo* const info = FindMethod(config.base.peft_type);
-  if (info == nullptr || !config.lora.has_value()) {
-    return MakeError(
-        absl::StatusCode::kUnimplemented, error_id::kAdapterMethodUnsupported,
-        absl::StrCat("fresh adapters of type ", Quoted(config.base.peft_type),
-                     " cannot be made yet, only LORA"),
-        {"peft_type", "LORA", config.base.peft_type});
-  }
-  const KeyMap keys;
+  PEFT_RETURN_IF_ERROR(CheckCanMake(config));
+  const MethodInfo& info = *FindMethod(config.base.peft_type);
   std::vector<std::string> notes;
-  PEFT_ASSIGN_OR_RETURN(
-      const std::vector<TargetSite> targets,
-      FindTargetSites(config.targets, *info, sites, keys, &notes));
+  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
+                        FindTargetSites(config.targets, config.base.task_type,
+                                        info, sites, KeyMap(), &notes));
   const std::vector<Layer> layers = LayersOf(sites, targets);
   PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Method> method,
-                        info->create(config, layers, &notes));
+                        info.create(config, layers, &notes));
   PEFT_ASSIGN_OR_RETURN(const LoraMaker maker,
                         LoraMaker::Create(config, layers));
   TorchGenerator generator(seed);
   TensorMap tensors;
   for (size_t i = 0; i < targets.size(); ++i) {
     PEFT_ASSIGN_OR_RETURN(const LayerTensors made, maker.Make(i, generator));
-    PEFT_RETURN_IF_ERROR(
-        AddLayer(*method, i, sites.sites()[targets[i].site], made, tensors));
+    PEFT_RETURN_IF_ERROR(AddLayer(*method, i, targets[i],
+                                  layers[i].weight.dtype(), made, tensors));
   }
   AddBaseBiases(config.targets.bias, sites, targets, tensors);
   return tensors;

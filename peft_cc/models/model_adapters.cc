@@ -86,7 +86,7 @@ absl::StatusOr<LoadReport> Model::LoadAdapter(const std::string& name,
                                               bool is_trainable) {
   const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
     PEFT_RETURN_IF_ERROR(CheckRoom(path, options, ""));
-    return peft::LoadAdapter(base_->sites(), name, path, WithPool(options));
+    return peft::LoadAdapter(sites(), name, path, WithPool(options));
   };
   return Add(name, {FolderText(path, options), is_trainable}, load);
 }
@@ -105,7 +105,7 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
     PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
                           ParseConfig(name, config, /*lenient=*/false));
     PEFT_ASSIGN_OR_RETURN(TensorMap tensors,
-                          FreshTensors(base_->sites(), parsed, seed));
+                          FreshTensors(sites(), parsed, seed));
     return BuildAdapter(base_->sites(), name, std::move(parsed),
                         std::move(tensors), WithPool({}));
   };
@@ -117,7 +117,7 @@ absl::StatusOr<LoadReport> Model::ReplaceAdapter(
     const AdapterLoadOptions& options, const ReplaceOptions& how) {
   const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
     PEFT_RETURN_IF_ERROR(CheckRoom(path, options, name));
-    return peft::LoadAdapter(base_->sites(), name, path, WithPool(options));
+    return peft::LoadAdapter(sites(), name, path, WithPool(options));
   };
   return Replace(name, {FolderText(path, options), how.is_trainable}, how,
                  load);
