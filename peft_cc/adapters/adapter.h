@@ -58,6 +58,10 @@ struct AdapterLoadOptions {
   // and unexpected tensors into lines of the report instead of errors. Shape
   // mismatches, NaN configs and unimplemented features stay errors.
   bool lenient = false;
+  // Load an adapter whose init_lora_weights changed the base in a way that
+  // cannot be computed again as if it were a plain LoRA, with a line of the
+  // report, instead of refusing it.
+  bool allow_unconverted_init = false;
   // For methods that read the base's weights when they load; null: the calling
   // thread alone.
   kernels::ThreadPool* pool = nullptr;

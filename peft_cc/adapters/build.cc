@@ -131,7 +131,8 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
       const std::vector<TargetSite> targets,
       FindTargetSites(config.targets, *info, sites, keys, &notes));
   PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Method> method,
-                        info->create(config, LayersOf(sites, targets), &notes));
+                        info->create(config, sites.model_type(),
+                                     LayersOf(sites, targets), &notes));
   AddNotes(notes, report);
   LowerServices services;
   if (options.pool != nullptr) services.pool = options.pool;

@@ -38,7 +38,7 @@ TEST(InspectTest, CountsTensorsOfAnyDType) {
 }
 
 TEST(InspectTest, OtherMethodsSayWhyTheyCannotRun) {
-  const AdapterSummary summary = Inspect("ia3");
+  const AdapterSummary summary = Inspect("loha");
   EXPECT_FALSE(summary.runnable);
   EXPECT_EQ(summary.reason_id, error_id::kAdapterMethodUnsupported);
   EXPECT_THAT(summary.reason, HasSubstr("IA3"));
@@ -67,7 +67,7 @@ TEST(InspectAgainstTest, FitsItsModel) {
 }
 
 TEST(InspectAgainstTest, OtherMethodsMatchToo) {
-  const AdapterFit fit = InspectAgainst(Inspect("ia3"), TinySites());
+  const AdapterFit fit = InspectAgainst(Inspect("loha"), TinySites());
   EXPECT_FALSE(fit.loads);
   EXPECT_EQ(fit.reason_id, error_id::kAdapterMethodUnsupported);
   EXPECT_THAT(fit.matched, SizeIs(4));

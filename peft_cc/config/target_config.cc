@@ -74,9 +74,8 @@ absl::Status CheckLayers(const ConfigReader& reader,
 
 }  // namespace
 
-absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
+absl::Status ReadTargetModules(ConfigReader& reader, TargetConfig& out) {
   PEFT_RETURN_IF_ERROR(reader.ReadBool("fan_in_fan_out", &out.fan_in_fan_out));
-  PEFT_RETURN_IF_ERROR(ReadBias(reader, out.bias));
   PEFT_RETURN_IF_ERROR(
       ReadModuleSelector(reader, "target_modules", &out.target_modules));
   PEFT_RETURN_IF_ERROR(
@@ -84,6 +83,12 @@ absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
   std::optional<std::vector<std::string>> saved;
   PEFT_RETURN_IF_ERROR(reader.ReadStrings("modules_to_save", &saved));
   if (saved.has_value()) out.modules_to_save = *std::move(saved);
+  return absl::OkStatus();
+}
+
+absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
+  PEFT_RETURN_IF_ERROR(ReadBias(reader, out.bias));
+  PEFT_RETURN_IF_ERROR(ReadTargetModules(reader, out));
   PEFT_RETURN_IF_ERROR(ReadLayersToTransform(reader, out));
   PEFT_RETURN_IF_ERROR(ReadLayersPattern(reader, out));
   return CheckLayers(reader, out);

@@ -1,4 +1,5 @@
-// LoRA: y = Wx + b + s B(Ax). Source: peft 0.21.2, tuners/lora/layer.py.
+// LoRA: y = Wx + b + s B(Ax), and its variants DoRA and aLoRA. Source: peft
+// 0.21.2, tuners/lora/layer.py.
 #ifndef PEFT_CC_METHODS_LORA_H_
 #define PEFT_CC_METHODS_LORA_H_
 
@@ -23,23 +24,28 @@ absl::StatusOr<float> LoraScale(const LoraConfig& config, const LoraRank& rank);
 
 // The tensors that PEFT saves for a layer: a linear one has lora_A.weight
 // (r, in), lora_B.weight (out, r) and with lora_bias lora_B.bias (out); an
-// embedding lora_embedding_A (r, rows) and lora_embedding_B (width, r).
-// INVALID_ARGUMENT (ADAPTER_CONFIG) for lora_bias on an embedding, which PEFT
-// refuses too.
+// embedding lora_embedding_A (r, rows) and lora_embedding_B (width, r). With
+// use_dora there is lora_magnitude_vector (out or width) too. INVALID_ARGUMENT
+// (ADAPTER_CONFIG) for lora_bias or alora_invocation_tokens on an embedding,
+// which PEFT refuses too.
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
     const LoraConfig& config, const LoraRank& rank, const Layer& layer);
 
 // The forms of one layer. `tensors` holds those of LoraTensorSpecs, already
-// checked; an absent one acts as zero.
+// checked; an absent one acts as if it had never been trained: a factor as
+// zero, a magnitude as the weight's norm. DoRA reads the layer's weight:
+// UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED) where there is none, and for an
+// init that changed the base.
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
                                       const LoraRank& rank, const Layer& layer,
-                                      const LayerTensors& tensors);
+                                      const LayerTensors& tensors,
+                                      const LowerServices& services = {});
 
 // LORA for the table of methods: the functions above with the ranks of
 // rank_pattern and alpha_pattern.
 absl::StatusOr<std::unique_ptr<Method>> MakeLora(
-    const AdapterConfig& config, std::vector<Layer> layers,
-    std::vector<std::string>* out_notes);
+    const AdapterConfig& config, const std::string& model_type,
+    std::vector<Layer> layers, std::vector<std::string>* out_notes);
 
 }  // namespace peft
 
