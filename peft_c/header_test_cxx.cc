@@ -15,9 +15,15 @@ size_t PEFT_HEADER_TEST_NAME() {
   const peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
   const peft_forward_options_t forward_options = PEFT_FORWARD_OPTIONS_INIT;
   const peft_generate_options_t generate_options = PEFT_GENERATE_OPTIONS_INIT;
+  const peft_add_adapter_options_t add_options = PEFT_ADD_ADAPTER_OPTIONS_INIT;
+  const peft_save_options_t save_options = PEFT_SAVE_OPTIONS_INIT;
+  const peft_adapter_info_t adapter_info = PEFT_ADAPTER_INFO_INIT;
+  const peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
   return build_info.struct_size + view.struct_size + model_options.struct_size +
          model_info.struct_size + load_options.struct_size +
          set_options.struct_size + line.struct_size +
          session_options.struct_size + input.struct_size +
-         forward_options.struct_size + generate_options.struct_size;
+         forward_options.struct_size + generate_options.struct_size +
+         add_options.struct_size + save_options.struct_size +
+         adapter_info.struct_size + estimate.struct_size;
 }

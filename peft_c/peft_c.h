@@ -91,7 +91,7 @@ extern "C" {
 
 /* The API number of this header. It grows by one with each addition; nothing
  * is ever removed or changed within a major version. */
-#define PEFT_API_VERSION 1
+#define PEFT_API_VERSION 2
 
 /* Returns the API number of the library that is loaded; a program needs it to
  * be at least the PEFT_API_VERSION that it was compiled with. Since: 1. */
@@ -380,27 +380,51 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_open(
 /* Frees the model. Takes NULL. Since: 1. */
 PEFT_API void peft_model_free(peft_model_t* model);
 
-/* What a model is. The text is borrowed, until the model is freed. Since: 1. */
+/* What a model is for. Since: 2. */
+#define PEFT_TASK_BASE 1                    /* no head: hidden states only */
+#define PEFT_TASK_CAUSAL_LM 2               /* logits of the next token */
+#define PEFT_TASK_MASKED_LM 3               /* logits of the token itself */
+#define PEFT_TASK_SEQUENCE_CLASSIFICATION 4 /* of labels, per sequence */
+#define PEFT_TASK_TOKEN_CLASSIFICATION 5    /* of labels, per token */
+#define PEFT_TASK_QUESTION_ANSWERING 6      /* of an answer's start and end */
+
+/* What a model is. The texts are borrowed, until the model is freed. Since: 1.
+ */
 typedef struct peft_model_info {
   size_t struct_size;
-  /* transformers' name of the family: "llama". */
+  /* transformers' name of the family: "llama"; "" of a host model, which has 0
+   * in the next four, too. */
   const char* model_type;
   /* Token ids are 0 to vocab_size - 1. */
   int64_t vocab_size;
   int64_t hidden_size;
   int64_t num_layers;
-  /* What the model was trained for. Longer sequences are not refused. */
+  /* What the model was trained for. Longer sequences are refused only where
+   * positions have a table (GPT-2, BERT). */
   int64_t max_position_embeddings;
   /* The elements of all weights, tied ones once, and their bytes. */
   int64_t num_parameters;
   int64_t size_bytes;
   /* The number of layers that adapters can attach to. */
   int64_t num_sites;
+  /* The adapters that are loaded, and the bytes that they take. Since: 2. */
+  int64_t num_adapters;
+  int64_t adapter_bytes;
+  /* transformers' class: "LlamaForCausalLM". Where config.json names none, or
+   * only one without a head, the weight files decide. Since: 2. */
+  const char* architecture;
+  /* PEFT_TASK_... Since: 2. */
+  int32_t task;
+  /* Of a model that classifies, else 0. Since: 2. */
+  int64_t num_labels;
+  /* Token type ids are 0 to num_token_types - 1; 0: the model takes none.
+   * Since: 2. */
+  int64_t num_token_types;
 } peft_model_info_t;
 
 /* For peft_model_get_info. Since: 1. */
 #define PEFT_MODEL_INFO_INIT \
-  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0 }
 
 /* Writes the facts to `out_info`, whose struct_size is set. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_info(
@@ -421,11 +445,39 @@ typedef struct peft_load_options {
    * tensors and unknown config keys are lines of the report instead of errors.
    */
   int32_t lenient;
+  /* Of the Hub, as in Python's adapter_kwargs: a branch, tag or commit; an
+   * access token; where downloads are kept. For a local folder they have no
+   * effect, which the report notes. Default NULL. Since: 2. */
+  const char* revision;
+  const char* token;
+  const char* cache_dir;
+  /* Of the Hub: one "scheme=URL" each, as "https=http://10.0.0.1:3128". Default
+   * none. Since: 2. */
+  const char* const* proxies;
+  size_t num_proxies;
+  /* Of the Hub: 1: ask no network; 1: fetch again what is there. Default 0.
+   * Since: 2. */
+  int32_t local_files_only;
+  int32_t force_download;
+  /* Default 0: the adapter is frozen. 1: it is marked as trainable; the limit
+   * of peft_model_set_adapter_limit never evicts it. Since: 2. */
+  int32_t is_trainable;
+  /* 1: takes a file whose initialisation changed the base by factors that
+   * neither file nor base tell (pissa_niter_n, corda, loftq, lora_ga) and that
+   * was not converted: it acts on the base as it is. Default 0: that is
+   * UNIMPLEMENTED. Since: 2. */
+  int32_t allow_unconverted_init;
+  /* Of peft_model_replace_adapter: the generation that must be there, as
+   * peft_adapter_info_t has it. Default 0: any. Since: 2. */
+  uint64_t expected_generation;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
-#define PEFT_LOAD_OPTIONS_INIT \
-  { sizeof(peft_load_options_t), NULL, 0 }
+#define PEFT_LOAD_OPTIONS_INIT                                                \
+  {                                                                           \
+    sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
+        0, 0                                                                  \
+  }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_load_options_init(peft_load_options_t* options,
@@ -439,13 +491,51 @@ PEFT_API void peft_load_options_init(peft_load_options_t* options,
  * ("FILE_NOT_FOUND"), INVALID_ARGUMENT ("ADAPTER_CONFIG",
  * "ADAPTER_CONFIG_UNKNOWN_KEY", "NO_TARGET_MATCHED", "TENSOR_MISSING",
  * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", ...) or
- * UNIMPLEMENTED ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED").
- * The model is then unchanged. `out_report` may be NULL; else returns new, free
- * with peft_load_report_free. Borrows the texts. Running forwards are not
- * disturbed. Since: 1. */
+ * UNIMPLEMENTED ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
+ * "UNIMPLEMENTED" where `path` is no folder and reads as a Hub id,
+ * "owner/name": this version fetches nothing), or RESOURCE_EXHAUSTED
+ * ("ADAPTER_LIMIT", see peft_model_set_adapter_limit). The model is then
+ * unchanged. `out_report` may be NULL; else returns new, free with
+ * peft_load_report_free. Borrows the texts. Running forwards are not disturbed.
+ * Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_load_adapter(
     peft_model_t* model, const char* name, const char* path,
     const peft_load_options_t* options, peft_load_report_t** out_report);
+
+/* As peft_model_load_adapter, from the text of an adapter_config.json and the
+ * tensors that would lie beside it, as strictly. Options that say where an
+ * adapter comes from (subfolder and those of the Hub) are refused. The tensors
+ * are shared, not copied; the state dict may be changed and freed afterwards.
+ * Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_load_adapter_from_memory(
+    peft_model_t* model, const char* name, const char* config_json,
+    const peft_state_dict_t* state_dict, const peft_load_options_t* options,
+    peft_load_report_t** out_report);
+
+/* How a new adapter is made. Since: 2. */
+typedef struct peft_add_adapter_options {
+  size_t struct_size;
+  /* Seeds torch's generator, from which the factors are drawn as
+   * torch.manual_seed and PEFT do. Default 0. */
+  uint64_t seed;
+} peft_add_adapter_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_ADD_ADAPTER_OPTIONS_INIT \
+  { sizeof(peft_add_adapter_options_t), 0 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_add_adapter_options_init(peft_add_adapter_options_t* options,
+                                            size_t struct_size);
+
+/* Makes a fresh adapter, initialised as the text of an adapter_config.json says
+ * (init_lora_weights ...), and makes it the only active one. It is trainable.
+ * Fails as peft_model_load_adapter does for the config; UNIMPLEMENTED
+ * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED") names an
+ * initialisation that this version cannot do. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_add_adapter(
+    peft_model_t* model, const char* name, const char* config_json,
+    const peft_add_adapter_options_t* options);
 
 /* How adapters act together. Since: 1. */
 typedef struct peft_set_adapter_options {
@@ -503,6 +593,179 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_state_dict(
  * NOT_FOUND ("ADAPTER_NOT_FOUND") naming all unknown ones. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_delete_adapter(
     peft_model_t* model, const char* const* names, size_t num_names);
+
+/* --------------------------------------- adapters: what the mixin has not */
+
+/* How an adapter is saved. Since: 2. */
+typedef struct peft_save_options {
+  size_t struct_size;
+  /* 1: replaces the adapter that is at the path; other files in its folder
+   * stay. Default 0: a folder that is not empty is ALREADY_EXISTS. */
+  int32_t overwrite;
+} peft_save_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_SAVE_OPTIONS_INIT \
+  { sizeof(peft_save_options_t), 0 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_save_options_init(peft_save_options_t* options,
+                                     size_t struct_size);
+
+/* Writes adapter `name` (NULL: the first active one) as the folder `path`:
+ * adapter_model.safetensors and adapter_config.json, which Python PEFT loads to
+ * the same tensors. Element types are kept, and every key of the config, also
+ * those that were not understood; inference_mode becomes true. The folder
+ * appears whole or not at all; its parent must exist. Fails with NOT_FOUND
+ * ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("FILE_EXISTS") or as
+ * peft_state_dict_write does. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_save_adapter(
+    const peft_model_t* model, const char* name, const char* path,
+    const peft_save_options_t* options);
+
+/* Facts of a loaded adapter. Since: 2. */
+typedef struct peft_adapter_info {
+  size_t struct_size;
+  /* "LORA"; lives as long as the process. */
+  const char* peft_type;
+  /* Tells apart what was ever loaded under the name; over 0. */
+  uint64_t generation;
+  /* The largest rank of a layer; 0 for methods without one. */
+  int64_t rank;
+  /* The elements of its tensors, and the bytes of memory that it takes. */
+  int64_t num_parameters;
+  int64_t size_bytes;
+  /* The number of layers that it changes. */
+  int64_t num_sites;
+  /* What peft_model_set_scale set; at first 1. */
+  float scale;
+  /* 1: it is among the active ones, also while adapters are disabled. */
+  int32_t is_active;
+  /* 1: peft_model_pin_adapter. */
+  int32_t is_pinned;
+  /* 1: it was loaded as trainable, or made by peft_model_add_adapter. */
+  int32_t is_trainable;
+} peft_adapter_info_t;
+
+/* For peft_model_get_adapter_info. Since: 2. */
+#define PEFT_ADAPTER_INFO_INIT \
+  { sizeof(peft_adapter_info_t), NULL, 0, 0, 0, 0, 0, 0.0f, 0, 0, 0 }
+
+/* Writes the facts of adapter `name` (NULL: the first active one) to
+ * `out_info`, whose struct_size is set. Fails with NOT_FOUND
+ * ("ADAPTER_NOT_FOUND"), or FAILED_PRECONDITION when `name` is NULL and none is
+ * active. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_info(
+    const peft_model_t* model, const char* name, peft_adapter_info_t* out_info);
+
+/* Returns new: the folder that adapter `name` was loaded from, "" for one that
+ * came from memory. `name` and failures as above. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_source(
+    const peft_model_t* model, const char* name, peft_string_t** out_source);
+
+/* Returns new: the adapter_config.json that peft_model_save_adapter writes.
+ * `name` and failures as above. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_config(
+    const peft_model_t* model, const char* name, peft_string_t** out_json);
+
+/* Writes 1 to `out_has` when an adapter `name` is loaded, else 0. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_has_adapter(
+    const peft_model_t* model, const char* name, int32_t* out_has);
+
+/* Gives adapter `name` another name. What is active stays so, and activations
+ * keep it. Fails with NOT_FOUND ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS
+ * ("ADAPTER_EXISTS") or INVALID_ARGUMENT ("ADAPTER_NAME"). Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_rename_adapter(
+    peft_model_t* model, const char* name, const char* new_name);
+
+/* Puts the adapter in the folder `path` in the place of adapter `name`, which
+ * must be loaded: under its name, among the active ones where it is one, with
+ * its scales, pinned where it is. Rank, alpha, targets and method may be
+ * others. Forwards that run, and activations, keep the old generation. Fails as
+ * peft_model_load_adapter does, with NOT_FOUND ("ADAPTER_NOT_FOUND"), and with
+ * FAILED_PRECONDITION ("ADAPTER_GENERATION" where options.expected_generation
+ * is not the one that is there; "ADAPTER_CONFLICT" where it cannot act together
+ * with those that are active); the old one then stays. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_replace_adapter(
+    peft_model_t* model, const char* name, const char* path,
+    const peft_load_options_t* options, peft_load_report_t** out_report);
+
+/* The same with an adapter as peft_model_load_adapter_from_memory takes it.
+ * Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_replace_adapter_from_memory(
+    peft_model_t* model, const char* name, const char* config_json,
+    const peft_state_dict_t* state_dict, const peft_load_options_t* options,
+    peft_load_report_t** out_report);
+
+/* Multiplies all that adapter `name` adds by `scale`, wherever it is active: a
+ * LoRA acts with scale * alpha / r, whatever was set before. The scale of
+ * peft_model_set_adapter or of an activation comes on top; activations that
+ * exist keep theirs. Fails with NOT_FOUND ("ADAPTER_NOT_FOUND"), or
+ * INVALID_ARGUMENT: "ARGUMENT" where it is not finite, "ADAPTER_SCALE" for an
+ * adapter that does more than add, which takes 1 or 0 (leave it out). Since: 2.
+ */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_set_scale(peft_model_t* model,
+                                                           const char* name,
+                                                           float scale);
+
+/* What an adapter will take before it is loaded. Since: 2. */
+typedef struct peft_adapter_estimate {
+  size_t struct_size;
+  /* The bytes of memory once it is loaded. */
+  int64_t size_bytes;
+  /* The bytes of the file that holds its tensors. */
+  int64_t file_bytes;
+  /* Of all tensors: their elements and their number. */
+  int64_t num_parameters;
+  int64_t num_tensors;
+} peft_adapter_estimate_t;
+
+/* For peft_estimate_adapter. Since: 2. */
+#define PEFT_ADAPTER_ESTIMATE_INIT \
+  { sizeof(peft_adapter_estimate_t), 0, 0, 0, 0 }
+
+/* Writes what the adapter in the PEFT folder `path` would take to
+ * `out_estimate`, whose struct_size is set, from the index of its tensors
+ * alone: the elements are not read. `subfolder` may be NULL. Fails when the
+ * folder cannot be read: NOT_FOUND, INVALID_ARGUMENT. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_estimate_adapter(
+    const char* path, const char* subfolder,
+    peft_adapter_estimate_t* out_estimate);
+
+/* Limits the loaded adapters: their bytes (as peft_adapter_info_t has them) and
+ * their number; 0: no limit. A load that would go over it evicts the adapters
+ * whose last use, in an activation or as active ones, is longest ago: as if by
+ * peft_model_delete_adapter, and NOT_FOUND then says why. Those that are
+ * active, pinned, trainable or named by a peft_activation_t stay; where they
+ * alone are too many the load is RESOURCE_EXHAUSTED ("ADAPTER_LIMIT"), and so
+ * is a limit that they pass. While an adapter loads, its bytes come on top.
+ * Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_set_adapter_limit(
+    peft_model_t* model, int64_t max_bytes, int64_t max_adapters);
+
+/* With `pinned` 1 adapter `name` is never evicted, with 0 it may be. Fails with
+ * NOT_FOUND ("ADAPTER_NOT_FOUND"). Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_pin_adapter(
+    peft_model_t* model, const char* name, int32_t pinned);
+
+/* -------------------------------------------------------------- activations */
+
+/* Adapters with scales that act together on a row, in this order: a small
+ * value for a call of its own choice, whatever is active on the model. It keeps
+ * the generations that it was made with. Immutable and thread-safe. Since: 2.
+ */
+typedef struct peft_activation peft_activation_t;
+
+/* Returns new: `num_names` adapters of `model` with as many scales (NULL: all
+ * 1); with none the base model. Fails as peft_model_set_adapter does. Since: 2.
+ */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_activation_create(
+    const peft_model_t* model, const char* const* names, const float* scales,
+    size_t num_names, peft_activation_t** out_activation);
+
+/* Frees the activation; a call that uses it goes on to its end. Takes NULL.
+ * Since: 2. */
+PEFT_API void peft_activation_free(peft_activation_t* activation);
 
 /* -------------------------------------------------- load report and inspect */
 
@@ -583,7 +846,8 @@ typedef struct peft_session_options {
 PEFT_API void peft_session_options_init(peft_session_options_t* options,
                                         size_t struct_size);
 
-/* Returns new: an empty session of `model`. Since: 1. */
+/* Returns new: an empty session of `model`. Fails with FAILED_PRECONDITION
+ * ("MODEL_NOT_RUNNABLE") on a host model. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_create(
     const peft_model_t* model, const peft_session_options_t* options,
     peft_session_t** out_session);
@@ -614,15 +878,24 @@ typedef struct peft_forward_input {
   /* As many. Default NULL: counted on from the tokens in the cache, padding
    * included, as transformers' forward does. Generate does not read them. */
   const int64_t* position_ids;
+  /* As many, of models that have token types. Default NULL: all 0, or none at
+   * all where a model can do without (GPT-2). Since: 2. */
+  const int64_t* token_type_ids;
 } peft_forward_input_t;
 
 /* No tokens: set ids, batch and length. Since: 1. */
 #define PEFT_FORWARD_INPUT_INIT \
-  { sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL }
+  { sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL, NULL }
 
 /* Writes the defaults to the `struct_size` bytes at `input`. Since: 1. */
 PEFT_API void peft_forward_input_init(peft_forward_input_t* input,
                                       size_t struct_size);
+
+/* What a forward can give back; values that add up in `outputs`. Since: 2. */
+#define PEFT_OUTPUT_LOGITS 1 /* of models with a head */
+/* After the last layer and its norm, of all positions. */
+#define PEFT_OUTPUT_LAST_HIDDEN_STATE 2
+#define PEFT_OUTPUT_POOLER_OUTPUT 4 /* of models with a pooler */
 
 /* What a forward does besides. Since: 1. */
 typedef struct peft_forward_options {
@@ -633,11 +906,27 @@ typedef struct peft_forward_options {
   /* 1: goes on with a cache that was written under other adapters. Default 0:
    * that is FAILED_PRECONDITION ("ACTIVATION_CHANGED"). */
   int32_t allow_activation_change;
+  /* Runs each row under an adapter of its own, whatever is active: one name for
+   * each, "__base__" for the base model. NOT_FOUND ("ADAPTER_NOT_FOUND") names
+   * those that are not loaded. While adapters are disabled all rows run the
+   * base model, as in Python; so with activations. Default none. Since: 2. */
+  const char* const* adapter_names;
+  size_t num_adapter_names;
+  /* The same with activations of the session's model: one for all rows or one
+   * for each; NULL in the array is the base model. Not together with
+   * adapter_names. Default none. Since: 2. */
+  const peft_activation_t* const* activations;
+  size_t num_activations;
+  /* PEFT_OUTPUT_..., the sum of what to compute besides the logits that
+   * out_logits asks for. Default 0: without out_logits what the model's class
+   * is for, its logits, or of a model without a head the other two as far as it
+   * has them. Since: 2. */
+  int32_t outputs;
 } peft_forward_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_FORWARD_OPTIONS_INIT \
-  { sizeof(peft_forward_options_t), 0, 0 }
+  { sizeof(peft_forward_options_t), 0, 0, NULL, 0, NULL, 0, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
@@ -646,14 +935,32 @@ PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
 /* Runs the tokens after those in the cache, under the adapters that are active
  * when the call begins. Writes the logits, f32 (batch, positions, vocab_size),
  * to `out_logits`, whose struct_size is set; its pointers are borrowed, until
- * the next call on the session. The first forward after creation or a reset
- * fixes the batch. Fails with INVALID_ARGUMENT ("ARGUMENT",
- * "TOKEN_OUT_OF_RANGE"), RESOURCE_EXHAUSTED ("SEQUENCE_TOO_LONG") or
- * FAILED_PRECONDITION ("ACTIVATION_CHANGED"); the cache is then as it was.
- * Since: 1. */
+ * the next call on the session. `out_logits` may be NULL where outputs says
+ * what to compute, or the default is wanted; peft_session_get_output then gives
+ * it. In place of vocab_size a model that classifies has its labels; one that
+ * classifies sequences gives (batch, labels), of the first token (BERT) or of
+ * each row's last that is not config.json's pad_token_id, which it must have
+ * for more than one row. The first forward after creation or a reset fixes the
+ * batch; encoders (BERT) keep no cache, and each forward stands for itself.
+ * Fails with FAILED_PRECONDITION ("MODEL_TASK") for an output that the model
+ * does not make, as the logits of one without a head, with INVALID_ARGUMENT
+ * ("ARGUMENT", "TOKEN_OUT_OF_RANGE"), RESOURCE_EXHAUSTED ("SEQUENCE_TOO_LONG")
+ * or FAILED_PRECONDITION ("ACTIVATION_CHANGED": also where the rows of the
+ * cache were written under others than they now name); the cache is then as it
+ * was. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_forward(
     peft_session_t* session, const peft_forward_input_t* input,
     const peft_forward_options_t* options, peft_tensor_view_t* out_logits);
+
+/* Writes what the last forward of the session gave back as `output`, one of
+ * PEFT_OUTPUT_..., to `out_view`, whose struct_size is set: f32, the logits as
+ * peft_session_forward has them, last_hidden_state (batch, length,
+ * hidden_size), pooler_output (batch, hidden_size). Its pointers are borrowed,
+ * until the next forward, generate or reset of the session. Fails with
+ * FAILED_PRECONDITION ("OUTPUT_NOT_COMPUTED") where that forward was not asked
+ * for it, or there was none. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_session_get_output(
+    peft_session_t* session, int32_t output, peft_tensor_view_t* out_view);
 
 /* Called for each new token of each row, on the thread that called generate.
  * Returns 0 to go on and anything else to cancel. Since: 1. */
@@ -695,13 +1002,24 @@ typedef struct peft_generate_options {
   /* Called for each new token with user_data. Default NULL. */
   peft_token_fn on_token;
   void* user_data;
+  /* Runs each row under an adapter of its own, whatever is active: one name for
+   * each, "__base__" for the base model. NOT_FOUND ("ADAPTER_NOT_FOUND") names
+   * those that are not loaded. While adapters are disabled all rows run the
+   * base model, as in Python; so with activations. Default none. Since: 2. */
+  const char* const* adapter_names;
+  size_t num_adapter_names;
+  /* The same with activations of the session's model: one for all rows or one
+   * for each; NULL in the array is the base model. Not together with
+   * adapter_names. Default none. Since: 2. */
+  const peft_activation_t* const* activations;
+  size_t num_activations;
 } peft_generate_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_GENERATE_OPTIONS_INIT                                         \
   {                                                                        \
     sizeof(peft_generate_options_t), 20, 0, 1.0f, 50, 1.0f, 0.0f, 1.0f, 0, \
-        NULL, 0, 0, NULL, NULL, 0, NULL, NULL                              \
+        NULL, 0, 0, NULL, NULL, 0, NULL, NULL, NULL, 0, NULL, 0            \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
@@ -719,10 +1037,11 @@ typedef struct peft_generate_result peft_generate_result_t;
 /* Resets the session, then generates from `input` under the adapters that are
  * active when the call begins, to its end. Positions are counted from the
  * attention mask, so rows of different lengths are padded on the left. Fails
- * as peft_session_forward does, with INVALID_ARGUMENT ("LOGITS_NOT_FINITE")
- * where the model's logits are NaN, and with CANCELLED ("CANCELLED") when
- * on_token asked for it. Returns new, free with peft_generate_result_free.
- * Since: 1. */
+ * as peft_session_forward does, with FAILED_PRECONDITION ("MODEL_TASK") unless
+ * the model is a causal language model, with INVALID_ARGUMENT
+ * ("LOGITS_NOT_FINITE") where the model's logits are NaN, and with CANCELLED
+ * ("CANCELLED") when on_token asked for it. Returns new, free with
+ * peft_generate_result_free. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_generate(
     peft_session_t* session, const peft_forward_input_t* input,
     const peft_generate_options_t* options,
@@ -744,6 +1063,106 @@ PEFT_API int32_t peft_generate_result_finish_reason(
 
 /* Frees the result. Takes NULL. Since: 1. */
 PEFT_API void peft_generate_result_free(peft_generate_result_t* result);
+
+/* -------------------------------------------------------------- host models */
+
+/* What a layer of a host model computes. Since: 1. */
+#define PEFT_LAYER_OTHER 1     /* a module that nothing attaches to: a name */
+#define PEFT_LAYER_LINEAR 2    /* weight (out, in) */
+#define PEFT_LAYER_CONV1D_HF 3 /* transformers' Conv1D: weight (in, out) */
+#define PEFT_LAYER_EMBEDDING 4 /* weight (rows, width); no bias */
+#define PEFT_LAYER_LAYER_NORM 5
+#define PEFT_LAYER_RMS_NORM 6
+/* torch's Conv1d, Conv2d or Conv3d: weight (out, in / groups, kernel ...). */
+#define PEFT_LAYER_CONV 7
+/* torch's MultiheadAttention with equal query, key and value sizes: its
+ * in_proj_weight (3 d, d) and in_proj_bias. Its "out_proj" is a linear layer of
+ * its own. */
+#define PEFT_LAYER_MULTIHEAD_ATTENTION 8
+/* A parameter that its module multiplies with by itself, under the name that
+ * named_parameters() has: a matrix (out, in), or (experts, out, in). */
+#define PEFT_LAYER_PARAMETER 9
+
+/* A layer of a host model. Since: 1. */
+typedef struct peft_layer {
+  size_t struct_size;
+  /* As torch's named_modules() has it, or named_parameters() for a parameter.
+   */
+  const char* name;
+  /* PEFT_LAYER_... */
+  int32_t kind;
+  /* 1: the head that gives logits, which "all-linear" leaves out. Default 0. */
+  int32_t is_output_embedding;
+  /* F32, BF16 or F16 on the CPU. NULL for PEFT_LAYER_OTHER. */
+  const peft_tensor_view_t* weight;
+  /* One number per output. Default NULL: none. */
+  const peft_tensor_view_t* bias;
+  /* Default 1: weight and bias are copied. 0: their memory is used as it is. It
+   * must be contiguous, and neither change nor go before the model was freed
+   * and all calls on it have returned. */
+  int32_t copy_weights;
+  /* Of a parameter with experts: 1: its matrices are stored (in, out). Default
+   * 0. */
+  int32_t is_transposed;
+  /* Of a convolution, for each axis of its kernel in torch's order; the others
+   * are not read. padding is zeros before the first element, padding_end after
+   * the last. Defaults 1, 0, -1 (as padding) and 1. */
+  int64_t stride[3];
+  int64_t padding[3];
+  int64_t padding_end[3];
+  int64_t dilation[3];
+  /* Of a convolution. Default 1. */
+  int64_t groups;
+  /* Of a norm: what is added under the root. Default 1e-5. */
+  double epsilon;
+} peft_layer_t;
+
+/* A layer without name, kind and weight. Since: 1. */
+#define PEFT_LAYER_INIT                                                       \
+  {                                                                           \
+    sizeof(peft_layer_t), NULL, 0, 0, NULL, NULL, 1, 0, {1, 1, 1}, {0, 0, 0}, \
+        {-1, -1, -1}, {1, 1, 1}, 1, 1e-5                                      \
+  }
+
+/* Writes the defaults to the `struct_size` bytes at `layer`. Since: 1. */
+PEFT_API void peft_layer_init(peft_layer_t* layer, size_t struct_size);
+
+/* Returns new: a model of a program's own layers, for programs that run their
+ * own forward. All verbs for adapters work on it; sessions are refused. The
+ * layers are listed in the order of named_modules(); modules that only hold
+ * others need no entry. All have one struct_size. Borrows `layers`, but see
+ * copy_weights. Of `options` read_mode has no effect. Since: 1. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
+    const peft_layer_t* layers, size_t num_layers,
+    const peft_model_options_t* options, peft_model_t** out_model);
+
+/* How a layer is run. Since: 1. */
+typedef struct peft_run_layer_options {
+  size_t struct_size;
+  /* Which matrix of a parameter with experts. Default -1: the layer has none.
+   */
+  int64_t expert;
+} peft_run_layer_options_t;
+
+/* All defaults. Since: 1. */
+#define PEFT_RUN_LAYER_OPTIONS_INIT \
+  { sizeof(peft_run_layer_options_t), -1 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
+PEFT_API void peft_run_layer_options_init(peft_run_layer_options_t* options,
+                                          size_t struct_size);
+
+/* Returns new, free with peft_tensor_free: what layer `name` computes from `x`
+ * under the adapters that are active when the call begins, as its torch module
+ * would, in F32. `x` is (..., in), F32, BF16 or F16; for a convolution (batch,
+ * channels, ...) or (channels, ...); for an embedding I64 or I32 ids of any
+ * shape. Borrows `x`. Works on opened models, too, but not for their norms.
+ * Fails with NOT_FOUND ("LAYER_NOT_FOUND"), INVALID_ARGUMENT
+ * ("TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", "TOKEN_OUT_OF_RANGE") or
+ * UNIMPLEMENTED ("UNIMPLEMENTED"). Since: 1. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_run_layer(
+    const peft_model_t* model, const char* name, const peft_tensor_view_t* x,
+    const peft_run_layer_options_t* options, peft_tensor_t** out_y);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -1,9 +1,9 @@
 #include "peft_cc/adapters/key_map.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,8 +17,8 @@ namespace {
 
 constexpr absl::string_view kPrefix = "base_model.model.";
 
-// Where transformers puts the bare model inside one with a head.
-constexpr absl::string_view kBareModel = "model.";
+// Where transformers puts the bare model inside one with a head, by family.
+constexpr absl::string_view kBareModels[] = {"model.", "transformer.", "bert."};
 
 // Moves an adapter's name out of a part: "lora_A.default.weight" becomes
 // "lora_A.weight", "ia3_l.default" becomes "ia3_l".
@@ -86,8 +86,10 @@ void FindStyle(const SiteTable& sites, KeyMap& map) {
     if (AnyKnown(map, sites)) return;
   }
   map.style = NameStyle::kWithOuter;
-  map.outer = std::string(kBareModel);
-  if (AnyKnown(map, sites)) return;
+  for (const absl::string_view bare_model : kBareModels) {
+    map.outer = std::string(bare_model);
+    if (AnyKnown(map, sites)) return;
+  }
   map.style = NameStyle::kSame;
   map.outer.clear();
 }
@@ -101,7 +103,7 @@ absl::Status TensorsError(const std::string& message,
 // With and without the prefix, or an adapter's name, the same tensor can stand
 // twice in a file; PEFT takes whichever comes last.
 absl::Status CheckUnique(const KeyMap& map) {
-  absl::flat_hash_map<std::string, const TensorKey*> seen;
+  std::unordered_map<std::string, const TensorKey*> seen;
   seen.reserve(map.keys.size());
   for (const TensorKey& key : map.keys) {
     const auto [it, is_new] =

@@ -54,7 +54,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, GoldenTest,
     ::testing::Values("plain", "rslora_patterns", "bias_all", "bias_lora_only",
                       "lora_bias", "embedding", "unprefixed", "bare", "dora",
-                      "dora_embedding", "adalora", "adalora_pruned", "ia3"),
+                      "dora_embedding", "adalora", "adalora_pruned", "ia3",
+                      "pissa", "olora"),
     [](const auto& info) { return info.param; });
 
 class LoadTest : public ::testing::Test {

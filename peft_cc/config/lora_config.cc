@@ -1,6 +1,5 @@
 #include "peft_cc/config/lora_config.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,14 +13,10 @@
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/config/config_keys.h"
 #include "peft_cc/config/method_keys.h"
-#include "peft_cc/config/python_regex.h"
 #include "peft_cc/config/target_config.h"
 
 namespace peft {
 namespace {
-
-// What PEFT calls EMBEDDING_LAYER_NAMES.
-constexpr absl::string_view kEmbeddingNames[] = {"embed_tokens", "lm_head"};
 
 class LoraParser {
  public:
@@ -41,8 +36,6 @@ class LoraParser {
   absl::Status UnconvertedInit(const std::string& name);
   absl::Status ReadPatterns();
   absl::StatusOr<const Json*> FindPattern(absl::string_view key);
-  absl::Status ReadWeightTying();
-  bool TargetsEmbedding() const;
 
   const AdapterConfigOptions& options_;
   ConfigReader& reader_;
@@ -60,7 +53,6 @@ absl::Status LoraParser::Parse() {
   PEFT_RETURN_IF_ERROR(ReadVariants());
   PEFT_RETURN_IF_ERROR(ReadTargetConfig(reader_, config_.targets));
   PEFT_RETURN_IF_ERROR(ReadPatterns());
-  PEFT_RETURN_IF_ERROR(ReadWeightTying());
   config_.lora = std::move(lora_);
   return absl::OkStatus();
 }
@@ -178,38 +170,6 @@ absl::StatusOr<const Json*> LoraParser::FindPattern(absl::string_view key) {
   const Json* value = reader_.FindValue(key);
   if (value == nullptr || value->is_object()) return value;
   return ConfigTypeError(key, *value, "an object");
-}
-
-// Tying shares factors between the embedding and the head. It makes no
-// difference to an adapter that targets neither.
-absl::Status LoraParser::ReadWeightTying() {
-  constexpr char kKey[] = "ensure_weight_tying";
-  bool tie = false;
-  PEFT_RETURN_IF_ERROR(reader_.ReadBool(kKey, &tie));
-  if (!tie || !TargetsEmbedding()) return absl::OkStatus();
-  return Refuse(kKey,
-                "is true and target_modules names an embedding: tied "
-                "embeddings share their factors");
-}
-
-bool LoraParser::TargetsEmbedding() const {
-  if (!config_.targets.target_modules.has_value()) return false;
-  const ModuleSelector& target = *config_.targets.target_modules;
-  if (target.is_regex) {
-    const absl::StatusOr<PythonRegex> regex =
-        PythonRegex::Compile(target.regex);
-    return std::any_of(std::begin(kEmbeddingNames), std::end(kEmbeddingNames),
-                       [&regex](absl::string_view name) {
-                         return regex.ok() &&
-                                regex->FullMatch(name).value_or(false);
-                       });
-  }
-  const auto is_embedding = [](absl::string_view name) {
-    const absl::string_view last = name.substr(name.rfind('.') + 1);
-    return std::find(std::begin(kEmbeddingNames), std::end(kEmbeddingNames),
-                     last) != std::end(kEmbeddingNames);
-  };
-  return std::any_of(target.names.begin(), target.names.end(), is_embedding);
 }
 
 }  // namespace

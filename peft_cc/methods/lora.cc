@@ -1,13 +1,14 @@
 #include "peft_cc/methods/lora.h"
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/base/error.h"
-#include "peft_cc/base/utf8.h"
-#include "peft_cc/methods/weight_norms.h"
+#include "peft_cc/methods/lora_factors.h"
+#include "peft_cc/methods/lora_variants.h"
 
 namespace peft {
 namespace {
@@ -30,75 +31,6 @@ Bias ScaledBias(const Tensor& tensor, float scale) {
   return bias;
 }
 
-absl::Status NotOnEmbedding(const char* key) {
-  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
-                   absl::StrCat(key,
-                                " is set, but an embedding is targeted, which "
-                                "has no such thing; PEFT cannot have made this "
-                                "adapter"),
-                   {key, "", ""});
-}
-
-absl::Status CannotLower(const Layer& layer, absl::string_view what) {
-  return MakeError(absl::StatusCode::kUnimplemented,
-                   error_id::kAdapterFeatureUnsupported,
-                   absl::StrCat("module ", Quoted(layer.name), ": ", what),
-                   {layer.name, "", ""});
-}
-
-// PEFT's magnitude before training is the norm of the weight.
-absl::StatusOr<MagnitudeScale> LowerMagnitude(const Layer& layer,
-                                              const Tensor* a, const Tensor* b,
-                                              const Tensor* magnitude,
-                                              float scale,
-                                              kernels::ThreadPool& pool) {
-  if (layer.weight.dtype() == DType::kUnspecified) {
-    return CannotLower(layer,
-                       "DoRA needs the base's weight, which the program "
-                       "did not register");
-  }
-  WeightNorms norms;
-  if (a != nullptr && b != nullptr) {
-    norms = ComputeWeightNorms(layer, *a, *b, pool);
-  } else {
-    norms.weight = SquaredWeightNorms(layer, pool);
-    norms.cross.resize(norms.weight.size());
-    norms.delta.resize(norms.weight.size());
-  }
-  MagnitudeScale form;
-  if (magnitude != nullptr) {
-    form.magnitude = magnitude->ToF32();
-  } else {
-    for (const double square : norms.weight) {
-      form.magnitude.push_back(static_cast<float>(std::sqrt(square)));
-    }
-  }
-  form.norm0 = std::move(norms.weight);
-  form.norm1 = std::move(norms.cross);
-  form.norm2 = std::move(norms.delta);
-  form.scale = scale;
-  return form;
-}
-
-InvocationTokens GateOf(const LoraConfig& config) {
-  if (config.alora_invocation_tokens.empty()) return nullptr;
-  return std::make_shared<const std::vector<int64_t>>(
-      config.alora_invocation_tokens);
-}
-
-// PEFT only knows these inits on linear layers, and its OLoRA gets the shapes
-// of a Conv1D wrong.
-absl::Status CheckInit(const LoraConfig& config, const Layer& layer) {
-  if (config.init == BaseChangingInit::kNone || IsEmbedding(layer)) {
-    return absl::OkStatus();
-  }
-  return CannotLower(
-      layer,
-      "init_lora_weights changed the base model's weights; this cannot run "
-      "yet: save the adapter with PEFT's "
-      "path_initial_model_for_weight_conversion to make it a plain LoRA");
-}
-
 class Lora : public Method {
  public:
   Lora(const LoraConfig& config, std::vector<Layer> layers,
@@ -117,6 +49,12 @@ class Lora : public Method {
       size_t i, const LayerTensors& tensors,
       const LowerServices& services) const override {
     return LowerLora(config_, ranks_[i], layers_[i], tensors, services);
+  }
+
+  absl::StatusOr<SiteProgram> LowerExpert(
+      size_t i, int64_t expert, const LayerTensors& tensors,
+      const LowerServices& services) const override {
+    return LowerLora(config_, ranks_[i], layers_[i], tensors, services, expert);
   }
 
  private:
@@ -141,39 +79,42 @@ absl::StatusOr<float> LoraScale(const LoraConfig& config,
 
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
     const LoraConfig& config, const LoraRank& rank, const Layer& layer) {
+  PEFT_RETURN_IF_ERROR(CheckLoraLayer(layer, rank.r, config.lora_bias));
+  PEFT_RETURN_IF_ERROR(CheckLoraVariants(config, layer));
   const bool embedding = IsEmbedding(layer);
-  if (embedding && config.lora_bias) return NotOnEmbedding("lora_bias");
-  if (embedding && !config.alora_invocation_tokens.empty()) {
-    return NotOnEmbedding("alora_invocation_tokens");
-  }
   std::vector<TensorSpec> specs = {
-      {embedding ? kEmbeddingA : kA, {rank.r, layer.in_features}},
-      {embedding ? kEmbeddingB : kB, {layer.out_features, rank.r}}};
+      {embedding ? kEmbeddingA : kA, LoraShapeOfA(layer, rank.r)},
+      {embedding ? kEmbeddingB : kB, LoraShapeOfB(layer, rank.r)}};
   if (config.lora_bias) specs.push_back({kBBias, {layer.out_features}});
-  if (config.use_dora) specs.push_back({kMagnitude, {layer.out_features}});
+  if (config.use_dora) specs.push_back({kMagnitude, ShapeOfMagnitude(layer)});
   return specs;
 }
 
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
                                       const LoraRank& rank, const Layer& layer,
                                       const LayerTensors& tensors,
-                                      const LowerServices& services) {
+                                      const LowerServices& services,
+                                      int64_t expert) {
   PEFT_ASSIGN_OR_RETURN(const float scale, LoraScale(config, rank));
-  PEFT_RETURN_IF_ERROR(CheckInit(config, layer));
   const Tensor* a = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingA : kA);
   const Tensor* b = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingB : kB);
   const Tensor* bias = FindPart(tensors, kBBias);
-  SiteProgram program;
+  std::optional<LowRank> factors;
   if (a != nullptr && b != nullptr) {
-    program.push_back(LowRank{*a, *b, scale, GateOf(config)});
+    PEFT_ASSIGN_OR_RETURN(Tensor b_matrix, LoraMatrixB(layer, *b, expert));
+    factors = LowRank{LoraMatrixA(layer, *a, expert), std::move(b_matrix),
+                      scale, GateOf(config)};
   }
+  PEFT_ASSIGN_OR_RETURN(SiteProgram program,
+                        LowerInit(config.init, layer, rank.r, scale));
+  if (factors.has_value()) program.push_back(*factors);
   // The bias belongs to B, so the scale covers it: s (B(Ax) + bias).
   if (bias != nullptr) program.push_back(ScaledBias(*bias, scale));
   if (config.use_dora) {
     PEFT_ASSIGN_OR_RETURN(
         MagnitudeScale magnitude,
-        LowerMagnitude(layer, a, b, FindPart(tensors, kMagnitude), scale,
-                       *services.pool));
+        LowerMagnitude(layer, factors.has_value() ? &*factors : nullptr,
+                       FindPart(tensors, kMagnitude), scale, *services.pool));
     program.push_back(std::move(magnitude));
   }
   return program;

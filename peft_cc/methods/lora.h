@@ -1,4 +1,4 @@
-// LoRA: y = Wx + b + s B(Ax), and its variants DoRA and aLoRA. Source: peft
+// LoRA: y = Wx + b + s B(Ax), with its variants DoRA and aLoRA. Source: peft
 // 0.21.2, tuners/lora/layer.py.
 #ifndef PEFT_CC_METHODS_LORA_H_
 #define PEFT_CC_METHODS_LORA_H_
@@ -22,24 +22,22 @@ namespace peft {
 // f32.
 absl::StatusOr<float> LoraScale(const LoraConfig& config, const LoraRank& rank);
 
-// The tensors that PEFT saves for a layer: a linear one has lora_A.weight
-// (r, in), lora_B.weight (out, r) and with lora_bias lora_B.bias (out); an
-// embedding lora_embedding_A (r, rows) and lora_embedding_B (width, r). With
-// use_dora there is lora_magnitude_vector (out or width) too. INVALID_ARGUMENT
-// (ADAPTER_CONFIG) for lora_bias or alora_invocation_tokens on an embedding,
-// which PEFT refuses too.
+// The tensors that PEFT saves for a layer: lora_A.weight, lora_B.weight and
+// with lora_bias lora_B.bias (out); of an embedding lora_embedding_A (r, rows)
+// and lora_embedding_B (width, r). lora_factors.h has the shapes of others.
+// With use_dora lora_magnitude_vector too, see lora_variants.h. Fails as
+// CheckLoraLayer and CheckLoraVariants.
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
     const LoraConfig& config, const LoraRank& rank, const Layer& layer);
 
-// The forms of one layer. `tensors` holds those of LoraTensorSpecs, already
-// checked; an absent one acts as if it had never been trained: a factor as
-// zero, a magnitude as the weight's norm. DoRA reads the layer's weight:
-// UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED) where there is none, and for an
-// init that changed the base.
+// The forms of one layer, or of one expert of a parameter. `tensors` holds
+// those of LoraTensorSpecs, already checked; an absent one acts as if it had
+// never been trained. Fails as LowerMagnitude and LowerInit.
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
                                       const LoraRank& rank, const Layer& layer,
                                       const LayerTensors& tensors,
-                                      const LowerServices& services = {});
+                                      const LowerServices& services = {},
+                                      int64_t expert = 0);
 
 // LORA for the table of methods: the functions above with the ranks of
 // rank_pattern and alpha_pattern.

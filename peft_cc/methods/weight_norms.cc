@@ -12,9 +12,9 @@ namespace peft {
 namespace {
 
 // An embedding's table is stored (in, out) too, taken as a linear layer on
-// one-hot inputs.
+// one-hot inputs. A convolution is a linear layer on its columns.
 bool IsStoredInOut(const Layer& layer) {
-  return layer.kind != SiteKind::kLinear;
+  return layer.kind == SiteKind::kConv1D || layer.kind == SiteKind::kEmbedding;
 }
 
 const char* ElementAt(const Tensor& tensor, int64_t index) {
@@ -36,7 +36,8 @@ std::vector<float> ThroughLayer(const Layer& layer, const std::vector<float>& a,
   const Tensor& w = layer.weight;
   kernels::LinearPlan plan;
   plan.transposed = IsStoredInOut(layer);
-  plan.weight = {w.data(), w.dtype(), w.dim(0), w.dim(1), w.dim(1)};
+  const int64_t width = w.num_elements() / w.dim(0);
+  plan.weight = {w.data(), w.dtype(), w.dim(0), width, width};
   std::vector<float> product(r * layer.out_features);
   std::vector<float> workspace(kernels::LinearWorkspaceFloats(plan, r));
   kernels::RunLinear(

@@ -179,6 +179,10 @@ def main():
               target_modules=["q_proj", "v_proj", "down_proj"])
     lora_case("dora_embedding", 10, r=2, lora_alpha=3, use_dora=True,
               use_rslora=True, target_modules=["embed_tokens", "o_proj"])
+    lora_case("pissa", 14, r=3, lora_alpha=5, use_rslora=True,
+              init_lora_weights="pissa", target_modules=["q_proj", "up_proj"])
+    lora_case("olora", 15, r=3, lora_alpha=5, init_lora_weights="olora",
+              target_modules=["v_proj", "down_proj"])
     adalora_case()
     unprefixed_case()
     bare_case()
