@@ -1,0 +1,298 @@
+"""Our side: the verbs of peft_c.h that only the conformance run needs."""
+
+import ctypes as C
+
+import numpy as np
+import torch
+
+from testing import peft_ctypes
+from testing.peft_ctypes import _Options
+
+COMBINATIONS = ["svd", "linear", "cat", "ties", "ties_svd", "dare_linear",
+                "dare_linear_svd", "dare_ties", "dare_ties_svd",
+                "magnitude_prune", "magnitude_prune_svd"]
+
+
+class NotYet(Exception):
+    """The library that was built does not have it."""
+
+
+class LoadOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("subfolder", C.c_char_p),
+                ("lenient", C.c_int32), ("revision", C.c_char_p),
+                ("token", C.c_char_p), ("cache_dir", C.c_char_p),
+                ("proxies", C.c_void_p), ("num_proxies", C.c_size_t),
+                ("local_files_only", C.c_int32), ("force_download", C.c_int32),
+                ("is_trainable", C.c_int32),
+                ("allow_unconverted_init", C.c_int32),
+                ("expected_generation", C.c_uint64)]
+
+
+class ForwardOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("logits_to_keep", C.c_int64),
+                ("allow_activation_change", C.c_int32),
+                ("adapter_names", C.POINTER(C.c_char_p)),
+                ("num_adapter_names", C.c_size_t),
+                ("activations", C.POINTER(C.c_void_p)),
+                ("num_activations", C.c_size_t)]
+
+
+class GenerateOptions(_Options):
+    _fields_ = peft_ctypes.GenerateOptions._fields_ + \
+        ForwardOptions._fields_[3:]
+
+
+class AddAdapterOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("seed", C.c_uint64)]
+
+
+class SaveOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("overwrite", C.c_int32)]
+
+
+class MergeOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("scales", C.POINTER(C.c_float)),
+                ("safe_merge", C.c_int32)]
+
+
+class MergeAndUnloadOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t),
+                ("names", C.POINTER(C.c_char_p)), ("num_names", C.c_size_t),
+                ("scales", C.POINTER(C.c_float)), ("safe_merge", C.c_int32),
+                ("on_progress", C.c_void_p), ("user_data", C.c_void_p)]
+
+
+class CombineOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("combination_type", C.c_int32),
+                ("majority_sign_method", C.c_int32), ("svd_rank", C.c_int64),
+                ("svd_clamp", C.c_float), ("density", C.c_float),
+                ("seed", C.c_uint64)]
+
+
+class ProbeOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("seed", C.c_uint64),
+                ("rows", C.c_int64)]
+
+
+class ProbeSummary(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("num_sites", C.c_int64),
+                ("num_unchanged", C.c_int64), ("ratio", C.c_double),
+                ("max_ratio", C.c_double)]
+
+
+class AdapterEstimate(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("size_bytes", C.c_int64),
+                ("file_bytes", C.c_int64), ("num_parameters", C.c_int64),
+                ("num_tensors", C.c_int64)]
+
+
+class AdapterInfo(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("peft_type", C.c_char_p),
+                ("generation", C.c_uint64), ("rank", C.c_int64),
+                ("num_parameters", C.c_int64), ("size_bytes", C.c_int64),
+                ("num_sites", C.c_int64), ("scale", C.c_float),
+                ("is_active", C.c_int32), ("is_pinned", C.c_int32),
+                ("is_trainable", C.c_int32)]
+
+
+def _texts(names):
+    return (C.c_char_p * len(names))(*[n.encode() for n in names])
+
+
+def _floats(values):
+    return None if values is None else (C.c_float * len(values))(*values)
+
+
+_TORCH_DTYPES = {torch.float32: 12, torch.float16: 10, torch.bfloat16: 11,
+                 torch.float64: 13, torch.int64: 9, torch.int32: 7}
+
+
+class Model(peft_ctypes.Model):
+    """A model with one session. A function that the library lacks, or that
+    says UNIMPLEMENTED of itself, is NotYet."""
+
+    def call(self, name, *args):
+        try:
+            self.library.call(name, *args)
+        except AttributeError as error:
+            raise NotYet(f"{name} is missing") from error
+        except peft_ctypes.PeftError as error:
+            if error.id == "STRUCT_SIZE":
+                raise NotYet(f"{name} lacks these options") from error
+            raise
+
+    def new(self, name, *args):
+        out = C.c_void_p()
+        self.call(name, *args, C.byref(out))
+        return out
+
+    def text(self, name, *args):
+        handle = self.new(name, *args)
+        text = self.library.lib.peft_string_data(handle).decode()
+        self.library.lib.peft_string_free(handle)
+        return text
+
+    # -- adapters
+
+    def load(self, path, name, **options):
+        self.call("peft_model_load_adapter", self.handle, name.encode(),
+                  str(path).encode(), C.byref(LoadOptions(**options)), None)
+
+    def _from_memory(self, function, name, config_json, tensors, options):
+        state = self.library.new("peft_state_dict_create")
+        for key, tensor in tensors.items():
+            tensor = tensor.contiguous()
+            sizes = (C.c_int64 * max(tensor.dim(), 1))(*tensor.shape)
+            view = peft_ctypes.TensorView(
+                data=tensor.data_ptr(), dtype=_TORCH_DTYPES[tensor.dtype],
+                device_type=1, rank=tensor.dim(), sizes=sizes)
+            self.library.call("peft_state_dict_set", state, key.encode(),
+                              C.byref(view))
+        try:
+            self.call(function, self.handle, name.encode(),
+                      config_json.encode(), state,
+                      C.byref(LoadOptions(**options)), None)
+        finally:
+            self.library.lib.peft_state_dict_free(state)
+
+    def load_from_memory(self, name, config_json, tensors, **options):
+        self._from_memory("peft_model_load_adapter_from_memory", name,
+                          config_json, tensors, options)
+
+    def replace(self, name, path, **options):
+        self.call("peft_model_replace_adapter", self.handle, name.encode(),
+                  str(path).encode(), C.byref(LoadOptions(**options)), None)
+
+    def replace_from_memory(self, name, config_json, tensors, **options):
+        self._from_memory("peft_model_replace_adapter_from_memory", name,
+                          config_json, tensors, options)
+
+    def add_adapter(self, name, config_json, seed):
+        self.call("peft_model_add_adapter", self.handle, name.encode(),
+                  config_json.encode(), C.byref(AddAdapterOptions(seed=seed)))
+
+    def save_adapter(self, name, path, overwrite=False):
+        self.call("peft_model_save_adapter", self.handle, name.encode(),
+                  str(path).encode(),
+                  C.byref(SaveOptions(overwrite=int(overwrite))))
+
+    def rename_adapter(self, name, new_name):
+        self.call("peft_model_rename_adapter", self.handle, name.encode(),
+                  new_name.encode())
+
+    def set_scale(self, name, scale):
+        self.call("peft_model_set_scale", self.handle, name.encode(),
+                  C.c_float(scale))
+
+    def info(self, name):
+        info = AdapterInfo()
+        self.call("peft_model_get_adapter_info", self.handle, name.encode(),
+                  C.byref(info))
+        return info
+
+    def config(self, name):
+        return self.text("peft_model_get_adapter_config", self.handle,
+                         name.encode())
+
+    def estimate(self, path):
+        estimate = AdapterEstimate()
+        self.call("peft_estimate_adapter", str(path).encode(), None,
+                  self.handle, C.byref(estimate))
+        return estimate
+
+    def pin(self, name, pinned):
+        self.call("peft_model_pin_adapter", self.handle, name.encode(),
+                  int(pinned))
+
+    def set_limit(self, max_bytes, max_adapters):
+        self.call("peft_model_set_adapter_limit", self.handle,
+                  C.c_int64(max_bytes), C.c_int64(max_adapters))
+
+    def names(self):
+        try:
+            return self.library.names("peft_model_list_adapters", self.handle)
+        except AttributeError as error:
+            raise NotYet("peft_model_list_adapters is missing") from error
+
+    # -- merging, combining, probing
+
+    def merge(self, names=(), scales=None, safe_merge=False):
+        options = MergeOptions(safe_merge=int(safe_merge))
+        if scales is not None:
+            options.scales = _floats(scales)
+        self.call("peft_model_merge_adapter", self.handle, _texts(names),
+                  C.c_size_t(len(names)), C.byref(options))
+
+    def unmerge(self):
+        self.call("peft_model_unmerge_adapter", self.handle)
+
+    def merge_and_unload(self, path):
+        self.call("peft_model_merge_and_unload", self.handle,
+                  str(path).encode(), C.byref(MergeAndUnloadOptions()))
+
+    def add_weighted(self, new_name, names, weights, kind, density=None,
+                     majority="total", svd_rank=None, svd_clamp=None, seed=0):
+        options = CombineOptions(
+            combination_type=1 + COMBINATIONS.index(kind),
+            majority_sign_method=1 + ["total", "frequency"].index(majority),
+            svd_rank=svd_rank or 0, svd_clamp=svd_clamp or 0.0,
+            density=density or 0.0, seed=seed)
+        self.call("peft_model_add_weighted_adapter", self.handle,
+                  new_name.encode(), _texts(names), _floats(weights),
+                  C.c_size_t(len(names)), C.byref(options))
+
+    def probe(self, name, seed=0):
+        report = self.new("peft_model_probe_adapter", self.handle,
+                          name.encode(),
+                          C.byref(ProbeOptions(seed=seed, rows=16)))
+        summary = ProbeSummary()
+        self.call("peft_probe_report_get_summary", report, C.byref(summary))
+        self.library.lib.peft_probe_report_free(report)
+        return summary
+
+    # -- rows with adapters of their own
+
+    def activation(self, names, scales=None):
+        out = C.c_void_p()
+        self.call("peft_activation_create", self.handle, _texts(names),
+                  _floats(scales), C.c_size_t(len(names)), C.byref(out))
+        return out
+
+    def free_activation(self, activation):
+        self.library.lib.peft_activation_free(activation)
+
+    def _row_options(self, options, adapter_names, activations):
+        if adapter_names is not None:
+            options.adapter_names = _texts(adapter_names)
+            options.num_adapter_names = len(adapter_names)
+        if activations is not None:
+            options.activations = (C.c_void_p * len(activations))(
+                *[None if a is None else a.value for a in activations])
+            options.num_activations = len(activations)
+        return options
+
+    def forward_rows(self, ids, mask, adapter_names=None, activations=None):
+        self.reset()
+        options = self._row_options(ForwardOptions(), adapter_names,
+                                    activations)
+        struct, view = peft_ctypes._input(ids, mask), peft_ctypes.TensorView()
+        self.call("peft_session_forward", self.session, C.byref(struct),
+                  C.byref(options), C.byref(view))
+        return peft_ctypes.view_to_numpy(view)
+
+    def generate_rows(self, ids, mask, count, adapter_names=None,
+                      activations=None):
+        options = self._row_options(GenerateOptions(
+            max_new_tokens=count, temperature=1.0, top_k=50, top_p=1.0,
+            repetition_penalty=1.0, ignore_eos=1), adapter_names, activations)
+        struct = peft_ctypes._input(ids, mask)
+        result = self.new("peft_session_generate", self.session,
+                          C.byref(struct), C.byref(options))
+        rows = []
+        for row in range(np.shape(ids)[0]):
+            size = C.c_size_t()
+            tokens = self.library.lib.peft_generate_result_tokens(
+                result, C.c_size_t(row), C.byref(size))
+            rows.append([tokens[i] for i in range(size.value)])
+        self.library.lib.peft_generate_result_free(result)
+        return rows
