@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 import transformers
 from peft.tuners import tuners_utils
+from peft.tuners.lora import layer as lora_layer
 from peft.utils import other as peft_other
 
 from testing.conformance import random_methods
@@ -52,6 +53,8 @@ def canonical(name):
 
 def site_kind(module, head):
     """The table's word for what a wrapper wraps; `head` is the output layer."""
+    if isinstance(module, lora_layer.ParamWrapper):
+        return "parameter"
     base = module
     while hasattr(base, "base_layer") or hasattr(base, "original_module"):
         base = getattr(base, "base_layer", None) or base.original_module
@@ -191,13 +194,12 @@ def make_adapter(rng, base, layout, method, uid, folder, seed):
     head = output_layer(base, layout)
     head = next((n for n, m in base.named_modules() if m is head), None)
     for attempt in range(60):
-        draft = random_methods.METHODS[method](
-            rng, layout, base.config.num_hidden_layers,
-            base.config.tie_word_embeddings)
+        draft = random_methods.random_draft(rng, layout, method)
         path = folder / f"{uid}_{attempt}"
         try:
             saved = _train_and_save(rng, base, draft, uid, path, generator)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, NotImplementedError,
+                AttributeError):
             continue  # PEFT refuses this config here: draw another
         ours = change_layout(rng, saved, folder / f"{uid}_{attempt}_ours")
         return read_back(base, saved, uid, draft.labels, ours, head)

@@ -112,9 +112,7 @@ def add_fresh(pair, method, name, folder):
     """add_adapter from a config alone, with torch's own random numbers."""
     draft = right = None
     for _ in range(40):
-        draft = random_methods.METHODS[method](
-            pair.rng, pair.case.layout, pair.base.config.num_hidden_layers,
-            pair.base.config.tie_word_embeddings)
+        draft = random_methods.random_draft(pair.rng, pair.case.layout, method)
         draft.labels -= {"converted init", "AdaLoRA pruned"}
         seed, uid = pair.rng.randrange(1000), f"f{next(pair.counter)}x"
         if getattr(draft.config, "init_lora_weights", True) == "pissa_niter_4":
@@ -123,7 +121,8 @@ def add_fresh(pair, method, name, folder):
             right = _fresh(pair, draft, uid, seed, folder / uid)
             right.features["is_fresh"] = True
             break
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, NotImplementedError,
+                AttributeError):
             continue
     if right is None:
         return

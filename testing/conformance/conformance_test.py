@@ -9,80 +9,19 @@ both sides are compared. The SDK is called through its C ABI.
 """
 
 import argparse
-import copy
 import pathlib
-import random
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 
-import torch
-
 from testing import peft_ctypes
 from testing.conformance import adapters
+from testing.conformance import cases
 from testing.conformance import compare
-from testing.conformance import pair as pair_module
-from testing.conformance import random_models
 from testing.conformance import record
-from testing.conformance import sequences
 from testing.conformance import table
-
-
-class Case:
-    """One random model, on disk and in memory, and what is fed to it."""
-
-    def __init__(self, seed, index, folder, run):
-        self.rng = random.Random(f"{seed}/{index}")
-        self.folder = pathlib.Path(folder)
-        self.library = run.library
-        self.statistics = run.statistics
-        self.recorder = run.recorder
-        self.family = self.rng.choice(random_models.FAMILIES)
-        self.base, self.layout = random_models.make_model(
-            self.rng, self.family, self.rng.getrandbits(31))
-        self.base_dtype = self.rng.choice(
-            [torch.float32, torch.float32, torch.bfloat16, torch.float16])
-        shard = self.rng.choice([None, None, "20KB"])
-        # A copy: to() and back would round buffers too.
-        random_models.save_model(copy.deepcopy(self.base),
-                                 self.folder / "base", self.base_dtype, shard)
-        self.ids, self.mask = pair_module.left_padded_batch(
-            self.rng, random_models.VOCABULARY)
-        self.base_output = None
-        self.sequence = None
-
-    def run(self):
-        try:
-            pair = pair_module.Pair(self)
-        except peft_ctypes.PeftError as error:
-            if error.id != "MODEL_UNSUPPORTED":
-                raise
-            base = record.Base(f"base {self.family}",
-                               type(self.base).__name__)
-            self.recorder.add("open", [base], record.NOT_YET, error.id)
-            return
-        try:
-            self.sequence = sequences.Sequence(pair, self.folder / "adapters")
-            self.check_base(pair)
-            self.sequence.run(self.rng.randint(4, 8))
-        finally:
-            pair.close()
-
-    def check_base(self, pair):
-        self.base_output = pair.ours.forward(self.ids, self.mask)
-        pair.check("base")
-        base = record.Base(f"base {self.family}", type(self.base).__name__)
-        self.recorder.add("open", [base], record.PASS)
-
-    def describe(self):
-        lines = [f"{type(self.base).__name__}, {self.base_dtype}"]
-        if self.sequence is not None:
-            lines.append(" ".join(self.sequence.log))
-            lines += [f"{a.uid}: {sorted(a.labels)} {a.describe()}"
-                      for a in self.sequence.made]
-        return "\n    ".join(lines)
 
 
 class Run:
@@ -99,7 +38,7 @@ class Run:
         with tempfile.TemporaryDirectory() as folder:
             case = None
             try:
-                case = Case(self.arguments.seed, index, folder, self)
+                case = cases.make(self.arguments.seed, index, folder, self)
                 case.run()
             except (compare.Mismatch, peft_ctypes.PeftError) as error:
                 self.failed.append(index)

@@ -107,9 +107,8 @@ _TORCH_DTYPES = {torch.float32: 12, torch.float16: 10, torch.bfloat16: 11,
                  torch.float64: 13, torch.int64: 9, torch.int32: 7}
 
 
-class Model(peft_ctypes.Model):
-    """A model with one session. A function that the library lacks, or that
-    says UNIMPLEMENTED of itself, is NotYet."""
+class Verbs:
+    """The verbs of a model. A function that the library lacks is NotYet."""
 
     def call(self, name, *args):
         try:
@@ -250,8 +249,6 @@ class Model(peft_ctypes.Model):
         self.library.lib.peft_probe_report_free(report)
         return summary
 
-    # -- rows with adapters of their own
-
     def activation(self, names, scales=None):
         out = C.c_void_p()
         self.call("peft_activation_create", self.handle, _texts(names),
@@ -260,6 +257,10 @@ class Model(peft_ctypes.Model):
 
     def free_activation(self, activation):
         self.library.lib.peft_activation_free(activation)
+
+
+class Model(Verbs, peft_ctypes.Model):
+    """A model in a folder, with one session."""
 
     def _row_options(self, options, adapter_names, activations):
         if adapter_names is not None:
@@ -296,3 +297,73 @@ class Model(peft_ctypes.Model):
             rows.append([tokens[i] for i in range(size.value)])
         self.library.lib.peft_generate_result_free(result)
         return rows
+
+
+class HostModel(Verbs, peft_ctypes.HostModel):
+    """A model of single layers; `torch_model` says which, and feeds them."""
+
+    def __init__(self, library, torch_model, dtype):
+        self.torch_model = torch_model
+        super().__init__(library, layers_of(torch_model, dtype))
+
+    def forward(self, ids, mask):
+        """All outputs one after the other, as the torch model has them."""
+        parts = [self._run(name).flatten() for name in self.torch_model.names]
+        return np.concatenate(parts)[None]
+
+    def _run(self, name):
+        x = getattr(self.torch_model, f"x_{name}").numpy()
+        if name == "attn":
+            return self._attention(x)
+        if name == "experts":
+            return np.stack([self.run_layer("experts.weight", part, i)
+                             for i, part in enumerate(x)])
+        return self.run_layer(name, x)
+
+    def _attention(self, x):
+        heads = self.torch_model.attn.num_heads
+        q, k, v = [part.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+                   for part in np.split(self.run_layer("attn", x), 3, -1)]
+        scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+        scores = np.exp(scores - scores.max(-1, keepdims=True))
+        mixed = scores / scores.sum(-1, keepdims=True) @ v
+        mixed = mixed.swapaxes(1, 2).reshape(x.shape)
+        return self.run_layer("attn.out_proj", mixed.astype(np.float32))
+
+
+def _elements(tensor, dtype):
+    tensor = tensor.detach().to(dtype)
+    if dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(np.uint16)
+    return tensor.numpy().copy()
+
+
+LAYER_KINDS = {"Linear": 2, "NonDynamicallyQuantizableLinear": 2, "Conv1D": 3,
+               "Embedding": 4, "LayerNorm": 5, "Conv1d": 7, "Conv2d": 7,
+               "Conv3d": 7, "MultiheadAttention": 8}
+
+
+def layers_of(model, dtype):
+    """The layers of a torch model as peft_model_create takes them."""
+    layers = []
+    for name, module in model.named_modules():
+        kind = LAYER_KINDS.get(type(module).__name__)
+        if kind is None:
+            layers += [
+                {"name": f"{name}.{leaf}", "kind": 9,
+                 "weight": _elements(parameter, dtype)}
+                for leaf, parameter in module.named_parameters(recurse=False)]
+            continue
+        prefix = "in_proj_" if kind == 8 else ""
+        layer = {"name": name, "kind": kind, "weight": _elements(
+            getattr(module, prefix + "weight"), dtype)}
+        bias = getattr(module, prefix + "bias", None)
+        if bias is not None:
+            layer["bias"] = _elements(bias, dtype)
+        if kind == 7:
+            for key in ("stride", "padding", "dilation"):
+                value = list(getattr(module, key))
+                layer[key] = value + [1] * (3 - len(value))
+            layer["groups"] = module.groups
+        layers.append(layer)
+    return layers

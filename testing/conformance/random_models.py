@@ -20,9 +20,19 @@ class Layout:
     embeddings: list  # the input embedding first
     norms: list
     head: str         # "" for a model without one
-    layers: str       # the list of layers: its name
+    layers: str       # the list of layers: its name, "" without one
     task_type: str    # PEFT's
     output: str       # which output is compared
+    # Of methods that do not take all of `linears`: those that they take.
+    only: dict = dataclasses.field(default_factory=dict)
+    num_layers: int = 0
+    tied: bool = False
+
+    def for_method(self, method):
+        """As it is for a method."""
+        if method not in self.only:
+            return self
+        return dataclasses.replace(self, linears=self.only[method])
 
 
 _DECODER = Layout(
@@ -127,7 +137,9 @@ def make_model(rng, family, seed):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.bfloat16().half().float())
-    return model.eval(), layout
+    return model.eval(), dataclasses.replace(
+        layout, num_layers=model.config.num_hidden_layers,
+        tied=model.config.tie_word_embeddings)
 
 
 def save_model(model, folder, dtype, max_shard_size=None):

@@ -1,7 +1,7 @@
 """Which modules a random adapter targets, and with which ranks."""
 
 
-def random_targets(rng, layout, num_layers, extra=()):
+def random_targets(rng, layout, extra=()):
     """target_modules in one of the ways that PEFT takes: a list of endings or
     of whole names, a regex, "all-linear"."""
     kind = rng.random()
@@ -11,7 +11,7 @@ def random_targets(rng, layout, num_layers, extra=()):
     if kind < 0.75 and not extra:
         return "all-linear"
     if kind < 0.8:
-        layer = rng.randrange(num_layers)
+        layer = rng.randrange(layout.num_layers)
         return [f"model.layers.{layer}.self_attn.q_proj",
                 f"model.layers.{layer}.mlp.down_proj", *extra]
     if extra:
@@ -22,15 +22,15 @@ def random_targets(rng, layout, num_layers, extra=()):
         r"(?:model\.)?layers\.[0-9]{1,2}\.self_attn\.[qkvo]_proj"])
 
 
-def random_patterns(rng, layout, num_layers, even=False):
+def random_patterns(rng, layout, even=False):
     """rank_pattern and alpha_pattern, in the order in which PEFT saves them:
     where several keys match a module the first wins, so a file and its config
     object agree only when sorted."""
     keys = ["q_proj", "layers.0.mlp.up_proj", r"self_attn\..*", "down_proj",
-            f"^model.layers.{num_layers - 1}.self_attn.v_proj", ".*_proj"]
+            f"^model.layers.{layout.num_layers - 1}.self_attn.v_proj", ".*_proj"]
     if layout.layers != "layers":
-        keys = list(layout.linears) + [
-            rf"{layout.layers}\.0\..*{layout.linears[0]}"]
+        keys = list(layout.linears)
+        keys += [rf"{layout.layers}\.0\..*{layout.linears[0]}"]
     ranks = {k: rng.randint(1, 9) * (2 if even else 1)
              for k in rng.sample(keys, rng.randint(0, 2))}
     alphas = {k: rng.choice([1, 5, 16, 3.5])
@@ -38,12 +38,12 @@ def random_patterns(rng, layout, num_layers, even=False):
     return dict(sorted(ranks.items())), dict(sorted(alphas.items()))
 
 
-def layer_filter(rng, layout, num_layers):
+def layer_filter(rng, layout):
     """layers_to_transform and layers_pattern, or neither."""
-    if rng.random() >= 0.25:
+    if rng.random() >= 0.25 or not layout.layers:
         return {}
     fields = {"layers_to_transform": rng.choice(
-        [0, [num_layers - 1], list(range(num_layers))])}
+        [0, [layout.num_layers - 1], list(range(layout.num_layers))])}
     if rng.random() < 0.5:
         fields["layers_pattern"] = layout.layers
     return fields

@@ -1,5 +1,7 @@
 """Random sequences of verbs on a Pair, checked after each step."""
 
+import torch
+
 from testing.conformance import adapters
 from testing.conformance import combining
 from testing.conformance import extras
@@ -10,11 +12,15 @@ NAMES = ["default", "german", "q_proj", "lora", "A B", "über", "0", "base"]
 
 def methods_for(rng, family, layout):
     """The methods that a model can take, LoRA most often."""
+    if family == "layers":
+        return ["lora"] * 4 + ["dora"] * 2 + ["adalora", "ia3",
+                                              "target_parameters"] * 2
     methods = ["lora"] * 5 + ["dora"] * 2 + ["adalora"] * 2 + ["ia3"] * 2
     if layout.task_type == "CAUSAL_LM":
         methods += ["alora"]
     if family in ("llama", "mistral", "qwen2"):
         methods += ["layer_replication"] if rng.random() < 0.3 else []
+        methods += ["target_parameters"]
     return methods
 
 
@@ -98,6 +104,8 @@ class Sequence:
             return self.pair.unmerge()
         if self.pair.disabled:
             return self.toggle()
+        if self.is_reduced_host():
+            return self.set_one()
         names = self.some() if self.rng.random() < 0.4 else []
         if not names and not self.pair.active:
             return None
@@ -106,7 +114,15 @@ class Sequence:
             names = [n for n in self.pair.loaded if n in names]
         return self.pair.merge(names, self.rng.random() < 0.5)
 
+    def is_host(self):
+        return self.pair.case.family == "layers"
+
+    def is_reduced_host(self):
+        return self.is_host() and self.pair.case.base_dtype != torch.float32
+
     def rows(self):
+        if self.is_host():
+            return self.set_several()
         choices = [self.row_choice() for _ in range(len(self.pair.ids))]
         generate = self.can_generate() and self.rng.random() < 0.3
         return self.pair.rows(choices, generate)
@@ -163,7 +179,7 @@ class Sequence:
         return extras.limit(self.pair, self.some(1, 1)[0])
 
     def merge_and_unload(self):
-        if self.pair.disabled or not self.pair.active:
+        if self.pair.disabled or not self.pair.active or self.is_host():
             return self.set_one()
         return extras.merge_and_unload(self.pair, self.path())
 
