@@ -56,6 +56,8 @@ class Case:
             pair.check("base")
             self.recorder.add("open", [base], record.PASS)
             self.sequence.run(self.rng.randint(4, 8))
+        except ours.NotYet as error:
+            self.recorder.add("open", [base], record.NOT_YET, str(error))
         finally:
             pair.close()
 
@@ -81,7 +83,8 @@ class ModelCase(Case):
                                  self.folder / "base", self.base_dtype, shard)
 
     def open(self):
-        return ours.Model(self.library, self.folder / "base")
+        return ours.Model(self.library, self.folder / "base",
+                          self.layout.output)
 
 
 class LayersCase(Case):

@@ -260,7 +260,24 @@ class Verbs:
 
 
 class Model(Verbs, peft_ctypes.Model):
-    """A model in a folder, with one session."""
+    """A model in a folder, with one session. `pick` names the output of the
+    transformers model that is compared."""
+
+    def __init__(self, library, path, pick):
+        super().__init__(library, path)
+        self.pick = pick
+
+    def forward(self, ids, mask=None):
+        self.reset()
+        return self._picked(self.step(ids, mask, 0), ids)
+
+    def _picked(self, view, ids):
+        """As transformers shapes it: a classifier of sequences has one row of
+        logits for each."""
+        if self.pick != "logits":
+            raise NotYet(f"{self.pick} cannot be read")
+        logits = peft_ctypes.view_to_numpy(view)
+        return logits[:, 0] if logits.shape[1] != ids.shape[1] else logits
 
     def _row_options(self, options, adapter_names, activations):
         if adapter_names is not None:
@@ -279,7 +296,7 @@ class Model(Verbs, peft_ctypes.Model):
         struct, view = peft_ctypes._input(ids, mask), peft_ctypes.TensorView()
         self.call("peft_session_forward", self.session, C.byref(struct),
                   C.byref(options), C.byref(view))
-        return peft_ctypes.view_to_numpy(view)
+        return self._picked(view, ids)
 
     def generate_rows(self, ids, mask, count, adapter_names=None,
                       activations=None):
@@ -304,7 +321,10 @@ class HostModel(Verbs, peft_ctypes.HostModel):
 
     def __init__(self, library, torch_model, dtype):
         self.torch_model = torch_model
-        super().__init__(library, layers_of(torch_model, dtype))
+        try:
+            super().__init__(library, layers_of(torch_model, dtype))
+        except AttributeError as error:
+            raise NotYet("peft_model_create is missing") from error
 
     def forward(self, ids, mask):
         """All outputs one after the other, as the torch model has them."""
