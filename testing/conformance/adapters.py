@@ -221,7 +221,7 @@ def _thin_config(rng, config):
     keep = ("peft_type", "r", "lora_alpha", "init_r", "task_type", "bias",
             "target_modules")
     thin = {k: v for k, v in config.items()
-            if k in keep or (v and v != defaults.get(k))}
+            if k in keep or (v is not None and v != defaults.get(k))}
     if config["peft_type"] == "ADALORA":
         thin.pop("total_step", None)
     return thin

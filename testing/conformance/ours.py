@@ -196,7 +196,7 @@ class Verbs:
     def estimate(self, path):
         estimate = AdapterEstimate()
         self.call("peft_estimate_adapter", str(path).encode(), None,
-                  self.handle, C.byref(estimate))
+                  C.byref(estimate))
         return estimate
 
     def pin(self, name, pinned):
@@ -316,14 +316,14 @@ class Model(Verbs, peft_ctypes.Model):
         return rows
 
 
-class HostModel(Verbs, peft_ctypes.HostModel):
+class HostModel(Verbs, getattr(peft_ctypes, "HostModel", object)):
     """A model of single layers; `torch_model` says which, and feeds them."""
 
     def __init__(self, library, torch_model, dtype):
         self.torch_model = torch_model
         try:
             super().__init__(library, layers_of(torch_model, dtype))
-        except AttributeError as error:
+        except (AttributeError, TypeError) as error:
             raise NotYet("peft_model_create is missing") from error
 
     def forward(self, ids, mask):

@@ -5,6 +5,7 @@ import torch
 from testing.conformance import adapters
 from testing.conformance import combining
 from testing.conformance import extras
+from testing.conformance import odd_files
 from testing.conformance import round_trip
 
 NAMES = ["default", "german", "q_proj", "lora", "A B", "über", "0", "base"]
@@ -183,11 +184,14 @@ class Sequence:
             return self.set_one()
         return extras.merge_and_unload(self.pair, self.path())
 
+    def odd_file(self):
+        return odd_files.load(self.pair, self.new_adapter(), self.path())
+
     STEPS = [(load, 4), (set_one, 2), (set_several, 4), (set_scaled, 3),
              (set_none, 1), (set_scale, 2), (toggle, 2), (delete, 2),
              (rename, 1), (replace, 3), (merge, 4), (rows, 4), (generate, 2),
              (save, 3), (state_dict, 2), (add_fresh, 2), (add_weighted, 4), (probe, 1),
-             (estimate, 1), (limit, 1), (merge_and_unload, 2)]
+             (estimate, 1), (limit, 1), (merge_and_unload, 2), (odd_file, 2)]
 
     def run(self, steps):
         self.pair.check_is_base("base")
@@ -198,7 +202,8 @@ class Sequence:
         for _ in range(steps):
             step = self.rng.choices(functions, weights)[0]
             needs_some = step not in (Sequence.load, Sequence.add_fresh,
-                                      Sequence.toggle, Sequence.set_none)
+                                      Sequence.toggle, Sequence.set_none,
+                                      Sequence.odd_file)
             if needs_some and not self.pair.loaded:
                 step = Sequence.load
             self.log.append(step.__name__)
