@@ -380,7 +380,16 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_open(
 /* Frees the model. Takes NULL. Since: 1. */
 PEFT_API void peft_model_free(peft_model_t* model);
 
-/* What a model is. The text is borrowed, until the model is freed. Since: 1. */
+/* What a model is for. Since: 2. */
+#define PEFT_TASK_BASE 1                    /* no head: hidden states only */
+#define PEFT_TASK_CAUSAL_LM 2               /* logits of the next token */
+#define PEFT_TASK_MASKED_LM 3               /* logits of the token itself */
+#define PEFT_TASK_SEQUENCE_CLASSIFICATION 4 /* of labels, per sequence */
+#define PEFT_TASK_TOKEN_CLASSIFICATION 5    /* of labels, per token */
+#define PEFT_TASK_QUESTION_ANSWERING 6      /* of an answer's start and end */
+
+/* What a model is. The texts are borrowed, until the model is freed. Since: 1.
+ */
 typedef struct peft_model_info {
   size_t struct_size;
   /* transformers' name of the family: "llama". */
@@ -389,7 +398,8 @@ typedef struct peft_model_info {
   int64_t vocab_size;
   int64_t hidden_size;
   int64_t num_layers;
-  /* What the model was trained for. Longer sequences are not refused. */
+  /* What the model was trained for. Longer sequences are refused only where
+   * positions have a table (GPT-2, BERT). */
   int64_t max_position_embeddings;
   /* The elements of all weights, tied ones once, and their bytes. */
   int64_t num_parameters;
@@ -399,11 +409,21 @@ typedef struct peft_model_info {
   /* The adapters that are loaded, and the bytes that they take. Since: 2. */
   int64_t num_adapters;
   int64_t adapter_bytes;
+  /* transformers' class: "LlamaForCausalLM". Where config.json names none, or
+   * only one without a head, the weight files decide. Since: 2. */
+  const char* architecture;
+  /* PEFT_TASK_... Since: 2. */
+  int32_t task;
+  /* Of a model that classifies, else 0. Since: 2. */
+  int64_t num_labels;
+  /* Token type ids are 0 to num_token_types - 1; 0: the model takes none.
+   * Since: 2. */
+  int64_t num_token_types;
 } peft_model_info_t;
 
 /* For peft_model_get_info. Since: 1. */
 #define PEFT_MODEL_INFO_INIT \
-  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0 }
 
 /* Writes the facts to `out_info`, whose struct_size is set. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_info(
@@ -856,15 +876,24 @@ typedef struct peft_forward_input {
   /* As many. Default NULL: counted on from the tokens in the cache, padding
    * included, as transformers' forward does. Generate does not read them. */
   const int64_t* position_ids;
+  /* As many, of models that have token types. Default NULL: all 0, or none at
+   * all where a model can do without (GPT-2). Since: 2. */
+  const int64_t* token_type_ids;
 } peft_forward_input_t;
 
 /* No tokens: set ids, batch and length. Since: 1. */
 #define PEFT_FORWARD_INPUT_INIT \
-  { sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL }
+  { sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL, NULL }
 
 /* Writes the defaults to the `struct_size` bytes at `input`. Since: 1. */
 PEFT_API void peft_forward_input_init(peft_forward_input_t* input,
                                       size_t struct_size);
+
+/* What a forward can give back; values that add up in `outputs`. Since: 2. */
+#define PEFT_OUTPUT_LOGITS 1 /* of models with a head */
+/* After the last layer and its norm, of all positions. */
+#define PEFT_OUTPUT_LAST_HIDDEN_STATE 2
+#define PEFT_OUTPUT_POOLER_OUTPUT 4 /* of models with a pooler */
 
 /* What a forward does besides. Since: 1. */
 typedef struct peft_forward_options {
@@ -886,11 +915,16 @@ typedef struct peft_forward_options {
    * adapter_names. Default none. Since: 2. */
   const peft_activation_t* const* activations;
   size_t num_activations;
+  /* PEFT_OUTPUT_..., the sum of what to compute besides the logits that
+   * out_logits asks for. Default 0: without out_logits what the model's class
+   * is for, its logits, or of a model without a head the other two as far as it
+   * has them. Since: 2. */
+  int32_t outputs;
 } peft_forward_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_FORWARD_OPTIONS_INIT \
-  { sizeof(peft_forward_options_t), 0, 0, NULL, 0, NULL, 0 }
+  { sizeof(peft_forward_options_t), 0, 0, NULL, 0, NULL, 0, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
@@ -899,15 +933,32 @@ PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
 /* Runs the tokens after those in the cache, under the adapters that are active
  * when the call begins. Writes the logits, f32 (batch, positions, vocab_size),
  * to `out_logits`, whose struct_size is set; its pointers are borrowed, until
- * the next call on the session. The first forward after creation or a reset
- * fixes the batch. Fails with INVALID_ARGUMENT ("ARGUMENT",
- * "TOKEN_OUT_OF_RANGE"), RESOURCE_EXHAUSTED ("SEQUENCE_TOO_LONG") or
- * FAILED_PRECONDITION ("ACTIVATION_CHANGED": also where the rows of the cache
- * were written under others than they now name); the cache is then as it was.
- * Since: 1. */
+ * the next call on the session. `out_logits` may be NULL where outputs says
+ * what to compute, or the default is wanted; peft_session_get_output then gives
+ * it. In place of vocab_size a model that classifies has its labels; one that
+ * classifies sequences gives (batch, labels), of the first token (BERT) or of
+ * each row's last that is not config.json's pad_token_id, which it must have
+ * for more than one row. The first forward after creation or a reset fixes the
+ * batch; encoders (BERT) keep no cache, and each forward stands for itself.
+ * Fails with FAILED_PRECONDITION ("MODEL_TASK") for an output that the model
+ * does not make, as the logits of one without a head, with INVALID_ARGUMENT
+ * ("ARGUMENT", "TOKEN_OUT_OF_RANGE"), RESOURCE_EXHAUSTED ("SEQUENCE_TOO_LONG")
+ * or FAILED_PRECONDITION ("ACTIVATION_CHANGED": also where the rows of the
+ * cache were written under others than they now name); the cache is then as it
+ * was. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_forward(
     peft_session_t* session, const peft_forward_input_t* input,
     const peft_forward_options_t* options, peft_tensor_view_t* out_logits);
+
+/* Writes what the last forward of the session gave back as `output`, one of
+ * PEFT_OUTPUT_..., to `out_view`, whose struct_size is set: f32, the logits as
+ * peft_session_forward has them, last_hidden_state (batch, length,
+ * hidden_size), pooler_output (batch, hidden_size). Its pointers are borrowed,
+ * until the next forward, generate or reset of the session. Fails with
+ * FAILED_PRECONDITION ("OUTPUT_NOT_COMPUTED") where that forward was not asked
+ * for it, or there was none. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_session_get_output(
+    peft_session_t* session, int32_t output, peft_tensor_view_t* out_view);
 
 /* Called for each new token of each row, on the thread that called generate.
  * Returns 0 to go on and anything else to cancel. Since: 1. */
@@ -984,10 +1035,11 @@ typedef struct peft_generate_result peft_generate_result_t;
 /* Resets the session, then generates from `input` under the adapters that are
  * active when the call begins, to its end. Positions are counted from the
  * attention mask, so rows of different lengths are padded on the left. Fails
- * as peft_session_forward does, with INVALID_ARGUMENT ("LOGITS_NOT_FINITE")
- * where the model's logits are NaN, and with CANCELLED ("CANCELLED") when
- * on_token asked for it. Returns new, free with peft_generate_result_free.
- * Since: 1. */
+ * as peft_session_forward does, with FAILED_PRECONDITION ("MODEL_TASK") unless
+ * the model is a causal language model, with INVALID_ARGUMENT
+ * ("LOGITS_NOT_FINITE") where the model's logits are NaN, and with CANCELLED
+ * ("CANCELLED") when on_token asked for it. Returns new, free with
+ * peft_generate_result_free. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_generate(
     peft_session_t* session, const peft_forward_input_t* input,
     const peft_generate_options_t* options,

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
+#include "peft_cc/adapters/adapter_source.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/config/adapter_config.h"
@@ -58,6 +59,12 @@ struct AdapterLoadOptions {
   // and unexpected tensors into lines of the report instead of errors. Shape
   // mismatches, NaN configs and unimplemented features stay errors.
   bool lenient = false;
+  // Take a file whose initialisation changed the base in a way that neither
+  // file nor base tell, and that was not converted.
+  bool allow_unconverted_init = false;
+  // Of the Hub. What is given has no effect on a local folder, which the report
+  // notes.
+  HubOptions hub;
   // For methods that read the base's weights when they load; null: the calling
   // thread alone.
   kernels::ThreadPool* pool = nullptr;

@@ -127,9 +127,9 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
                         MapKeys(tensors, sites, info->prefix));
   AddNotes(keys.notes, report);
   std::vector<std::string> notes;
-  PEFT_ASSIGN_OR_RETURN(
-      const std::vector<TargetSite> targets,
-      FindTargetSites(config.targets, *info, sites, keys, &notes));
+  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
+                        FindTargetSites(config.targets, config.base.task_type,
+                                        *info, sites, keys, &notes));
   PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Method> method,
                         info->create(config, LayersOf(sites, targets), &notes));
   AddNotes(notes, report);

@@ -24,6 +24,8 @@ struct Site {
                              // (rows, width); norm (width)
   Tensor bias;               // unspecified dtype when the layer has none
   bool is_output_embedding = false;
+  // The classifying layer on top of a model, "score" or "classifier".
+  bool is_classifier = false;
 
   // True if the layer adds a bias.
   bool has_bias() const { return bias.dtype() != DType::kUnspecified; }

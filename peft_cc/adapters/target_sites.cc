@@ -11,9 +11,17 @@
 namespace peft {
 namespace {
 
+// What "all-linear" leaves out: an output embedding, and where there is none
+// the classifier of an adapter that was trained to classify sequences.
+bool IsLeftOut(const Site& site, absl::string_view task_type) {
+  return site.is_output_embedding ||
+         (site.is_classifier && task_type == "SEQ_CLS");
+}
+
 // All modules of the model under the names that the trained model gave them.
 std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
-                                         const KeyMap& keys) {
+                                         const KeyMap& keys,
+                                         absl::string_view task_type) {
   std::vector<ModuleInfo> modules;
   modules.reserve(sites.module_names().size());
   for (const std::string& name : sites.module_names()) {
@@ -25,7 +33,7 @@ std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
       const Site& site = sites.sites()[index];
       info.is_linear =
           site.kind == SiteKind::kLinear || site.kind == SiteKind::kConv1D;
-      info.is_output_embedding = site.is_output_embedding;
+      info.is_output_embedding = IsLeftOut(site, task_type);
     }
     modules.push_back(std::move(info));
   }
@@ -95,12 +103,12 @@ void NoteFanInFanOut(const TargetConfig& config, const SiteTable& sites,
 }  // namespace
 
 absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
-    const TargetConfig& config, const MethodInfo& method,
-    const SiteTable& sites, const KeyMap& keys,
+    const TargetConfig& config, absl::string_view task_type,
+    const MethodInfo& method, const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes) {
   PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> matches,
                         MatchTargets(config, std::string(method.peft_type),
-                                     ModulesAsTrained(sites, keys),
+                                     ModulesAsTrained(sites, keys, task_type),
                                      sites.model_type(), out_notes));
   std::vector<TargetSite> targets;
   targets.reserve(matches.size());

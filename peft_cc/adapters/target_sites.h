@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "peft_cc/adapters/key_map.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/config/adapter_config.h"
@@ -19,14 +20,15 @@ struct TargetSite {
   std::string name;  // as the trained model called it
 };
 
-// The targets of `config` for `method` among `sites`, in their order. Names are
+// The targets of `config` for `method` among `sites`, in their order;
+// `task_type` is that of the whole config. Names are
 // matched as the trained model wrote them (`style` of `keys`), so that a regex
 // from a bare model hits here what it hit there. Fails as MatchTargets does,
 // and with INVALID_ARGUMENT (ADAPTER_CONFIG) for a target that the method has
 // no layer for. Remarks are added to `out_notes`.
 absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
-    const TargetConfig& config, const MethodInfo& method,
-    const SiteTable& sites, const KeyMap& keys,
+    const TargetConfig& config, absl::string_view task_type,
+    const MethodInfo& method, const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes);
 
 }  // namespace peft

@@ -61,16 +61,6 @@ std::vector<float> Difference(const Tensor& trained, const Tensor& base) {
   return changed ? delta : std::vector<float>();
 }
 
-absl::Status CheckLinear(const Site& site) {
-  if (site.kind == SiteKind::kLinear) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kUnimplemented, error_id::kAdapterFeatureUnsupported,
-      absl::StrCat("the adapter changes the bias of ", Quoted(site.name),
-                   ", which is not a linear layer; that is not "
-                   "implemented"),
-      {site.name, "", ""});
-}
-
 }  // namespace
 
 absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
@@ -88,7 +78,6 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
     if (!bias.has_value()) continue;
     std::vector<float> delta = Difference(*bias, site.bias);
     if (delta.empty()) continue;
-    PEFT_RETURN_IF_ERROR(CheckLinear(site));
     programs[index].push_back(Bias{std::move(delta)});
   }
   return absl::OkStatus();

@@ -42,6 +42,12 @@ absl::StatusOr<GenerateOutput> Session::Generate(const ForwardInput& input,
   return RunGenerate(*core_, input, options, plans, out_partial);
 }
 
+HiddenStates Session::last_hidden_state() const {
+  return core_->last_hidden_state();
+}
+
+HiddenStates Session::pooler_output() const { return core_->pooler_output(); }
+
 void Session::Reset() { core_->Reset(); }
 
 int64_t Session::cache_length() const { return core_->cache_length(); }

@@ -36,8 +36,10 @@ def _triple_prefix(rng, tensors, config):
 def _name_in_keys(rng, tensors, config):
     for key in list(tensors):
         head, _, leaf = key.rpartition(".")
-        if leaf == "weight" and ".lora_" in key:
+        if leaf in ("weight", "bias") and ".lora_" in key:
             tensors[f"{head}.default.{leaf}"] = tensors.pop(key)
+        elif ".lora_" in key:
+            tensors[f"{key}.default"] = tensors.pop(key)
 
 
 def _drop(rng, tensors, config):
@@ -70,8 +72,7 @@ def _unconverted(rng, tensors, config):
         ["pissa_niter_4", "corda", "loftq", "lora_ga"])
 
 
-NAMED = ("TENSOR_UNEXPECTED", "TENSOR_MISSING", "TENSOR_KEY",
-         "TENSOR_NAME", "TENSOR_AMBIGUOUS")
+NAMED = ("TENSOR_UNEXPECTED", "TENSOR_MISSING", "ADAPTER_TENSORS")
 SILENT = "a name in the error; PEFT loads it to no effect, or says so in a " \
          "warning only"
 KINDS = {

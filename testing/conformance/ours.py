@@ -28,18 +28,23 @@ class LoadOptions(_Options):
                 ("expected_generation", C.c_uint64)]
 
 
+# As far as both have them; peft_ctypes may know the newer ones.
+_GENERATE_FIELDS = [field for field in peft_ctypes.GenerateOptions._fields_
+                    if "adapter" not in field[0] and "activ" not in field[0]]
+OUTPUTS = {"logits": 1, "last_hidden_state": 2, "pooler_output": 4}
+
+
 class ForwardOptions(_Options):
     _fields_ = [("struct_size", C.c_size_t), ("logits_to_keep", C.c_int64),
                 ("allow_activation_change", C.c_int32),
                 ("adapter_names", C.POINTER(C.c_char_p)),
                 ("num_adapter_names", C.c_size_t),
                 ("activations", C.POINTER(C.c_void_p)),
-                ("num_activations", C.c_size_t)]
+                ("num_activations", C.c_size_t), ("outputs", C.c_int32)]
 
 
 class GenerateOptions(_Options):
-    _fields_ = peft_ctypes.GenerateOptions._fields_ + \
-        ForwardOptions._fields_[3:]
+    _fields_ = [*_GENERATE_FIELDS, *ForwardOptions._fields_[3:7]]
 
 
 class AddAdapterOptions(_Options):
@@ -268,16 +273,19 @@ class Model(Verbs, peft_ctypes.Model):
         self.pick = pick
 
     def forward(self, ids, mask=None):
-        self.reset()
-        return self._picked(self.step(ids, mask, 0), ids)
+        return self.forward_rows(ids, mask)
 
-    def _picked(self, view, ids):
-        """As transformers shapes it: a classifier of sequences has one row of
-        logits for each."""
-        if self.pick != "logits":
-            raise NotYet(f"{self.pick} cannot be read")
-        logits = peft_ctypes.view_to_numpy(view)
-        return logits[:, 0] if logits.shape[1] != ids.shape[1] else logits
+    def forward_rows(self, ids, mask, adapter_names=None, activations=None):
+        self.reset()
+        output = OUTPUTS[self.pick]
+        options = ForwardOptions(outputs=output)
+        self._row_options(options, adapter_names, activations)
+        struct, view = peft_ctypes._input(ids, mask), peft_ctypes.TensorView()
+        self.call("peft_session_forward", self.session, C.byref(struct),
+                  C.byref(options), None)
+        self.call("peft_session_get_output", self.session, output,
+                  C.byref(view))
+        return peft_ctypes.view_to_numpy(view)
 
     def _row_options(self, options, adapter_names, activations):
         if adapter_names is not None:
@@ -288,15 +296,6 @@ class Model(Verbs, peft_ctypes.Model):
                 *[None if a is None else a.value for a in activations])
             options.num_activations = len(activations)
         return options
-
-    def forward_rows(self, ids, mask, adapter_names=None, activations=None):
-        self.reset()
-        options = self._row_options(ForwardOptions(), adapter_names,
-                                    activations)
-        struct, view = peft_ctypes._input(ids, mask), peft_ctypes.TensorView()
-        self.call("peft_session_forward", self.session, C.byref(struct),
-                  C.byref(options), C.byref(view))
-        return self._picked(view, ids)
 
     def generate_rows(self, ids, mask, count, adapter_names=None,
                       activations=None):
