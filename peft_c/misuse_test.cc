@@ -162,6 +162,7 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_model_set_adapter_limit(model, 0, 0));
   expect(peft_model_pin_adapter(model, "a", 1));
   expect(peft_activation_create(model, nullptr, nullptr, 0, &out_activation));
+  expect(peft_model_run_layer(model, "a", &view, nullptr, &out_tensor));
   expect(peft_session_create(model, nullptr, &out_session));
   expect(peft_session_reset(session));
   expect(peft_session_forward(session, &input, nullptr, &view));

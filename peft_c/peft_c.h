@@ -392,7 +392,8 @@ PEFT_API void peft_model_free(peft_model_t* model);
  */
 typedef struct peft_model_info {
   size_t struct_size;
-  /* transformers' name of the family: "llama". */
+  /* transformers' name of the family: "llama"; "" of a host model, which has 0
+   * in the next four, too. */
   const char* model_type;
   /* Token ids are 0 to vocab_size - 1. */
   int64_t vocab_size;
@@ -845,7 +846,8 @@ typedef struct peft_session_options {
 PEFT_API void peft_session_options_init(peft_session_options_t* options,
                                         size_t struct_size);
 
-/* Returns new: an empty session of `model`. Since: 1. */
+/* Returns new: an empty session of `model`. Fails with FAILED_PRECONDITION
+ * ("MODEL_NOT_RUNNABLE") on a host model. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_create(
     const peft_model_t* model, const peft_session_options_t* options,
     peft_session_t** out_session);
@@ -1061,6 +1063,106 @@ PEFT_API int32_t peft_generate_result_finish_reason(
 
 /* Frees the result. Takes NULL. Since: 1. */
 PEFT_API void peft_generate_result_free(peft_generate_result_t* result);
+
+/* -------------------------------------------------------------- host models */
+
+/* What a layer of a host model computes. Since: 1. */
+#define PEFT_LAYER_OTHER 1     /* a module that nothing attaches to: a name */
+#define PEFT_LAYER_LINEAR 2    /* weight (out, in) */
+#define PEFT_LAYER_CONV1D_HF 3 /* transformers' Conv1D: weight (in, out) */
+#define PEFT_LAYER_EMBEDDING 4 /* weight (rows, width); no bias */
+#define PEFT_LAYER_LAYER_NORM 5
+#define PEFT_LAYER_RMS_NORM 6
+/* torch's Conv1d, Conv2d or Conv3d: weight (out, in / groups, kernel ...). */
+#define PEFT_LAYER_CONV 7
+/* torch's MultiheadAttention with equal query, key and value sizes: its
+ * in_proj_weight (3 d, d) and in_proj_bias. Its "out_proj" is a linear layer of
+ * its own. */
+#define PEFT_LAYER_MULTIHEAD_ATTENTION 8
+/* A parameter that its module multiplies with by itself, under the name that
+ * named_parameters() has: a matrix (out, in), or (experts, out, in). */
+#define PEFT_LAYER_PARAMETER 9
+
+/* A layer of a host model. Since: 1. */
+typedef struct peft_layer {
+  size_t struct_size;
+  /* As torch's named_modules() has it, or named_parameters() for a parameter.
+   */
+  const char* name;
+  /* PEFT_LAYER_... */
+  int32_t kind;
+  /* 1: the head that gives logits, which "all-linear" leaves out. Default 0. */
+  int32_t is_output_embedding;
+  /* F32, BF16 or F16 on the CPU. NULL for PEFT_LAYER_OTHER. */
+  const peft_tensor_view_t* weight;
+  /* One number per output. Default NULL: none. */
+  const peft_tensor_view_t* bias;
+  /* Default 1: weight and bias are copied. 0: their memory is used as it is. It
+   * must be contiguous, and neither change nor go before the model was freed
+   * and all calls on it have returned. */
+  int32_t copy_weights;
+  /* Of a parameter with experts: 1: its matrices are stored (in, out). Default
+   * 0. */
+  int32_t is_transposed;
+  /* Of a convolution, for each axis of its kernel in torch's order; the others
+   * are not read. padding is zeros before the first element, padding_end after
+   * the last. Defaults 1, 0, -1 (as padding) and 1. */
+  int64_t stride[3];
+  int64_t padding[3];
+  int64_t padding_end[3];
+  int64_t dilation[3];
+  /* Of a convolution. Default 1. */
+  int64_t groups;
+  /* Of a norm: what is added under the root. Default 1e-5. */
+  double epsilon;
+} peft_layer_t;
+
+/* A layer without name, kind and weight. Since: 1. */
+#define PEFT_LAYER_INIT                                                       \
+  {                                                                           \
+    sizeof(peft_layer_t), NULL, 0, 0, NULL, NULL, 1, 0, {1, 1, 1}, {0, 0, 0}, \
+        {-1, -1, -1}, {1, 1, 1}, 1, 1e-5                                      \
+  }
+
+/* Writes the defaults to the `struct_size` bytes at `layer`. Since: 1. */
+PEFT_API void peft_layer_init(peft_layer_t* layer, size_t struct_size);
+
+/* Returns new: a model of a program's own layers, for programs that run their
+ * own forward. All verbs for adapters work on it; sessions are refused. The
+ * layers are listed in the order of named_modules(); modules that only hold
+ * others need no entry. All have one struct_size. Borrows `layers`, but see
+ * copy_weights. Of `options` read_mode has no effect. Since: 1. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
+    const peft_layer_t* layers, size_t num_layers,
+    const peft_model_options_t* options, peft_model_t** out_model);
+
+/* How a layer is run. Since: 1. */
+typedef struct peft_run_layer_options {
+  size_t struct_size;
+  /* Which matrix of a parameter with experts. Default -1: the layer has none.
+   */
+  int64_t expert;
+} peft_run_layer_options_t;
+
+/* All defaults. Since: 1. */
+#define PEFT_RUN_LAYER_OPTIONS_INIT \
+  { sizeof(peft_run_layer_options_t), -1 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
+PEFT_API void peft_run_layer_options_init(peft_run_layer_options_t* options,
+                                          size_t struct_size);
+
+/* Returns new, free with peft_tensor_free: what layer `name` computes from `x`
+ * under the adapters that are active when the call begins, as its torch module
+ * would, in F32. `x` is (..., in), F32, BF16 or F16; for a convolution (batch,
+ * channels, ...) or (channels, ...); for an embedding I64 or I32 ids of any
+ * shape. Borrows `x`. Works on opened models, too, but not for their norms.
+ * Fails with NOT_FOUND ("LAYER_NOT_FOUND"), INVALID_ARGUMENT
+ * ("TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", "TOKEN_OUT_OF_RANGE") or
+ * UNIMPLEMENTED ("UNIMPLEMENTED"). Since: 1. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_run_layer(
+    const peft_model_t* model, const char* name, const peft_tensor_view_t* x,
+    const peft_run_layer_options_t* options, peft_tensor_t** out_y);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -33,6 +33,8 @@ PEFT_FIRST_VERSION_ENDS_WITH(peft_session_options_t, max_length);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_forward_input_t, position_ids);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_forward_options_t, allow_activation_change);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_generate_options_t, user_data);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_layer_t, epsilon);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_run_layer_options_t, expert);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_add_adapter_options_t, seed);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_save_options_t, overwrite);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_adapter_info_t, is_trainable);

@@ -146,9 +146,7 @@ absl::Status Plan::AddSite(const SiteTable& sites, int site,
       if (replace == nullptr || member.entry->scale == 0) continue;
       norms_[site].weight = VectorOf(replace->weight);
     }
-  }
-  // The stack folds the biases of norms as those of layers.
-  if (sites.sites()[site].kind == SiteKind::kNorm) {
+    // The stack folds the biases of norms as those of layers.
     norms_[site].bias = linear_[site].bias;
   }
   return absl::OkStatus();

@@ -20,6 +20,12 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Create(
     return ArgumentError(absl::StrCat("max_length is ", options.max_length,
                                       ", expected 0 (it grows) or more"));
   }
+  if (model.is_host_model()) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, error_id::kModelNotRunnable,
+        "the model was made of a program's own layers, which have no forward "
+        "here: run them one by one, or open a model's folder");
+  }
   auto core =
       std::make_unique<SessionCore>(model.base(), model.pool(), options);
   return std::unique_ptr<Session>(new Session(model, std::move(core)));
