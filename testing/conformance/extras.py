@@ -1,7 +1,10 @@
 """Verbs that PEFT does not have, or that end a model: checked for what they
 promise."""
 
+import copy
+
 import numpy as np
+import peft
 import torch
 
 from testing.conformance import adapters as adapters_module
@@ -94,3 +97,19 @@ def check_untouched(pair):
     if not np.isfinite(again).all():
         raise compare.Mismatch("not finite after merge_and_unload")
     pair.check("after merge_and_unload")
+
+
+def bf16(pair, name):
+    """In bf16 we must be no further from f32 than PEFT itself is."""
+    adapter = pair.loaded[name]
+    if adapter.base_values or adapter.features["is_alora"]:
+        return  # biases of f32 in a base of bf16: PEFT rounds them, too
+    pair.set_adapter([(name, 1.0)])
+    model = copy.deepcopy(pair.base).to(torch.bfloat16)
+    model = peft.PeftModel.from_pretrained(model, adapter.folder).eval()
+    output = pair.case.layout.output
+    theirs = compare.reference_output(model, pair.ids, pair.mask, output)
+    right = pair.nest(pair.entries()).output(pair.ids, pair.mask)
+    got = pair.ours.forward(pair.ids, pair.mask)
+    compare.check_reduced(pair.statistics, got, theirs, right, pair.mask,
+                          "bf16")

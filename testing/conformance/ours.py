@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from testing import peft_ctypes
-from testing.peft_ctypes import _Options
+from testing.conformance import option_structs as structs
 
 COMBINATIONS = ["svd", "linear", "cat", "ties", "ties_svd", "dare_linear",
                 "dare_linear_svd", "dare_ties", "dare_ties_svd",
@@ -15,89 +15,6 @@ COMBINATIONS = ["svd", "linear", "cat", "ties", "ties_svd", "dare_linear",
 
 class NotYet(Exception):
     """The library that was built does not have it."""
-
-
-class LoadOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("subfolder", C.c_char_p),
-                ("lenient", C.c_int32), ("revision", C.c_char_p),
-                ("token", C.c_char_p), ("cache_dir", C.c_char_p),
-                ("proxies", C.c_void_p), ("num_proxies", C.c_size_t),
-                ("local_files_only", C.c_int32), ("force_download", C.c_int32),
-                ("is_trainable", C.c_int32),
-                ("allow_unconverted_init", C.c_int32),
-                ("expected_generation", C.c_uint64)]
-
-
-# As far as both have them; peft_ctypes may know the newer ones.
-_GENERATE_FIELDS = [field for field in peft_ctypes.GenerateOptions._fields_
-                    if "adapter" not in field[0] and "activ" not in field[0]]
-OUTPUTS = {"logits": 1, "last_hidden_state": 2, "pooler_output": 4}
-
-
-class ForwardOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("logits_to_keep", C.c_int64),
-                ("allow_activation_change", C.c_int32),
-                ("adapter_names", C.POINTER(C.c_char_p)),
-                ("num_adapter_names", C.c_size_t),
-                ("activations", C.POINTER(C.c_void_p)),
-                ("num_activations", C.c_size_t), ("outputs", C.c_int32)]
-
-
-class GenerateOptions(_Options):
-    _fields_ = [*_GENERATE_FIELDS, *ForwardOptions._fields_[3:7]]
-
-
-class AddAdapterOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("seed", C.c_uint64)]
-
-
-class SaveOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("overwrite", C.c_int32)]
-
-
-class MergeOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("scales", C.POINTER(C.c_float)),
-                ("safe_merge", C.c_int32)]
-
-
-class MergeAndUnloadOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t),
-                ("names", C.POINTER(C.c_char_p)), ("num_names", C.c_size_t),
-                ("scales", C.POINTER(C.c_float)), ("safe_merge", C.c_int32),
-                ("on_progress", C.c_void_p), ("user_data", C.c_void_p)]
-
-
-class CombineOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("combination_type", C.c_int32),
-                ("majority_sign_method", C.c_int32), ("svd_rank", C.c_int64),
-                ("svd_clamp", C.c_float), ("density", C.c_float),
-                ("seed", C.c_uint64)]
-
-
-class ProbeOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("seed", C.c_uint64),
-                ("rows", C.c_int64)]
-
-
-class ProbeSummary(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("num_sites", C.c_int64),
-                ("num_unchanged", C.c_int64), ("ratio", C.c_double),
-                ("max_ratio", C.c_double)]
-
-
-class AdapterEstimate(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("size_bytes", C.c_int64),
-                ("file_bytes", C.c_int64), ("num_parameters", C.c_int64),
-                ("num_tensors", C.c_int64)]
-
-
-class AdapterInfo(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("peft_type", C.c_char_p),
-                ("generation", C.c_uint64), ("rank", C.c_int64),
-                ("num_parameters", C.c_int64), ("size_bytes", C.c_int64),
-                ("num_sites", C.c_int64), ("scale", C.c_float),
-                ("is_active", C.c_int32), ("is_pinned", C.c_int32),
-                ("is_trainable", C.c_int32)]
 
 
 def _texts(names):
@@ -140,7 +57,8 @@ class Verbs:
 
     def load(self, path, name, **options):
         self.call("peft_model_load_adapter", self.handle, name.encode(),
-                  str(path).encode(), C.byref(LoadOptions(**options)), None)
+                  str(path).encode(),
+                  C.byref(structs.LoadOptions(**options)), None)
 
     def _from_memory(self, function, name, config_json, tensors, options):
         state = self.library.new("peft_state_dict_create")
@@ -155,7 +73,7 @@ class Verbs:
         try:
             self.call(function, self.handle, name.encode(),
                       config_json.encode(), state,
-                      C.byref(LoadOptions(**options)), None)
+                      C.byref(structs.LoadOptions(**options)), None)
         finally:
             self.library.lib.peft_state_dict_free(state)
 
@@ -165,7 +83,8 @@ class Verbs:
 
     def replace(self, name, path, **options):
         self.call("peft_model_replace_adapter", self.handle, name.encode(),
-                  str(path).encode(), C.byref(LoadOptions(**options)), None)
+                  str(path).encode(),
+                  C.byref(structs.LoadOptions(**options)), None)
 
     def replace_from_memory(self, name, config_json, tensors, **options):
         self._from_memory("peft_model_replace_adapter_from_memory", name,
@@ -173,12 +92,13 @@ class Verbs:
 
     def add_adapter(self, name, config_json, seed):
         self.call("peft_model_add_adapter", self.handle, name.encode(),
-                  config_json.encode(), C.byref(AddAdapterOptions(seed=seed)))
+                  config_json.encode(),
+                  C.byref(structs.AddAdapterOptions(seed=seed)))
 
     def save_adapter(self, name, path, overwrite=False):
         self.call("peft_model_save_adapter", self.handle, name.encode(),
                   str(path).encode(),
-                  C.byref(SaveOptions(overwrite=int(overwrite))))
+                  C.byref(structs.SaveOptions(overwrite=int(overwrite))))
 
     def rename_adapter(self, name, new_name):
         self.call("peft_model_rename_adapter", self.handle, name.encode(),
@@ -189,7 +109,7 @@ class Verbs:
                   C.c_float(scale))
 
     def info(self, name):
-        info = AdapterInfo()
+        info = structs.AdapterInfo()
         self.call("peft_model_get_adapter_info", self.handle, name.encode(),
                   C.byref(info))
         return info
@@ -199,7 +119,7 @@ class Verbs:
                          name.encode())
 
     def estimate(self, path):
-        estimate = AdapterEstimate()
+        estimate = structs.AdapterEstimate()
         self.call("peft_estimate_adapter", str(path).encode(), None,
                   C.byref(estimate))
         return estimate
@@ -221,7 +141,7 @@ class Verbs:
     # -- merging, combining, probing
 
     def merge(self, names=(), scales=None, safe_merge=False):
-        options = MergeOptions(safe_merge=int(safe_merge))
+        options = structs.MergeOptions(safe_merge=int(safe_merge))
         if scales is not None:
             options.scales = _floats(scales)
         self.call("peft_model_merge_adapter", self.handle, _texts(names),
@@ -232,11 +152,11 @@ class Verbs:
 
     def merge_and_unload(self, path):
         self.call("peft_model_merge_and_unload", self.handle,
-                  str(path).encode(), C.byref(MergeAndUnloadOptions()))
+                  str(path).encode(), C.byref(structs.MergeAndUnloadOptions()))
 
     def add_weighted(self, new_name, names, weights, kind, density=None,
                      majority="total", svd_rank=None, svd_clamp=None, seed=0):
-        options = CombineOptions(
+        options = structs.CombineOptions(
             combination_type=1 + COMBINATIONS.index(kind),
             majority_sign_method=1 + ["total", "frequency"].index(majority),
             svd_rank=svd_rank or 0, svd_clamp=svd_clamp or 0.0,
@@ -248,8 +168,8 @@ class Verbs:
     def probe(self, name, seed=0):
         report = self.new("peft_model_probe_adapter", self.handle,
                           name.encode(),
-                          C.byref(ProbeOptions(seed=seed, rows=16)))
-        summary = ProbeSummary()
+                          C.byref(structs.ProbeOptions(seed=seed, rows=16)))
+        summary = structs.ProbeSummary()
         self.call("peft_probe_report_get_summary", report, C.byref(summary))
         self.library.lib.peft_probe_report_free(report)
         return summary
@@ -277,13 +197,17 @@ class Model(Verbs, peft_ctypes.Model):
 
     def forward_rows(self, ids, mask, adapter_names=None, activations=None):
         self.reset()
-        output = OUTPUTS[self.pick]
-        options = ForwardOptions(outputs=output)
-        self._row_options(options, adapter_names, activations)
         struct, view = peft_ctypes._input(ids, mask), peft_ctypes.TensorView()
+        options = self._row_options(structs.ForwardOptions(), adapter_names,
+                                    activations)
+        if self.pick == "logits":
+            self.call("peft_session_forward", self.session, C.byref(struct),
+                      C.byref(options), C.byref(view))
+            return peft_ctypes.view_to_numpy(view)
+        options.outputs = structs.OUTPUTS[self.pick]
         self.call("peft_session_forward", self.session, C.byref(struct),
                   C.byref(options), None)
-        self.call("peft_session_get_output", self.session, output,
+        self.call("peft_session_get_output", self.session, options.outputs,
                   C.byref(view))
         return peft_ctypes.view_to_numpy(view)
 
@@ -299,7 +223,7 @@ class Model(Verbs, peft_ctypes.Model):
 
     def generate_rows(self, ids, mask, count, adapter_names=None,
                       activations=None):
-        options = self._row_options(GenerateOptions(
+        options = self._row_options(structs.GenerateOptions(
             max_new_tokens=count, temperature=1.0, top_k=50, top_p=1.0,
             repetition_penalty=1.0, ignore_eos=1), adapter_names, activations)
         struct = peft_ctypes._input(ids, mask)

@@ -27,7 +27,8 @@ def random_patterns(rng, layout, even=False):
     where several keys match a module the first wins, so a file and its config
     object agree only when sorted."""
     keys = ["q_proj", "layers.0.mlp.up_proj", r"self_attn\..*", "down_proj",
-            f"^model.layers.{layout.num_layers - 1}.self_attn.v_proj", ".*_proj"]
+            f"^model.layers.{layout.num_layers - 1}.self_attn.v_proj",
+            ".*_proj"]
     if layout.layers != "layers":
         keys = list(layout.linears)
         keys += [rf"{layout.layers}\.0\..*{layout.linears[0]}"]

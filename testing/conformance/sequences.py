@@ -190,14 +190,22 @@ class Sequence:
     STEPS = [(load, 4), (set_one, 2), (set_several, 4), (set_scaled, 3),
              (set_none, 1), (set_scale, 2), (toggle, 2), (delete, 2),
              (rename, 1), (replace, 3), (merge, 4), (rows, 4), (generate, 2),
-             (save, 3), (state_dict, 2), (add_fresh, 2), (add_weighted, 4), (probe, 1),
-             (estimate, 1), (limit, 1), (merge_and_unload, 2), (odd_file, 2)]
+             (save, 3), (state_dict, 2), (add_fresh, 2), (add_weighted, 4),
+             (probe, 1), (estimate, 1), (limit, 1), (merge_and_unload, 2),
+             (odd_file, 2)]
+
+    def check_bf16(self):
+        """Where the base is bf16: as near to f32 as PEFT in bf16 is."""
+        if self.pair.loaded and not self.is_host() and \
+                self.pair.case.base_dtype == torch.bfloat16:
+            extras.bf16(self.pair, self.some(1, 1)[0])
 
     def run(self, steps):
         self.pair.check_is_base("base")
         for _ in range(self.rng.randint(1, 3)):
             self.log.append("load")
             self.load()
+        self.check_bf16()
         functions, weights = zip(*self.STEPS)
         for _ in range(steps):
             step = self.rng.choices(functions, weights)[0]

@@ -11,7 +11,8 @@ METHODS = ["LoRA", "rsLoRA", "lora_bias", "bias all", "bias lora_only", "DoRA",
 KINDS = ["Linear", "Conv1D", "head", "Embedding", "norm", "Conv1d", "Conv2d",
          "Conv3d", "MultiheadAttention", "parameter"]
 VERBS = ["load", "load from memory", "odd files", "add_adapter", "set",
-         "set several", "scale", "set_scale", "disable, enable", "state dict", "delete",
+         "set several", "scale", "set_scale", "disable, enable", "state dict",
+         "delete",
          "save, PEFT loads", "rename", "replace", "merge, unmerge",
          "merge_and_unload", "rows", "rows, generate", "generate", "probe",
          "estimate", "pin, limit"]
