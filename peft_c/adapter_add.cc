@@ -25,9 +25,6 @@ peft_status_t* peft_model_add_adapter(
                           peft::TextArgument("config_json", config_json));
     peft_add_adapter_options_t known = PEFT_ADD_ADAPTER_OPTIONS_INIT;
     PEFT_RETURN_IF_ERROR(peft::ReadOptions(options, &known));
-    return peft::MakeError(absl::StatusCode::kUnimplemented,
-                           peft::error_id::kUnimplemented,
-                           "this version cannot make fresh adapters yet; load "
-                           "one that Python's add_adapter saved");
+    return object->AddAdapter(key, config, known.seed).status();
   });
 }

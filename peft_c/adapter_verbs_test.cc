@@ -366,6 +366,30 @@ TEST_F(AdapterVerbsTest, HubOptionsAreCheckedAndNeverSilent) {
   EXPECT_EQ(load(Folder("german"), nullptr).id, "ARGUMENT");
 }
 
+TEST_F(AdapterVerbsTest, AFreshAdapterChangesNothingAndIsTrainable) {
+  const char* const config =
+      R"({"peft_type": "LORA", "r": 3, "target_modules": ["q_proj"]})";
+  const Row base = Active();
+  peft_add_adapter_options_t options = PEFT_ADD_ADAPTER_OPTIONS_INIT;
+  options.seed = 7;
+  ASSERT_PEFT_OK(
+      peft_model_add_adapter(model_.get(), nullptr, config, &options));
+  EXPECT_EQ(Active(), base);
+  const peft_adapter_info_t info = Info("default");
+  EXPECT_EQ(info.rank, 3);
+  EXPECT_EQ(info.is_active, 1);
+  EXPECT_EQ(info.is_trainable, 1);
+  EXPECT_PEFT_ERROR(
+      peft_model_add_adapter(model_.get(), "default", config, &options),
+      PEFT_ALREADY_EXISTS, "ADAPTER_EXISTS");
+  EXPECT_PEFT_ERROR(
+      peft_model_add_adapter(
+          model_.get(), "x",
+          R"({"peft_type": "LORA", "target_modules": ["x"]})", &options),
+      PEFT_INVALID_ARGUMENT, "NO_TARGET_MATCHED");
+  EXPECT_EQ(Has("x"), 0);
+}
+
 // -- Rows
 // ----------------------------------------------------------------------
 

@@ -41,19 +41,14 @@ const Tensor& WeightBelow(const SiteTable& sites, int index,
   return sites.sites()[index].weight;
 }
 
-// Methods know layers, not sites: they stand below this folder.
 std::vector<Layer> LayersOf(const SiteTable& sites,
                             const std::vector<TargetSite>& targets,
                             const Programs& programs) {
   std::vector<Layer> layers;
   layers.reserve(targets.size());
   for (const TargetSite& target : targets) {
-    const Site& site = sites.sites()[target.site];
-    layers.push_back({target.name,
-                      target.is_parameter ? SiteKind::kParameter : site.kind,
-                      site.in_features, site.out_features,
-                      WeightBelow(sites, target.site, programs), site.conv,
-                      target.num_sites});
+    layers.push_back(
+        LayerOf(sites, target, WeightBelow(sites, target.site, programs)));
   }
   return layers;
 }

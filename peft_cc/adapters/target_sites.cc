@@ -186,4 +186,14 @@ absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
   return targets;
 }
 
+Layer LayerOf(const SiteTable& sites, const TargetSite& target,
+              const Tensor& weight) {
+  const Site& site = sites.sites()[target.site];
+  return {
+      target.name,      target.is_parameter ? SiteKind::kParameter : site.kind,
+      site.in_features, site.out_features,
+      weight,           site.conv,
+      target.num_sites};
+}
+
 }  // namespace peft

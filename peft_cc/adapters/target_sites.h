@@ -28,6 +28,11 @@ absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
     const MethodInfo& method, const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes);
 
+// A target as methods see it, which know layers and not sites; `weight` is what
+// lies below the adapter there.
+Layer LayerOf(const SiteTable& sites, const TargetSite& target,
+              const Tensor& weight);
+
 }  // namespace peft
 
 #endif  // PEFT_CC_ADAPTERS_TARGET_SITES_H_

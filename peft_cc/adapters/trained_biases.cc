@@ -105,4 +105,16 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
   return absl::OkStatus();
 }
 
+void AddBaseBiases(BiasMode mode, const SiteTable& sites,
+                   const std::vector<TargetSite>& targets,
+                   TensorMap& out_tensors) {
+  for (const int index : BiasedSites(mode, sites, targets, KeyMap())) {
+    const Site& site = sites.sites()[index];
+    const FileModule module = ModuleOf(sites, index, targets);
+    out_tensors[absl::StrCat(module.name,
+                             module.is_wrapped ? ".base_layer." : ".",
+                             site.bias_part())] = site.bias;
+  }
+}
+
 }  // namespace peft

@@ -25,6 +25,12 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                                const KeyMap& keys, TensorTaker& taker,
                                std::map<int, SiteProgram>& programs);
 
+// Adds the base's own biases under the names that TakeTrainedBiases looks for:
+// those of an adapter that nobody has trained.
+void AddBaseBiases(BiasMode mode, const SiteTable& sites,
+                   const std::vector<TargetSite>& targets,
+                   TensorMap& out_tensors);
+
 }  // namespace peft
 
 #endif  // PEFT_CC_ADAPTERS_TRAINED_BIASES_H_

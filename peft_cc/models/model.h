@@ -68,6 +68,12 @@ class Model {
   absl::StatusOr<LoadReport> LoadAdapterFromMemory(
       const std::string& name, const std::string& config, TensorMap tensors,
       const AdapterLoadOptions& options = {}, bool is_trainable = false);
+  // Makes a fresh adapter from the text of an adapter_config.json, initialised
+  // with the numbers that torch.manual_seed(seed) gives PEFT, and makes it the
+  // only active one. It is trainable. Fails as FreshTensors and LoadAdapter.
+  absl::StatusOr<LoadReport> AddAdapter(const std::string& name,
+                                        const std::string& config,
+                                        uint64_t seed);
   // Loads an adapter in the place of `name`, which must be there; see
   // AdapterRegistry::Replace.
   absl::StatusOr<LoadReport> ReplaceAdapter(

@@ -4,6 +4,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/adapter_size.h"
+#include "peft_cc/adapters/fresh.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/model.h"
@@ -15,6 +16,16 @@ std::string FolderText(const std::string& path,
                        const AdapterLoadOptions& options) {
   return options.subfolder.empty() ? path
                                    : absl::StrCat(path, "/", options.subfolder);
+}
+
+absl::StatusOr<AdapterConfig> ParseConfig(const std::string& name,
+                                          const std::string& text,
+                                          bool lenient) {
+  AdapterConfigOptions options;
+  options.lenient = lenient;
+  absl::StatusOr<AdapterConfig> config = ParseAdapterConfig(text, options);
+  if (config.ok()) return config;
+  return WithContext(config.status(), absl::StrCat("adapter ", Quoted(name)));
 }
 
 }  // namespace
@@ -63,14 +74,9 @@ AdapterLoadOptions Model::WithPool(const AdapterLoadOptions& options) const {
 absl::StatusOr<LoadedAdapter> Model::Build(
     const std::string& name, const std::string& config, TensorMap tensors,
     const AdapterLoadOptions& options) const {
-  AdapterConfigOptions config_options;
-  config_options.lenient = options.lenient;
-  absl::StatusOr<AdapterConfig> parsed =
-      ParseAdapterConfig(config, config_options);
-  if (!parsed.ok()) {
-    return WithContext(parsed.status(), absl::StrCat("adapter ", Quoted(name)));
-  }
-  return BuildAdapter(sites(), name, *std::move(parsed),
+  PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
+                        ParseConfig(name, config, options.lenient));
+  return BuildAdapter(base_->sites(), name, std::move(parsed),
                       std::move(tensors), WithPool(options));
 }
 
@@ -90,6 +96,20 @@ absl::StatusOr<LoadReport> Model::LoadAdapterFromMemory(
     const AdapterLoadOptions& options, bool is_trainable) {
   return Add(name, {"", is_trainable},
              [&] { return Build(name, config, std::move(tensors), options); });
+}
+
+absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
+                                             const std::string& config,
+                                             uint64_t seed) {
+  const auto make = [&]() -> absl::StatusOr<LoadedAdapter> {
+    PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
+                          ParseConfig(name, config, /*lenient=*/false));
+    PEFT_ASSIGN_OR_RETURN(TensorMap tensors,
+                          FreshTensors(sites(), parsed, seed));
+    return BuildAdapter(base_->sites(), name, std::move(parsed),
+                        std::move(tensors), WithPool({}));
+  };
+  return Add(name, {"", /*is_trainable=*/true}, make);
 }
 
 absl::StatusOr<LoadReport> Model::ReplaceAdapter(
