@@ -92,6 +92,7 @@ class LayersCase(Case):
 
     def make_model(self):
         self.family = "layers"
+        self.ids, self.mask = self.ids[:1], self.mask[:1]
         self.base, self.layout = layer_models.make_layers(
             self.rng, self.rng.getrandbits(31))
 
