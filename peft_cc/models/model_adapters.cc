@@ -76,8 +76,8 @@ absl::StatusOr<LoadedAdapter> Model::Build(
     const AdapterLoadOptions& options) const {
   PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
                         ParseConfig(name, config, options.lenient));
-  return BuildAdapter(base_->sites(), name, std::move(parsed),
-                      std::move(tensors), WithPool(options));
+  return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
+                      WithPool(options));
 }
 
 absl::StatusOr<LoadReport> Model::LoadAdapter(const std::string& name,
@@ -106,8 +106,8 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
                           ParseConfig(name, config, /*lenient=*/false));
     PEFT_ASSIGN_OR_RETURN(TensorMap tensors,
                           FreshTensors(sites(), parsed, seed));
-    return BuildAdapter(base_->sites(), name, std::move(parsed),
-                        std::move(tensors), WithPool({}));
+    return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
+                        WithPool({}));
   };
   return Add(name, {"", /*is_trainable=*/true}, make);
 }

@@ -1,5 +1,6 @@
 """LoRA on the layers of host models computes what PEFT's layers do."""
 
+import copy
 import pathlib
 import random
 import tempfile
@@ -64,14 +65,14 @@ class LoraTest(unittest.TestCase):
             self.assertTrue((found[name] == tensor.numpy()).all(), name)
 
     def check(self, model, inputs, **config):
+        base = copy.deepcopy(model)
         case = Case(model, **config)
         for name, x in inputs.items():
             self.check_output(case, name, x)
         self.check_state_dict(case)
         case.host.disable_adapters()
-        with torch.no_grad(), case.peft.disable_adapter():
-            for name, x in inputs.items():
-                self.check_output(case, name, x)
+        for name, x in inputs.items():
+            self.check_output(case, name, x, base.get_submodule(name)(x))
         case.close()
 
     def test_convolutions(self):
@@ -162,15 +163,25 @@ class LoraTest(unittest.TestCase):
                    target_modules=["a"], bias="all")
 
     def test_modules_to_save(self):
-        block = nn.ModuleDict({"fc": nn.Linear(5, 4), "norm": nn.LayerNorm(4)})
         self.check(
-            nn.ModuleDict({"a": nn.Linear(5, 5), "head": block,
-                           "b": Conv1D(4, 5), "c": nn.Conv2d(2, 4, 3, groups=2),
-                           "e": nn.Embedding(9, 4)}),
-            {"a": torch.randn(2, 5), "head.fc": torch.randn(2, 5),
-             "head.norm": torch.randn(2, 4), "b": torch.randn(2, 5),
-             "c": torch.randn(2, 2, 5, 5), "e": torch.arange(9)},
-            target_modules=["a"], modules_to_save=["head", "b", "c", "e"])
+            nn.ModuleDict({"a": nn.Linear(5, 5), "one": Conv1D(4, 5),
+                           "two": nn.Conv2d(2, 4, 3, groups=2),
+                           "three": nn.Embedding(9, 4)}),
+            {"a": torch.randn(2, 5), "one": torch.randn(2, 5),
+             "two": torch.randn(2, 2, 5, 5), "three": torch.arange(9)},
+            target_modules=["a"], modules_to_save=["one", "two", "three"])
+
+    def test_a_saved_module_with_modules_in_it(self):
+        head = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.LayerNorm(4))
+        case = Case(nn.ModuleDict({"a": nn.Linear(5, 5), "head": head}),
+                    target_modules=["a"], modules_to_save=["head"])
+        saved = case.module("head").modules_to_save["default"]
+        for index, width in ((0, 5), (2, 4)):
+            x = torch.randn(2, width)
+            self.check_output(case, f"head.{index}", x,
+                              saved[index](x).detach())
+        self.check_state_dict(case)
+        case.close()
 
     def test_trained_tokens(self):
         for indices in ([7, 2, 4], {"embed_tokens": [7, 2], "other": [0]}):
