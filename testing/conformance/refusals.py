@@ -21,6 +21,11 @@ def note(verb, adapters, error, expected):
 
 
 def of_load(adapter):
+    """What PEFT saved although it does nothing there."""
+    if getattr(adapter.config, "lora_bias", False) and \
+            "MultiheadAttention" in adapter.kinds:
+        return Refusal(("ADAPTER_CONFIG",), "MultiheadAttention has no bias of "
+                       "lora_B; PEFT trains and saves one, and ignores it")
     return None
 
 
@@ -76,6 +81,8 @@ def of_delete(names, merged):
 
 
 def of_replace(pair, name, adapter):
+    if of_load(adapter):
+        return of_load(adapter)
     entry = [scale for n, scale in pair.active if n == name]
     if name in dict(pair.merged):
         return Refusal(("MERGED",), "unmerge first; PEFT's hotswap_adapter: "
