@@ -1,73 +1,102 @@
 """Tiny random base models of the families that the SDK runs."""
 
+import dataclasses
 import math
 
 import torch
 import transformers
 
-FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "smollm"]
-VOCABULARY = 97
+from testing.conformance import random_decoders
+
+VOCABULARY = random_decoders.VOCABULARY
+LABELS = 3  # of the classification heads
+FAMILIES = [*random_decoders.FAMILIES, "gpt2", "bert"]
 
 
-def _rope_parameters(rng, family, max_positions):
-    theta = rng.choice([10000.0, 500000.0, 1234.5])
-    kinds = ["default", "default", "linear", "dynamic", "llama3", "yarn"]
-    kind = rng.choice(kinds)
-    rope = {"rope_type": kind, "rope_theta": theta}
-    if kind in ("linear", "dynamic", "yarn"):
-        rope["factor"] = rng.choice([2.0, 4.0, 1.7])
-    if kind == "llama3":
-        rope.update(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
-                    original_max_position_embeddings=max_positions // 2)
-    if kind == "yarn":
-        rope["original_max_position_embeddings"] = max_positions // 2
-        if rng.random() < 0.3:
-            rope["attention_factor"] = rng.choice([1.0, 1.3])
-        if rng.random() < 0.3:
-            rope.update(beta_fast=24, beta_slow=2)
-    return rope
+@dataclasses.dataclass
+class Layout:
+    """What adapters can target in a model, by the last parts of its names."""
+    linears: list
+    embeddings: list  # the input embedding first
+    norms: list
+    head: str         # "" for a model without one
+    layers: str       # the list of layers: its name, "" without one
+    task_type: str    # PEFT's
+    output: str       # which output is compared
+    # Of methods that do not take all of `linears`: those that they take.
+    only: dict = dataclasses.field(default_factory=dict)
+    num_layers: int = 0
+    tied: bool = False
+
+    def for_method(self, method):
+        """As it is for a method."""
+        if method not in self.only:
+            return self
+        return dataclasses.replace(self, linears=self.only[method])
 
 
-def _sliding_window(rng, family, num_layers):
-    if family == "mistral":
-        return {"sliding_window": rng.choice([None, 4, 7])}
-    if family in ("qwen2", "qwen3") and rng.random() < 0.5:
-        return {"use_sliding_window": True, "sliding_window": 5,
-                "max_window_layers": rng.randrange(num_layers)}
-    return {}
+_DECODER = Layout(
+    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
+     "down_proj"], ["embed_tokens"], ["input_layernorm", "norm"], "lm_head",
+    "layers", "CAUSAL_LM", "logits")
+_GPT2 = Layout(
+    ["c_attn", "attn.c_proj", "mlp.c_proj", "c_fc"], ["wte", "wpe"],
+    ["ln_1", "ln_f"], "lm_head", "h", "CAUSAL_LM", "logits")
+_BERT = Layout(
+    ["query", "key", "value", "attention.output.dense", "intermediate.dense",
+     "layer.0.output.dense"],
+    ["word_embeddings", "position_embeddings", "token_type_embeddings"],
+    ["attention.output.LayerNorm"], "", "layer", None, "logits")
 
 
-def random_config(rng, family):
-    """A transformers config object; `rng` is a random.Random."""
+def _gpt2_config(rng):
     heads = rng.choice([2, 4])
-    head_dim = rng.choice([4, 8, 16])
-    num_layers = rng.choice([1, 2, 3])
-    max_positions = rng.choice([16, 64, 128])
-    fields = dict(
-        vocab_size=VOCABULARY, num_hidden_layers=num_layers,
-        hidden_size=heads * head_dim, num_attention_heads=heads,
-        num_key_value_heads=rng.choice([1, 2, heads]),
-        intermediate_size=rng.choice([24, 40, 65]),
-        max_position_embeddings=max_positions,
-        tie_word_embeddings=rng.random() < 0.4,
-        rms_norm_eps=rng.choice([1e-5, 1e-6]),
-        hidden_act=rng.choice(["silu", "silu", "silu", "gelu",
-                               "gelu_pytorch_tanh", "relu"]),
-        rope_parameters=_rope_parameters(rng, family, max_positions),
+    return transformers.GPT2Config(
+        vocab_size=VOCABULARY, n_positions=rng.choice([64, 128]),
+        n_embd=heads * rng.choice([4, 8]), n_head=heads,
+        n_layer=rng.choice([1, 2, 3]), n_inner=rng.choice([None, 40, 65]),
+        activation_function=rng.choice(["gelu_new", "gelu_new", "gelu",
+                                        "relu"]),
+        scale_attn_weights=rng.random() < 0.8,
+        scale_attn_by_inverse_layer_idx=rng.random() < 0.2,
+        tie_word_embeddings=rng.random() < 0.6, num_labels=LABELS,
         bos_token_id=1, eos_token_id=2, pad_token_id=0)
-    fields.update(_sliding_window(rng, family, num_layers))
-    if family == "qwen3" or (family != "qwen2" and rng.random() < 0.3):
-        fields["head_dim"] = rng.choice([4, 8, 12])
-    if family in ("llama", "smollm"):
-        fields["attention_bias"] = rng.random() < 0.4
-        fields["mlp_bias"] = rng.random() < 0.4
-        return transformers.LlamaConfig(**fields)
-    if family == "mistral":
-        return transformers.MistralConfig(**fields)
-    if family == "qwen2":
-        return transformers.Qwen2Config(**fields)
-    fields["attention_bias"] = rng.random() < 0.4
-    return transformers.Qwen3Config(**fields)
+
+
+def _bert_config(rng):
+    heads = rng.choice([2, 4])
+    return transformers.BertConfig(
+        vocab_size=VOCABULARY, hidden_size=heads * rng.choice([4, 8]),
+        num_hidden_layers=rng.choice([1, 2, 3]), num_attention_heads=heads,
+        intermediate_size=rng.choice([24, 40, 65]),
+        max_position_embeddings=64, type_vocab_size=2,
+        hidden_act=rng.choice(["gelu", "gelu", "relu", "gelu_new"]),
+        tie_word_embeddings=rng.random() < 0.6, num_labels=LABELS,
+        pad_token_id=0)
+
+
+_HEADS = {
+    "gpt2": [(transformers.GPT2LMHeadModel, {}),
+             (transformers.GPT2LMHeadModel, {}),
+             (transformers.GPT2ForSequenceClassification,
+              {"task_type": "SEQ_CLS", "head": "score"}),
+             (transformers.GPT2ForTokenClassification,
+              {"task_type": "TOKEN_CLS", "head": "classifier"}),
+             (transformers.GPT2Model,
+              {"task_type": "FEATURE_EXTRACTION", "head": "",
+               "output": "last_hidden_state"})],
+    "bert": [(transformers.BertForMaskedLM, {"head": "decoder"}),
+             (transformers.BertForSequenceClassification,
+              {"task_type": "SEQ_CLS", "head": "classifier"}),
+             (transformers.BertForTokenClassification,
+              {"task_type": "TOKEN_CLS", "head": "classifier"}),
+             (transformers.BertModel,
+              {"task_type": "FEATURE_EXTRACTION",
+               "output": "last_hidden_state"}),
+             (transformers.BertModel,
+              {"task_type": "FEATURE_EXTRACTION",
+               "output": "pooler_output"})],
+}
 
 
 def randomize(model, generator):
@@ -78,29 +107,44 @@ def randomize(model, generator):
             if parameter.dim() == 1:
                 centre = 0.0 if name.endswith("bias") else 1.0
                 parameter.copy_(centre + 0.2 * noise)
-            elif "embed_tokens" in name:
+            elif "embed" in name or name.split(".")[-2] in ("wte", "wpe"):
                 parameter.copy_(noise)
             else:
                 parameter.copy_(1.5 * noise / math.sqrt(parameter.shape[1]))
 
 
+def _new_model(rng, family):
+    """A model with transformers' own initial weights, and its layout."""
+    if family in random_decoders.FAMILIES:
+        config = random_decoders.random_config(rng, family)
+        config._attn_implementation = "eager"
+        model = transformers.AutoModelForCausalLM.from_config(config)
+        return model, _DECODER
+    config = _gpt2_config(rng) if family == "gpt2" else _bert_config(rng)
+    config._attn_implementation = "eager"
+    model_class, changes = rng.choice(_HEADS[family])
+    layout = dataclasses.replace(_GPT2 if family == "gpt2" else _BERT,
+                                 **changes)
+    return model_class(config), layout
+
+
 def make_model(rng, family, seed):
     """A random f32 model in eval mode whose weights are numbers of both bf16
-    and f16, so that saving it in any of the three dtypes loses nothing."""
-    config = random_config(rng, family)
-    config._attn_implementation = "eager"
-    model = transformers.AutoModelForCausalLM.from_config(config)
+    and f16, so that saving it in any of the three dtypes loses nothing; and
+    its layout."""
+    model, layout = _new_model(rng, family)
     randomize(model, torch.Generator().manual_seed(seed))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.bfloat16().half().float())
-    return model.eval()
+    return model.eval(), dataclasses.replace(
+        layout, num_layers=model.config.num_hidden_layers,
+        tied=model.config.tie_word_embeddings)
 
 
 def save_model(model, folder, dtype, max_shard_size=None):
-    """Saves in `dtype`, in several shards when a size is given."""
+    """Saves in `dtype`, in several shards when a size is given. The model is
+    converted for good."""
     kwargs = {} if max_shard_size is None else {
         "max_shard_size": max_shard_size}
-    original = next(model.parameters()).dtype
     model.to(dtype).save_pretrained(folder, **kwargs)
-    model.to(original)

@@ -1,0 +1,115 @@
+"""Verbs that PEFT does not have, or that end a model: checked for what they
+promise."""
+
+import copy
+
+import numpy as np
+import peft
+import torch
+
+from testing.conformance import adapters as adapters_module
+from testing.conformance import compare
+from testing.conformance import reference
+from testing.conformance import refusals
+
+
+def probe(pair, name):
+    """An adapter with random tensors changes every layer that it is on."""
+    adapter = pair.loaded[name]
+    with pair.attempt("probe", [adapter]):
+        summary = pair.ours.probe(name, pair.rng.randrange(100))
+        fresh = adapter.features.get("is_fresh") or any(
+            t.numel() == 0 for t in adapter.tensors.values())
+        if summary.num_sites < 1:
+            raise compare.Mismatch("probe: no sites")
+        if not fresh and (summary.num_unchanged or not summary.ratio > 0):
+            raise compare.Mismatch(
+                f"probe: {summary.num_unchanged} of {summary.num_sites} "
+                f"layers unchanged, ratio {summary.ratio}")
+
+
+def estimate(pair, name):
+    """What is said before a load is what it takes."""
+    adapter = pair.loaded[name]
+    with pair.attempt("estimate", [adapter]):
+        before = pair.ours.estimate(adapter.ours)
+        after = pair.ours.info(name)
+        tensors = adapters_module.read_tensors(adapter.ours)
+        if before.num_tensors != len(tensors) or before.num_parameters != sum(
+                t.numel() for t in tensors.values()):
+            raise compare.Mismatch("estimate: number of tensors or elements")
+        if before.size_bytes < after.size_bytes:
+            raise compare.Mismatch(f"estimate: {before.size_bytes} bytes, it "
+                                   f"takes {after.size_bytes}")
+
+
+def limit(pair, name):
+    """With room for one adapter more than the pinned one, those go that are
+    neither active nor pinned."""
+    adapter = pair.loaded[name]
+    with pair.attempt("pin, limit", [adapter]):
+        pair.ours.pin(name, True)
+        active = [n for n, _ in pair.active]
+        keep = {name, *active, *[n for n, _ in pair.merged]}
+        pair.ours.set_limit(0, len(keep))
+        kept = set(pair.ours.names())
+        if not keep <= kept or len(kept) > len(keep):
+            raise compare.Mismatch(f"limit: {kept} stayed, not {keep}")
+        pair.loaded = {n: a for n, a in pair.loaded.items() if n in kept}
+        pair.factors = {n: f for n, f in pair.factors.items() if n in kept}
+        pair.ours.set_limit(0, 0)
+        pair.ours.pin(name, False)
+        pair.check("limit")
+
+
+def merge_and_unload(pair, path):
+    """The folder opens in transformers and gives what the adapters gave."""
+    chosen = pair.entries()
+    adapters = [a for a, _ in chosen]
+    with pair.attempt("merge_and_unload", adapters,
+                      refusals.of_merge_and_unload(pair, adapters)):
+        pair.ours.merge_and_unload(path)
+        try:
+            right = pair.nest(chosen)
+        except reference.NoReference:
+            return
+        model = type(pair.base).from_pretrained(
+            path, dtype=torch.float32, attn_implementation="eager").eval()
+        output = pair.case.layout.output
+        got = compare.reference_output(model, pair.ids, pair.mask, output)
+        whole = right.output(pair.ids, pair.mask)
+        rounded = compare.reference_output(
+            right.merged(pair.case.base_dtype), pair.ids, pair.mask, output)
+        if pair.case.base_dtype == torch.float32:
+            compare.check_outputs(
+                pair.statistics, got, whole,
+                lambda: right.exact(pair.ids, pair.mask), pair.mask,
+                "merge_and_unload")
+        else:
+            compare.check_reduced(pair.statistics, got, rounded, whole,
+                                  pair.mask, "merge_and_unload")
+        check_untouched(pair)
+
+
+def check_untouched(pair):
+    """The model itself goes on as before."""
+    again = pair.ours.forward(pair.ids, pair.mask)
+    if not np.isfinite(again).all():
+        raise compare.Mismatch("not finite after merge_and_unload")
+    pair.check("after merge_and_unload")
+
+
+def bf16(pair, name):
+    """In bf16 we must be no further from f32 than PEFT itself is."""
+    adapter = pair.loaded[name]
+    if adapter.base_values or adapter.features["is_alora"]:
+        return  # biases of f32 in a base of bf16: PEFT rounds them, too
+    pair.set_adapter([(name, 1.0)])
+    model = copy.deepcopy(pair.base).to(torch.bfloat16)
+    model = peft.PeftModel.from_pretrained(model, adapter.folder).eval()
+    output = pair.case.layout.output
+    theirs = compare.reference_output(model, pair.ids, pair.mask, output)
+    right = pair.nest(pair.entries()).output(pair.ids, pair.mask)
+    got = pair.ours.forward(pair.ids, pair.mask)
+    compare.check_reduced(pair.statistics, got, theirs, right, pair.mask,
+                          "bf16")

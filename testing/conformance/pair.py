@@ -1,0 +1,396 @@
+"""Our model and PEFT's side by side: one function per verb, for both."""
+
+import contextlib
+import itertools
+
+import numpy as np
+import torch
+
+from testing import peft_ctypes
+from testing.conformance import compare
+from testing.conformance import ours as ours_module
+from testing.conformance import record
+from testing.conformance import reference
+from testing.conformance import refusals
+
+UNIMPLEMENTED = 12
+
+
+def left_padded_batch(rng, vocabulary, max_rows=3):
+    rows = rng.randint(1, max_rows)
+    lengths = [rng.randint(3, 12) for _ in range(rows)]
+    width = max(lengths)
+    ids = np.zeros((rows, width), np.int64)
+    mask = np.zeros((rows, width), np.int64)
+    for row, length in enumerate(lengths):
+        ids[row, width - length:] = [
+            rng.randrange(3, vocabulary) for _ in range(length)]
+        mask[row, width - length:] = 1
+    return ids, mask
+
+
+class Pair:
+    """One base model, on disk for us and in memory for PEFT, with adapters.
+
+    The state here is what PEFT's verbs say that it is; every check compares
+    our output with PEFT's layers in that state."""
+
+    def __init__(self, case):
+        self.case = case
+        self.rng = case.rng
+        self.base = case.base
+        self.ids, self.mask = case.ids, case.mask
+        self.statistics = case.statistics
+        self.recorder = case.recorder
+        self.ours = case.open()
+        self.loaded = {}   # name -> Adapter, in load order
+        self.active = []   # (name, scale)
+        self.factors = {}  # name -> what set_scale set
+        self.merged = []   # (name, scale) in the order of merging
+        self.disabled = False
+        self.references = {}
+        self.counter = itertools.count()
+
+    def close(self):
+        self.ours.close()
+
+    # -- what PEFT computes
+
+    def entries(self, chosen=None):
+        """(adapter, scale) that act: the merged ones first."""
+        if self.disabled:
+            return []
+        if chosen is None:
+            merged = [name for name, _ in self.merged]
+            chosen = self.merged + [
+                (name, scale * self.factors.get(name, 1.0))
+                for name, scale in self.active if name not in merged]
+        else:
+            chosen = [(name, scale * self.factors.get(name, 1.0))
+                      for name, scale in chosen]
+        return [(self.loaded[name], scale) for name, scale in chosen]
+
+    def nest(self, entries):
+        """PEFT's layers with `entries` active. NoReference where PEFT itself
+        cannot have them together."""
+        merged = [self.loaded[name] for name, _ in self.merged]
+        order = merged + [a for a in self.loaded.values() if a not in merged]
+        self._check_comparable(entries)
+        if len({a.config.peft_type for a, _ in entries}) < 2:
+            order = [a for a in order if any(a is e for e, _ in entries)]
+        key = tuple(a.uid for a in order)
+        if key not in self.references:
+            try:
+                self.references[key] = reference.Reference(
+                    self.base, order, self.case.layout.output)
+            except (TypeError, ValueError, RuntimeError) as error:
+                self.references[key] = reference.NoReference(str(error))
+        found = self.references[key]
+        if isinstance(found, reference.NoReference):
+            raise found
+        found.activate(entries)
+        return found
+
+    def _check_comparable(self, entries):
+        adapters = [a for a, scale in entries]
+        changes = [a for a in adapters if a.features["changes_base"]]
+        others = [a for a in adapters if a.features["is_dora"]
+                  or a.config.peft_type.value == "IA3"]
+        if changes and len(adapters) > 1 and others:
+            raise reference.NoReference(
+                "PEFT changes the base under what depends on it")
+        if len(adapters) > 1 and any(a.features["is_replicating"]
+                                     for a in adapters):
+            raise reference.NoReference("layer_replication with others")
+
+    def check(self, what, chosen=None):
+        """Compares the outputs of the state as it is. False where PEFT has no
+        answer; ours must still have one."""
+        got = self.ours.forward(self.ids, self.mask)
+        try:
+            right = self.nest(self.entries(chosen))
+        except reference.NoReference:
+            return False
+        if self.merged and not self.disabled:
+            self._check_merged(got, right, what)
+        else:
+            compare.check_outputs(
+                self.statistics, got, right.output(self.ids, self.mask),
+                lambda: right.exact(self.ids, self.mask), self.mask, what)
+        return True
+
+    def _check_merged(self, got, right, what):
+        """Merged weights are rounded to the base's type, PEFT's too."""
+        whole = right.output(self.ids, self.mask)
+        if self.case.base_dtype != torch.float32:
+            rounded = compare.reference_output(
+                right.merged(self.case.base_dtype), self.ids, self.mask,
+                self.case.layout.output)
+            compare.check_reduced(self.statistics, got, rounded, whole,
+                                  self.mask, what)
+            return
+        compare.check_outputs(
+            self.statistics, got, whole,
+            lambda: right.exact(self.ids, self.mask), self.mask, what)
+
+    # -- attempts
+
+    @contextlib.contextmanager
+    def attempt(self, verb, adapters, expected=None):
+        """Runs a verb of ours and records it. `expected`: the error ids that
+        it may be refused with here, and the table's note. Check `.done`."""
+        outcome = Outcome()
+        try:
+            yield outcome
+            outcome.done = True
+        except ours_module.NotYet as error:
+            self.recorder.add(verb, adapters, record.NOT_YET, str(error))
+            outcome.not_yet = True
+            return
+        except peft_ctypes.PeftError as error:
+            note = refusals.note(verb, adapters, error, expected)
+            if note:
+                self.recorder.add(verb, adapters, record.REFUSED, note)
+            elif error.code == UNIMPLEMENTED:
+                outcome.not_yet = True
+                self.recorder.add(verb, adapters, record.NOT_YET, error.id)
+            else:
+                raise
+            return
+        if expected and expected.required:
+            raise compare.Mismatch(f"{verb} was not refused: {expected.note}")
+        self.recorder.add(verb, adapters, record.PASS)
+
+    # -- the verbs
+
+    def load(self, name, adapter, verb="load"):
+        with self.attempt(verb, [adapter],
+                          refusals.of_load(adapter)) as outcome:
+            if verb == "load":
+                self.ours.load(adapter.ours, name)
+            else:
+                self.ours.load_from_memory(name, *self._in_memory(adapter))
+            self.loaded[name] = adapter
+            self.active, self.merged = [(name, 1.0)], []
+            if self.ours.active_adapters() != [name]:
+                raise compare.Mismatch(
+                    f"after load active is {self.ours.active_adapters()}")
+            self.check(f"{verb} {name}")
+        if not outcome.done:
+            self.loaded.pop(name, None)
+            self._read_state()
+        return outcome
+
+    def _in_memory(self, adapter):
+        from testing.conformance import adapters
+        return ((adapter.ours / "adapter_config.json").read_text(),
+                adapters.read_tensors(adapter.ours))
+
+    def _read_state(self):
+        """After a verb that did nothing: nothing may have changed."""
+        names = [name for name, _ in self.active if name in self.loaded]
+        if self.ours.active_adapters() != names:
+            raise compare.Mismatch(
+                f"active is {self.ours.active_adapters()}, not {names}")
+
+    def set_adapter(self, choice):
+        """`choice`: (name, scale), any number of them."""
+        adapters = [self.loaded[name] for name, _ in choice]
+        verb = "set several" if len(choice) > 1 else "set"
+        scaled = [a for a, (_, scale) in zip(adapters, choice) if scale != 1]
+        if scaled:
+            verb = "scale"
+        with self.attempt(verb, adapters,
+                          refusals.of_set(self, choice)) as outcome:
+            self.ours.set_adapter(
+                [name for name, _ in choice],
+                [scale for _, scale in choice] if scaled else None)
+            self.active, self.merged = list(choice), []
+            if self.ours.active_adapters() != [name for name, _ in choice]:
+                raise compare.Mismatch("active_adapters differ")
+            self.check(f"{verb} {choice}")
+        if not outcome.done:
+            self._read_state()
+        return outcome
+
+    def set_scale(self, name, factor):
+        adapter = self.loaded[name]
+        with self.attempt("set_scale", [adapter],
+                          refusals.of_scale(adapter, factor)) as outcome:
+            self.ours.set_scale(name, factor)
+            self.factors[name] = factor
+            self.check(f"set_scale {name} {factor}")
+        return outcome
+
+    def toggle(self):
+        adapters = [self.loaded[name] for name, _ in self.active]
+        verb = "enable" if self.disabled else "disable"
+        with self.attempt("disable, enable", adapters):
+            (self.ours.enable_adapters if self.disabled
+             else self.ours.disable_adapters)()
+            self.disabled = not self.disabled
+            if self.disabled:
+                self.check_is_base(verb)
+            else:
+                self.check(verb)
+
+    def check_is_base(self, what):
+        """Bit for bit what the base gives."""
+        got = self.ours.forward(self.ids, self.mask)
+        if not np.array_equal(got, self.case.base_output):
+            raise compare.Mismatch(f"{what}: not the base's output, bit by bit")
+
+    def delete(self, names):
+        adapters = [self.loaded[name] for name in names]
+        merged = [name for name, _ in self.merged]
+        with self.attempt("delete", adapters,
+                          refusals.of_delete(names, merged)) as outcome:
+            self.ours.delete_adapter(names)
+            for name in names:
+                self.loaded.pop(name)
+                self.factors.pop(name, None)
+            self.active = [c for c in self.active if c[0] not in names]
+            self._read_state()
+            if self.active or self.disabled:
+                self.check(f"delete {names}")
+            else:
+                self.check_is_base(f"delete {names}")
+        return outcome
+
+    def rename(self, name, new_name):
+        with self.attempt("rename", [self.loaded[name]]):
+            self.ours.rename_adapter(name, new_name)
+            self.loaded = {new_name if n == name else n: a
+                           for n, a in self.loaded.items()}
+            self.active = [(new_name if n == name else n, s)
+                           for n, s in self.active]
+            self.merged = [(new_name if n == name else n, s)
+                           for n, s in self.merged]
+            if name in self.factors:
+                self.factors[new_name] = self.factors.pop(name)
+            self._read_state()
+            self.check(f"rename {name}")
+
+    def replace(self, name, adapter, in_memory=False):
+        """Another adapter, of any kind, takes over the name."""
+        old = self.loaded[name]
+        with self.attempt("replace", [old, adapter],
+                          refusals.of_replace(self, name, adapter)) as outcome:
+            if in_memory:
+                self.ours.replace_from_memory(name, *self._in_memory(adapter))
+            else:
+                self.ours.replace(name, adapter.ours)
+            self.loaded[name] = adapter
+            self.merged = [c for c in self.merged if c[0] != name]
+            self._read_state()
+            self.check(f"replace {name}")
+        if not outcome.done:
+            self.loaded[name] = old
+        return outcome
+
+    # -- merging
+
+    def merge(self, names, safe):
+        """Merges these, or with none those that are active."""
+        chosen = names or [n for n, _ in self.active]
+        adapters = [self.loaded[name] for name in chosen]
+        scales = dict(self.active)
+        with self.attempt("merge, unmerge", adapters,
+                          refusals.of_merge(self, adapters)) as outcome:
+            self.ours.merge(names, safe_merge=safe)
+            self.merged += [
+                (n, scales.get(n, 1.0) * self.factors.get(n, 1.0))
+                for n in chosen if n not in dict(self.merged)]
+            self.check(f"merge {chosen}")
+        return outcome
+
+    def unmerge(self):
+        """Bit by bit what it was before the merge."""
+        adapters = [self.loaded[name] for name, _ in self.merged]
+        with self.attempt("merge, unmerge", adapters):
+            self.ours.unmerge()
+            self.merged = []
+            self.check("unmerge")
+            active = self.active
+            self.ours.set_adapter([])
+            self.check_is_base("unmerge")
+            self.ours.set_adapter([n for n, _ in active],
+                                  [s for _, s in active])
+
+    # -- rows with adapters of their own
+
+    def rows(self, choices, generate=False):
+        """`choices`: a list of (name, scale) for each row."""
+        adapters = [self.loaded[n] for choice in choices for n, _ in choice]
+        simple = all(len(c) <= 1 and all(s == 1 for _, s in c)
+                     for c in choices)
+        verb = "rows, generate" if generate else "rows"
+        with self.attempt(verb, adapters,
+                          refusals.of_rows(self, choices)) as outcome:
+            names = activations = None
+            if simple and self.rng.random() < 0.6:
+                names = [c[0][0] if c else "__base__" for c in choices]
+            else:
+                activations = [self.ours.activation(
+                    [n for n, _ in c], [s for _, s in c])
+                    if c else None for c in choices]
+            self._check_rows(choices, names, activations, generate)
+            for activation in activations or []:
+                if activation is not None:
+                    self.ours.free_activation(activation)
+        return outcome
+
+    def _check_rows(self, choices, names, activations, generate):
+        ids, mask = self.ids, self.mask
+        if generate:
+            tokens = self.ours.generate_rows(ids, mask, 8, names, activations)
+        else:
+            got = self.ours.forward_rows(ids, mask, names, activations)
+        for row, choice in enumerate(choices):
+            part = slice(row, row + 1)
+            try:
+                right = self.nest(self.entries(choice))
+            except reference.NoReference:
+                continue
+            if generate:
+                self._check_row_tokens(tokens[row], right, part,
+                                       f"row {row}, {choice}")
+                continue
+            compare.check_outputs(
+                self.statistics, got[part], right.output(ids[part], mask[part]),
+                lambda: right.exact(ids[part], mask[part]), mask[part],
+                f"row {row}, {choice}")
+
+    def _check_row_tokens(self, tokens, right, part, what):
+        ids, mask = self.ids[part], self.mask[part]
+        expected = right.generate(ids, mask, len(tokens))[0]
+
+        def logits_after(count):
+            longer = np.concatenate(
+                [ids, np.array([expected[:count]], np.int64)], 1)
+            ones = np.ones((1, count), np.int64)
+            return right.output(longer, np.concatenate([mask, ones], 1))[0, -1]
+
+        compare.check_tokens(self.statistics, tokens, expected, logits_after,
+                             what)
+
+    def generate(self, count=16):
+        """Greedy tokens of the whole batch under what is active."""
+        adapters = [self.loaded[name] for name, _ in self.active]
+        with self.attempt("generate", adapters):
+            tokens = self.ours.generate(self.ids, self.mask, count)
+            try:
+                right = self.nest(self.entries())
+            except reference.NoReference:
+                return
+            if self.merged and self.case.base_dtype != torch.float32:
+                return
+            for row, got in enumerate(tokens):
+                self._check_row_tokens(got, right, slice(row, row + 1),
+                                       f"generate, row {row}")
+
+
+class Outcome:
+    """What became of an attempt."""
+    done = False
+    not_yet = False

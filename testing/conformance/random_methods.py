@@ -1,0 +1,192 @@
+"""Random configs of each method, as PEFT's own config objects."""
+
+import dataclasses
+
+import peft
+
+from testing.conformance import random_targets
+
+
+@dataclasses.dataclass
+class Draft:
+    """A config and what must be done with it before it is an adapter."""
+    config: peft.PeftConfig
+    labels: set
+    prune: bool = False    # AdaLoRA: some ranks were taken away
+    convert: bool = False  # saved for the base as it was before the init
+
+
+# Inits of LoRA and what they are called in the table.
+INITS = {True: None, False: None, "gaussian": None,
+         "orthogonal": "init orthogonal", "mica": "init mica",
+         "olora": "init olora", "pissa": "init pissa",
+         "pissa_niter_4": "init pissa_niter"}
+CHANGES_BASE = ("olora", "pissa", "pissa_niter_4")
+
+
+def _common(rng, layout, extra=()):
+    targets = random_targets.random_targets(rng, layout, extra)
+    fields = dict(task_type=layout.task_type, target_modules=targets)
+    fields.update(random_targets.exclusion(rng, layout))
+    if isinstance(targets, list):
+        fields.update(random_targets.layer_filter(rng, layout))
+    return fields
+
+
+def _rank_fields(rng, layout, even=False):
+    fields = dict(
+        r=rng.choice([2, 4, 8, 16] if even else [1, 2, 3, 4, 8, 16, 13]),
+        lora_alpha=rng.choice([1, 4, 8, 16, 32, 7.5]),
+        lora_dropout=rng.choice([0.0, 0.1]), use_rslora=rng.random() < 0.25)
+    if rng.random() < 0.35:
+        fields["rank_pattern"], fields["alpha_pattern"] = \
+            random_targets.random_patterns(rng, layout, even)
+    return fields
+
+
+def _wrapped_modules(rng, layout):
+    """modules_to_save and trainable_token_indices, seldom both."""
+    fields, labels = {}, set()
+    if rng.random() < 0.15:
+        choices = [[layout.norms[0]]]
+        choices += [[layout.head]] if layout.head else []
+        choices += [] if layout.tied else [[layout.embeddings[0]]]
+        if layout.task_type in ("SEQ_CLS", "TOKEN_CLS"):
+            choices = [[layout.head]]
+        fields["modules_to_save"] = rng.choice(choices)
+        labels.add("modules_to_save")
+    elif rng.random() < 0.15:
+        rows = sorted(rng.sample(range(90 if layout.layers else 11),
+                                 rng.randint(1, 6)))
+        fields["trainable_token_indices"] = rng.choice(
+            [rows, {layout.embeddings[0]: rows}])
+        if layout.embeddings[0] != "embed_tokens":
+            fields["trainable_token_indices"] = {layout.embeddings[0]: rows}
+        labels.add("trainable_token_indices")
+    return fields, labels
+
+
+def _extra_targets(rng, layout):
+    extra = []
+    if layout.head in ("lm_head",) and rng.random() < 0.2:
+        extra.append(layout.head)
+    if rng.random() < 0.25 and not (layout.tied and extra):
+        extra.append(rng.choice(layout.embeddings))
+    return extra
+
+
+def lora(rng, layout):
+    """Plain LoRA and its inits."""
+    init = rng.choice([True] * 6 + list(INITS))
+    extra = _extra_targets(rng, layout) if INITS[init] is None else []
+    fields = _common(rng, layout, extra)
+    fields.update(_rank_fields(rng, layout, init == "orthogonal"))
+    wrapped, labels = _wrapped_modules(rng, layout)
+    fields.update(wrapped, init_lora_weights=init,
+                  bias=rng.choice(["none"] * 4 + ["all", "lora_only"]))
+    if extra and layout.tied and rng.random() < 0.6:
+        fields["ensure_weight_tying"] = True
+        labels.add("ensure_weight_tying")
+    if init is True and not extra and rng.random() < 0.15:
+        fields["lora_bias"] = True
+        labels.add("lora_bias")
+    convert = False
+    if init in CHANGES_BASE:
+        fields.update(bias="none", use_rslora=False)
+        convert = init == "pissa_niter_4" or rng.random() < 0.4
+    if convert:
+        labels.add("converted init")
+    elif INITS[init]:
+        labels.add(INITS[init])
+    if fields["use_rslora"]:
+        labels.add("rsLoRA")
+    if fields["bias"] != "none":
+        labels.add(f"bias {fields['bias']}")
+    return Draft(peft.LoraConfig(**fields), labels | {"LoRA"},
+                 convert=convert)
+
+
+def dora(rng, layout):
+    fields = _common(rng, layout,
+                     _extra_targets(rng, layout) if not layout.tied else [])
+    fields.update(_rank_fields(rng, layout), use_dora=True,
+                  init_lora_weights=rng.choice([True, "gaussian"]),
+                  bias=rng.choice(["none"] * 5 + ["lora_only"]))
+    wrapped, labels = _wrapped_modules(rng, layout)
+    fields.update(wrapped)
+    return Draft(peft.LoraConfig(**fields), labels | {"DoRA"})
+
+
+def alora(rng, layout):
+    fields = _common(rng, layout)
+    fields.update(_rank_fields(rng, layout),
+                  alora_invocation_tokens=[
+                      rng.randrange(3, 12) for _ in range(rng.randint(1, 2))])
+    return Draft(peft.LoraConfig(**fields), {"aLoRA"})
+
+
+def adalora(rng, layout):
+    init_r = rng.choice([1, 3, 4, 8, 12])
+    fields = _common(rng, layout)
+    fields.update(init_r=init_r, target_r=max(1, init_r // 2), total_step=100,
+                  tinit=10, tfinal=20, lora_alpha=rng.choice([1, 8, 32, 7.5]),
+                  lora_dropout=rng.choice([0.0, 0.1]),
+                  bias=rng.choice(["none", "none", "none", "lora_only"]))
+    wrapped, labels = _wrapped_modules(rng, layout)
+    fields.update(wrapped)
+    prune = rng.random() < 0.6
+    return Draft(peft.AdaLoraConfig(**fields),
+                 labels | {"AdaLoRA pruned" if prune else "AdaLoRA"}, prune)
+
+
+def ia3(rng, layout):
+    names = rng.sample(layout.linears, rng.randint(1, len(layout.linears)))
+    inputs = rng.sample(names, rng.randint(0, len(names)))
+    fields = dict(task_type=layout.task_type, target_modules=names,
+                  feedforward_modules=inputs)
+    if rng.random() < 0.3 and layout.layers == "layers":
+        fields.update(target_modules=r".*\.(k|v|down)_proj",
+                      feedforward_modules=r".*\.down_proj")
+    fields.update(random_targets.exclusion(rng, layout))
+    wrapped, labels = _wrapped_modules(rng, layout)
+    fields.update(modules_to_save=wrapped.get("modules_to_save"))
+    labels &= {"modules_to_save"}
+    return Draft(peft.IA3Config(**fields), labels | {"IA3"})
+
+
+def layer_replication(rng, layout):
+    """Some layers twice: the base's weights are shared, the adapters not."""
+    start = rng.randrange(layout.num_layers)
+    ranges = [[0, layout.num_layers], [start, layout.num_layers]]
+    if rng.random() < 0.4:
+        ranges = [[0, start + 1], [start, layout.num_layers]]
+    fields = dict(task_type=layout.task_type, layer_replication=ranges,
+                  target_modules=rng.sample(layout.linears, 2))
+    fields.update(_rank_fields(rng, layout))
+    return Draft(peft.LoraConfig(**fields), {"layer_replication"})
+
+
+def target_parameters(rng, layout):
+    """LoRA on parameters: matrices, or experts' stacks of them."""
+    fields = dict(task_type=layout.task_type, r=rng.choice([1, 2, 4, 8]),
+                  lora_alpha=rng.choice([1, 8, 7.5]),
+                  use_rslora=rng.random() < 0.3)
+    if not layout.layers:
+        fields["target_parameters"] = ["experts.weight"]
+        fields["target_modules"] = rng.sample(["fc", "c_fc"],
+                                              rng.randint(0, 2))
+    else:
+        names = rng.sample(layout.linears, 2)
+        fields["target_parameters"] = [f"{names[0]}.weight"]
+        fields["target_modules"] = names[1:] if rng.random() < 0.5 else []
+    return Draft(peft.LoraConfig(**fields), {"target_parameters"})
+
+
+METHODS = {"lora": lora, "dora": dora, "alora": alora, "adalora": adalora,
+           "ia3": ia3, "layer_replication": layer_replication,
+           "target_parameters": target_parameters}
+
+
+def random_draft(rng, layout, method):
+    """A config of `method`; not every one fits the model."""
+    return METHODS[method](rng, layout.for_method(method))

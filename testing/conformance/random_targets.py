@@ -1,0 +1,59 @@
+"""Which modules a random adapter targets, and with which ranks."""
+
+
+def random_targets(rng, layout, extra=()):
+    """target_modules in one of the ways that PEFT takes: a list of endings or
+    of whole names, a regex, "all-linear"."""
+    kind = rng.random()
+    if kind < 0.55 or layout.layers != "layers":
+        names = rng.sample(layout.linears, rng.randint(1, len(layout.linears)))
+        return names + list(extra)
+    if kind < 0.75 and not extra:
+        return "all-linear"
+    if kind < 0.8:
+        layer = rng.randrange(layout.num_layers)
+        return [f"model.layers.{layer}.self_attn.q_proj",
+                f"model.layers.{layer}.mlp.down_proj", *extra]
+    if extra:
+        return [rng.choice(layout.linears), "layers.0.mlp.up_proj", *extra]
+    return rng.choice([
+        r".*\.(q|v)_proj", r"model\.layers\.\d+\.mlp\..*_proj",
+        r".*\.layers\.0\.(self_attn|mlp)\.\w+_proj", r".*(?<!lm_head)proj$",
+        r"(?:model\.)?layers\.[0-9]{1,2}\.self_attn\.[qkvo]_proj"])
+
+
+def random_patterns(rng, layout, even=False):
+    """rank_pattern and alpha_pattern, in the order in which PEFT saves them:
+    where several keys match a module the first wins, so a file and its config
+    object agree only when sorted."""
+    keys = ["q_proj", "layers.0.mlp.up_proj", r"self_attn\..*", "down_proj",
+            f"^model.layers.{layout.num_layers - 1}.self_attn.v_proj",
+            ".*_proj"]
+    if layout.layers != "layers":
+        keys = list(layout.linears)
+        keys += [rf"{layout.layers}\.0\..*{layout.linears[0]}"]
+    ranks = {k: rng.randint(1, 9) * (2 if even else 1)
+             for k in rng.sample(keys, rng.randint(0, 2))}
+    alphas = {k: rng.choice([1, 5, 16, 3.5])
+              for k in rng.sample(keys, rng.randint(0, 2))}
+    return dict(sorted(ranks.items())), dict(sorted(alphas.items()))
+
+
+def layer_filter(rng, layout):
+    """layers_to_transform and layers_pattern, or neither."""
+    if rng.random() >= 0.25 or not layout.layers:
+        return {}
+    fields = {"layers_to_transform": rng.choice(
+        [0, [layout.num_layers - 1], list(range(layout.num_layers))])}
+    if rng.random() < 0.5:
+        fields["layers_pattern"] = layout.layers
+    return fields
+
+
+def exclusion(rng, layout):
+    """exclude_modules, or nothing."""
+    if rng.random() >= 0.15:
+        return {}
+    name = rng.choice(layout.linears)
+    return {"exclude_modules": rng.choice(
+        [[name], rf".*\.{name}", [f"{layout.layers}.0.{name}"]])}

@@ -1,0 +1,211 @@
+"""What Python PEFT computes for adapters that act together.
+
+The layers are PEFT's own, injected one adapter after the other, as the mixin
+does; each adapter's tensors are those that PeftModel.from_pretrained reads.
+What PEFT gets wrong is put right here, and only here: the base's parameters
+that an adapter changes (trained biases, inits that take something from the
+weights) belong to the adapter, and are there only while it is active."""
+
+import copy
+
+import peft
+import torch
+from peft.tuners import tuners_utils
+from peft.tuners.lora import variants as lora_variants
+from peft.utils import other as peft_other
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from testing.conformance import adapters
+from testing.conformance import compare
+
+
+class NoReference(Exception):
+    """PEFT cannot say what is right here."""
+
+
+def _injected_config(adapter):
+    config = copy.deepcopy(adapter.config)
+    config.inference_mode = True
+    if hasattr(config, "init_lora_weights"):
+        config.init_lora_weights = True
+    if getattr(config, "bias", "none") != "none":
+        config.bias = "none"  # PEFT takes one adapter with biases
+    if config.peft_type == peft.PeftType.ADALORA:
+        config.rank_pattern = None
+    return config
+
+
+class Reference:
+    """A copy of the base with the layers of some adapters, innermost first."""
+
+    def __init__(self, base, loaded, pick="logits"):
+        self.model = copy.deepcopy(base)
+        self.pick = pick
+        self.loaded = list(loaded)
+        self.scalings = {}
+        self.alora = []
+        for adapter in self.loaded:
+            self._inject(adapter)
+        self.model.eval()
+        changed = {k for a in self.loaded for k in a.base_values}
+        self.parameters = {}
+        for name, value in self.model.named_parameters(remove_duplicate=False):
+            if adapters.canonical(name) in changed:
+                self.parameters[adapters.canonical(name)] = value
+        self.originals = {k: v.detach().clone()
+                          for k, v in self.parameters.items()}
+
+    def _inject(self, adapter):
+        uid = adapter.uid
+        peft.inject_adapter_in_model(_injected_config(adapter), self.model,
+                                     uid)
+        found = set()
+        for name, module in list(
+                self.model.named_modules(remove_duplicate=False)):
+            for leaf in list(module._parameters):
+                key = adapters.canonical(f"{name}.{leaf}")
+                if key in adapter.tensors and module._parameters[leaf] \
+                        is not None:
+                    found.add(key)
+                    module._parameters[leaf] = nn.Parameter(
+                        adapter.tensors[key].clone(), requires_grad=False)
+        if found != set(adapter.tensors):
+            raise RuntimeError(f"not injected: {set(adapter.tensors) - found}")
+        for name, module in adapters.wrappers(self.model):
+            if uid in getattr(module, "scaling", {}):
+                scaling = adapter.scalings[adapters.canonical(name)]
+                self.scalings[module, uid] = scaling
+
+    def activate(self, entries):
+        """`entries`: (adapter, scale) in the order of activation."""
+        scales = {adapter.uid: scale for adapter, scale in entries}
+        names = list(scales)
+        for _, module in adapters.wrappers(self.model):
+            if isinstance(module, peft_other.AuxiliaryTrainingWrapper):
+                own = [n for n in names if n in module._adapters and scales[n]]
+                if len(own) > 1:
+                    raise NoReference("one module saved by two adapters")
+                module.enable_adapters(bool(own))
+                module._active_adapter = own
+                if hasattr(module, "token_adapter"):
+                    module.token_adapter._active_adapter = own
+                continue
+            if isinstance(module, tuners_utils.BaseTunerLayer) and \
+                    not hasattr(module, "trainable_tokens_delta"):
+                self._activate_layer(module, names, scales)
+        with torch.no_grad():
+            for key, parameter in self.parameters.items():
+                self._set_base_value(key, parameter, entries)
+        self.alora = [a for a, _ in entries if a.features["is_alora"]]
+        if len({tuple(a.config.alora_invocation_tokens)
+                for a in self.alora}) > 1:
+            raise NoReference("two aLoRA with their own invocation tokens")
+
+    def _activate_layer(self, module, names, scales):
+        module.enable_adapters(True)
+        if hasattr(module, "ia3_l"):
+            names = [n for n in names if scales[n]]
+        module._active_adapter = list(names)
+        for name in names:
+            if (module, name) in self.scalings:
+                module.scaling[name] = \
+                    self.scalings[module, name] * scales[name]
+
+    def _set_base_value(self, key, parameter, entries):
+        original = self.originals[key]
+        changes = [(a.base_values[key], scale) for a, scale in entries
+                   if key in a.base_values]
+        if len(changes) == 1 and changes[0][1] == 1:
+            parameter.copy_(changes[0][0])
+            return
+        total = original.double()
+        for value, scale in changes:
+            total = total + scale * (value.double() - original.double())
+        parameter.copy_(total)
+
+    def _alora_hooks(self, ids):
+        """PEFT's PeftModel.forward tells aLoRA's layers where to begin."""
+        if not self.alora:
+            return []
+        config = self.alora[0].config
+        offsets = lora_variants.calculate_alora_offsets(
+            {"x": config}, "x", torch.from_numpy(ids))
+
+        def hook(target, args, kwargs):
+            kwargs["alora_offsets"] = offsets
+            return args, kwargs
+
+        return [module.register_forward_pre_hook(hook, with_kwargs=True)
+                for module in self.model.modules()
+                if any(a.uid in getattr(module, "lora_variant", {})
+                       for a in self.alora)]
+
+    def output(self, ids, mask):
+        hooks = self._alora_hooks(ids)
+        try:
+            return compare.reference_output(self.model, ids, mask, self.pick)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def exact(self, ids, mask):
+        """In f64, each row alone."""
+        rows = []
+        for row in range(ids.shape[0]):
+            part = slice(row, row + 1)
+            keep = mask[row].astype(bool)
+            hooks = self._alora_hooks(ids[part, keep])
+            try:
+                rows.append(compare.exact_output(
+                    self.model, ids[part], mask[part], self.pick)[0])
+            finally:
+                for hook in hooks:
+                    hook.remove()
+        return compare.np.stack(rows)
+
+    def generate(self, ids, mask, count):
+        """Greedy tokens of each row."""
+        hooks = self._alora_hooks(ids)
+        try:
+            with torch.no_grad():
+                sequences = self.model.generate(
+                    input_ids=torch.from_numpy(ids),
+                    attention_mask=torch.from_numpy(mask), do_sample=False,
+                    max_new_tokens=count, min_new_tokens=count,
+                    eos_token_id=None, pad_token_id=0)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return [row[ids.shape[1]:].tolist() for row in sequences]
+
+    def merged(self, dtype):
+        """A plain model whose weights are what the stacks of layers compute,
+        rounded to `dtype`; its numbers are f32."""
+        model = copy.deepcopy(self.model)
+        for name, module in list(model.named_modules()):
+            if not isinstance(module, tuners_utils.BaseTunerLayer) or \
+                    any(p in name.split(".")
+                        for p in ("base_layer", "token_adapter")):
+                continue
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, _folded(module, dtype))
+        return model
+
+
+def _folded(layer, dtype):
+    """A plain layer that does what `layer` does."""
+    base = layer.get_base_layer()
+    while hasattr(base, "get_base_layer"):
+        base = base.get_base_layer()
+    with torch.no_grad():
+        if isinstance(base, nn.Embedding):
+            weight = layer(torch.arange(base.num_embeddings))
+            return nn.Embedding.from_pretrained(weight.to(dtype).float())
+        inputs = base.nx if isinstance(base, Conv1D) else base.in_features
+        bias = layer(torch.zeros(1, inputs))[0]
+        weight = (layer(torch.eye(inputs)) - bias).T
+        plain = nn.Linear(inputs, weight.shape[0])
+        plain.weight = nn.Parameter(weight.to(dtype).float().contiguous())
+        plain.bias = nn.Parameter(bias.to(dtype).float())
+        return plain.eval()
