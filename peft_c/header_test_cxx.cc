@@ -15,9 +15,19 @@ size_t PEFT_HEADER_TEST_NAME() {
   const peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
   const peft_forward_options_t forward_options = PEFT_FORWARD_OPTIONS_INIT;
   const peft_generate_options_t generate_options = PEFT_GENERATE_OPTIONS_INIT;
+  const peft_merge_options_t merge_options = PEFT_MERGE_OPTIONS_INIT;
+  const peft_merge_and_unload_options_t merge_and_unload_options =
+      PEFT_MERGE_AND_UNLOAD_OPTIONS_INIT;
+  const peft_combine_options_t combine_options = PEFT_COMBINE_OPTIONS_INIT;
+  const peft_probe_options_t probe_options = PEFT_PROBE_OPTIONS_INIT;
+  const peft_probe_line_t probe_line = PEFT_PROBE_LINE_INIT;
+  const peft_probe_summary_t probe_summary = PEFT_PROBE_SUMMARY_INIT;
   return build_info.struct_size + view.struct_size + model_options.struct_size +
          model_info.struct_size + load_options.struct_size +
          set_options.struct_size + line.struct_size +
          session_options.struct_size + input.struct_size +
-         forward_options.struct_size + generate_options.struct_size;
+         forward_options.struct_size + generate_options.struct_size +
+         merge_options.struct_size + merge_and_unload_options.struct_size +
+         combine_options.struct_size + probe_options.struct_size +
+         probe_line.struct_size + probe_summary.struct_size;
 }

@@ -33,6 +33,12 @@ PEFT_FIRST_VERSION_ENDS_WITH(peft_session_options_t, max_length);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_forward_input_t, position_ids);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_forward_options_t, allow_activation_change);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_generate_options_t, user_data);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_merge_options_t, safe_merge);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_merge_and_unload_options_t, user_data);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_combine_options_t, seed);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_probe_options_t, rows);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_probe_line_t, ratio);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_probe_summary_t, max_ratio);
 
 #undef PEFT_FIRST_VERSION_ENDS_WITH
 
