@@ -1,6 +1,6 @@
 """Counts tests by Bazel's own account, its build event file.
 
-Usage: summary.py EVENTS EXIT_CODE_OF_BAZEL
+Usage: summary.py EVENTS EXIT_CODE_OF_BAZEL [EVENTS EXIT_CODE]...
 
 What Bazel prints last leaves out zeros and counts no target that did not
 build; the events have one entry per target and per test.
@@ -42,8 +42,9 @@ def count(events):
 
 
 def main():
-    passed, failed, skipped = count(read_events(sys.argv[1]))
-    exit_code = int(sys.argv[2])
+    events = [event for path in sys.argv[1::2] for event in read_events(path)]
+    passed, failed, skipped = count(events)
+    exit_code = max(int(code) for code in sys.argv[2::2])
     for label in sorted(skipped):
         print(f"skipped: {label}")
     for label in sorted(failed):

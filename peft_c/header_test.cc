@@ -51,7 +51,7 @@ TEST(HeaderTest, Model) {
   EXPECT_EQ(sizeof(peft_model_options_t), 16u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
-  EXPECT_EQ(sizeof(peft_model_info_t), 72u);
+  EXPECT_EQ(sizeof(peft_model_info_t), 88u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);
   EXPECT_FIELD(peft_model_info_t, hidden_size, 24);
@@ -60,12 +60,28 @@ TEST(HeaderTest, Model) {
   EXPECT_FIELD(peft_model_info_t, num_parameters, 48);
   EXPECT_FIELD(peft_model_info_t, size_bytes, 56);
   EXPECT_FIELD(peft_model_info_t, num_sites, 64);
+  EXPECT_FIELD(peft_model_info_t, num_adapters, 72);
+  EXPECT_FIELD(peft_model_info_t, adapter_bytes, 80);
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 24u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 88u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
+  EXPECT_FIELD(peft_load_options_t, revision, 24);
+  EXPECT_FIELD(peft_load_options_t, token, 32);
+  EXPECT_FIELD(peft_load_options_t, cache_dir, 40);
+  EXPECT_FIELD(peft_load_options_t, proxies, 48);
+  EXPECT_FIELD(peft_load_options_t, num_proxies, 56);
+  EXPECT_FIELD(peft_load_options_t, local_files_only, 64);
+  EXPECT_FIELD(peft_load_options_t, force_download, 68);
+  EXPECT_FIELD(peft_load_options_t, is_trainable, 72);
+  EXPECT_FIELD(peft_load_options_t, allow_unconverted_init, 76);
+  EXPECT_FIELD(peft_load_options_t, expected_generation, 80);
+  EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
+  EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
+  EXPECT_EQ(sizeof(peft_save_options_t), 16u);
+  EXPECT_FIELD(peft_save_options_t, overwrite, 8);
   EXPECT_EQ(sizeof(peft_set_adapter_options_t), 16u);
   EXPECT_FIELD(peft_set_adapter_options_t, scales, 8);
   EXPECT_EQ(sizeof(peft_report_line_t), 32u);
@@ -113,6 +129,25 @@ TEST(HeaderTest, Probe) {
   EXPECT_FIELD(peft_probe_summary_t, max_ratio, 32);
 }
 
+TEST(HeaderTest, AdapterFacts) {
+  EXPECT_EQ(sizeof(peft_adapter_info_t), 72u);
+  EXPECT_FIELD(peft_adapter_info_t, peft_type, 8);
+  EXPECT_FIELD(peft_adapter_info_t, generation, 16);
+  EXPECT_FIELD(peft_adapter_info_t, rank, 24);
+  EXPECT_FIELD(peft_adapter_info_t, num_parameters, 32);
+  EXPECT_FIELD(peft_adapter_info_t, size_bytes, 40);
+  EXPECT_FIELD(peft_adapter_info_t, num_sites, 48);
+  EXPECT_FIELD(peft_adapter_info_t, scale, 56);
+  EXPECT_FIELD(peft_adapter_info_t, is_active, 60);
+  EXPECT_FIELD(peft_adapter_info_t, is_pinned, 64);
+  EXPECT_FIELD(peft_adapter_info_t, is_trainable, 68);
+  EXPECT_EQ(sizeof(peft_adapter_estimate_t), 40u);
+  EXPECT_FIELD(peft_adapter_estimate_t, size_bytes, 8);
+  EXPECT_FIELD(peft_adapter_estimate_t, file_bytes, 16);
+  EXPECT_FIELD(peft_adapter_estimate_t, num_parameters, 24);
+  EXPECT_FIELD(peft_adapter_estimate_t, num_tensors, 32);
+}
+
 TEST(HeaderTest, Session) {
   EXPECT_EQ(sizeof(peft_session_options_t), 16u);
   EXPECT_FIELD(peft_session_options_t, max_length, 8);
@@ -122,13 +157,17 @@ TEST(HeaderTest, Session) {
   EXPECT_FIELD(peft_forward_input_t, length, 24);
   EXPECT_FIELD(peft_forward_input_t, attention_mask, 32);
   EXPECT_FIELD(peft_forward_input_t, position_ids, 40);
-  EXPECT_EQ(sizeof(peft_forward_options_t), 24u);
+  EXPECT_EQ(sizeof(peft_forward_options_t), 56u);
   EXPECT_FIELD(peft_forward_options_t, logits_to_keep, 8);
   EXPECT_FIELD(peft_forward_options_t, allow_activation_change, 16);
+  EXPECT_FIELD(peft_forward_options_t, adapter_names, 24);
+  EXPECT_FIELD(peft_forward_options_t, num_adapter_names, 32);
+  EXPECT_FIELD(peft_forward_options_t, activations, 40);
+  EXPECT_FIELD(peft_forward_options_t, num_activations, 48);
 }
 
 TEST(HeaderTest, GenerateOptions) {
-  EXPECT_EQ(sizeof(peft_generate_options_t), 120u);
+  EXPECT_EQ(sizeof(peft_generate_options_t), 152u);
   EXPECT_FIELD(peft_generate_options_t, max_new_tokens, 8);
   EXPECT_FIELD(peft_generate_options_t, do_sample, 16);
   EXPECT_FIELD(peft_generate_options_t, temperature, 20);
@@ -145,6 +184,10 @@ TEST(HeaderTest, GenerateOptions) {
   EXPECT_FIELD(peft_generate_options_t, num_stop_sequences, 96);
   EXPECT_FIELD(peft_generate_options_t, on_token, 104);
   EXPECT_FIELD(peft_generate_options_t, user_data, 112);
+  EXPECT_FIELD(peft_generate_options_t, adapter_names, 120);
+  EXPECT_FIELD(peft_generate_options_t, num_adapter_names, 128);
+  EXPECT_FIELD(peft_generate_options_t, activations, 136);
+  EXPECT_FIELD(peft_generate_options_t, num_activations, 144);
 }
 
 #endif  // UINTPTR_MAX == UINT64_MAX

@@ -8,6 +8,11 @@ static const peft_model_info_t kModelInfo = PEFT_MODEL_INFO_INIT;
 static const peft_load_options_t kLoadOptions = PEFT_LOAD_OPTIONS_INIT;
 static const peft_set_adapter_options_t kSetOptions =
     PEFT_SET_ADAPTER_OPTIONS_INIT;
+static const peft_add_adapter_options_t kAddOptions =
+    PEFT_ADD_ADAPTER_OPTIONS_INIT;
+static const peft_save_options_t kSaveOptions = PEFT_SAVE_OPTIONS_INIT;
+static const peft_adapter_info_t kAdapterInfo = PEFT_ADAPTER_INFO_INIT;
+static const peft_adapter_estimate_t kEstimate = PEFT_ADAPTER_ESTIMATE_INIT;
 static const peft_report_line_t kLine = PEFT_REPORT_LINE_INIT;
 static const peft_session_options_t kSessionOptions = PEFT_SESSION_OPTIONS_INIT;
 static const peft_forward_input_t kInput = PEFT_FORWARD_INPUT_INIT;
@@ -32,5 +37,7 @@ size_t peft_header_test_c99(void) {
          kForwardOptions.struct_size + kGenerateOptions.struct_size +
          kMergeOptions.struct_size + kMergeAndUnloadOptions.struct_size +
          kCombineOptions.struct_size + kProbeOptions.struct_size +
-         kProbeLine.struct_size + kProbeSummary.struct_size;
+         kProbeLine.struct_size + kProbeSummary.struct_size +
+         kAddOptions.struct_size + kSaveOptions.struct_size +
+         kAdapterInfo.struct_size + kEstimate.struct_size;
 }

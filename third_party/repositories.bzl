@@ -2,6 +2,7 @@
 
 load("//third_party:source_package.bzl", "source_package")
 load("//third_party:system_folder.bzl", "system_folder")
+load("//third_party/python:cuda.bzl", "cuda")
 load("//third_party/python:libtorch.bzl", "libtorch")
 load("//third_party/python:python_oracle.bzl", "python_oracle")
 
@@ -67,10 +68,17 @@ def peft_repositories():
         name = "nlohmann_json",
         folders = {"nlohmann": "/usr/include/nlohmann"},
         package = "nlohmann-json3-dev",
+        # A value's destructor allocates, so that it needs no recursion: out of
+        # memory it ends the process. Ours recurses, over a depth that
+        # peft_cc/base/json.h limits.
+        replacements = {"nlohmann/json.hpp": {
+            "if (t == value_t::array || t == value_t::object)": "if (false)",
+        }},
         build_file = "//third_party:nlohmann_json.BUILD",
     )
 
     # Fetched through pip, when a target that needs them is built.
+    cuda(name = "cuda")
     libtorch(name = "libtorch")
     python_oracle(name = "python_oracle")
     native.register_toolchains("//third_party/python:oracle_toolchain")

@@ -6,6 +6,8 @@ checksum decides: it is the same file in every distribution that packages the
 same upstream version.
 """
 
+load("//third_party:replace.bzl", "replace")
+
 # A list of source packages made from the machine's own list of binary ones,
 # with its own state, so that the machine's configuration is never changed.
 _FETCH = """
@@ -57,14 +59,6 @@ def _check_sha256(ctx, archive):
         fail("%s has sha256 %s, expected %s: it is not the archive that @%s is made from." %
              (archive, found, ctx.attr.sha256, ctx.name))
 
-def _replace(ctx, file, pairs):
-    text = ctx.read(file)
-    for old, new in pairs.items():
-        if old not in text:
-            fail("%s of @%s does not contain %s" % (file, ctx.name, old))
-        text = text.replace(old, new)
-    ctx.file(file, text)
-
 def _source_package_impl(ctx):
     archive = _fetch_archive(ctx)
     _check_sha256(ctx, archive)
@@ -72,7 +66,7 @@ def _source_package_impl(ctx):
     ctx.delete("apt")
     ctx.delete("archive")
     for file, text in ctx.attr.replacements.items():
-        _replace(ctx, file, json.decode(text))
+        replace(ctx, file, file, json.decode(text))
     if ctx.attr.build_file:
         ctx.delete("BUILD.bazel")
         ctx.symlink(ctx.attr.build_file, "BUILD.bazel")

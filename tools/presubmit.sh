@@ -8,7 +8,7 @@ clang_format=$(command -v clang-format-14 || command -v clang-format) || {
   exit 1
 }
 echo "presubmit: format"
-git ls-files -z '*.c' '*.cc' '*.h' |
+git ls-files -z '*.c' '*.cc' '*.cu' '*.h' |
   xargs -0 "$clang_format" --dry-run --Werror
 echo "presubmit: files that nobody wants in the tree"
 if git ls-files | grep -E '(\.pyc|\.so|\.o|\.a)$'; then

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "peft_cc/base/utf8.h"
 
@@ -42,7 +43,11 @@ Json Ranks(const AdapterSummary& summary) {
   }
   Json list = Json::array();
   for (const auto& [rank, count] : counts) {
-    list.push_back(Json{{"rank", rank}, {"num_modules", count}});
+    // Not by a list of pairs: where memory runs out in it, it leaks.
+    Json entry = Json::object();
+    entry["rank"] = rank;
+    entry["num_modules"] = count;
+    list.push_back(std::move(entry));
   }
   return list;
 }

@@ -1,9 +1,9 @@
 #include "peft_cc/adapters/key_map.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -99,7 +99,7 @@ absl::Status TensorsError(const std::string& message,
 // With and without the prefix, or an adapter's name, the same tensor can stand
 // twice in a file; PEFT takes whichever comes last.
 absl::Status CheckUnique(const KeyMap& map) {
-  absl::flat_hash_map<std::string, const TensorKey*> seen;
+  std::unordered_map<std::string, const TensorKey*> seen;
   seen.reserve(map.keys.size());
   for (const TensorKey& key : map.keys) {
     const auto [it, is_new] =

@@ -2,10 +2,11 @@
 #ifndef PEFT_CC_ADAPTERS_SITE_H_
 #define PEFT_CC_ADAPTERS_SITE_H_
 
+#include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/tensors/tensor.h"
 
@@ -51,6 +52,10 @@ class SiteTable {
   SiteTable(std::vector<Site> sites, std::vector<std::string> module_names,
             std::string model_type);
 
+  // The index points into the names, which a move leaves in their place.
+  SiteTable(SiteTable&&) = default;
+  SiteTable& operator=(SiteTable&&) = default;
+
   // In module order.
   const std::vector<Site>& sites() const { return sites_; }
   // Index into sites(), or -1.
@@ -64,7 +69,7 @@ class SiteTable {
   std::vector<Site> sites_;
   std::vector<std::string> module_names_;
   std::string model_type_;
-  absl::flat_hash_map<std::string, int> index_;
+  std::unordered_map<absl::string_view, int> index_;  // keys are in sites_
 };
 
 }  // namespace peft

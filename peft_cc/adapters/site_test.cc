@@ -1,5 +1,7 @@
 #include "peft_cc/adapters/site.h"
 
+#include <utility>
+
 #include "gtest/gtest.h"
 #include "peft_cc/adapters/tiny_model.h"
 
@@ -11,6 +13,13 @@ TEST(SiteTableTest, FindsEverySiteByName) {
   for (size_t i = 0; i < sites.sites().size(); ++i) {
     EXPECT_EQ(sites.Find(sites.sites()[i].name), static_cast<int>(i));
   }
+}
+
+// The index points into the names.
+TEST(SiteTableTest, FindsSitesAfterAMove) {
+  SiteTable made = TinySites();
+  const SiteTable sites = std::move(made);
+  EXPECT_EQ(sites.Find(sites.sites()[1].name), 1);
 }
 
 TEST(SiteTableTest, ContainersAndUnknownNamesAreNoSites) {

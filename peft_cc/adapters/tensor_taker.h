@@ -5,10 +5,10 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -70,8 +70,8 @@ class TensorTaker {
 
   const KeyMap* keys_;
   LoadReport* report_;
-  std::vector<Item> items_;                      // in the order of *keys_
-  absl::flat_hash_map<std::string, int> index_;  // "module.part"
+  std::vector<Item> items_;                     // in the order of *keys_
+  std::unordered_map<std::string, int> index_;  // "module.part"
   std::vector<std::string> missing_;
   TensorMap state_dict_;
   bool any_taken_ = false;

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
+#include <new>
+#include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -155,7 +157,7 @@ class JsonBuilder : public JsonHandler {
   struct Level {
     Json* container;
     std::string key;  // of the value that comes next, in an object
-    absl::flat_hash_set<std::string> keys;
+    std::unordered_set<std::string> keys;
   };
 
   bool Count() {
@@ -266,6 +268,8 @@ absl::Status ScanJson(absl::string_view text, absl::string_view what,
     if (Json::sax_parse(text.begin(), text.end(), &handler)) {
       return absl::OkStatus();
     }
+  } catch (const std::bad_alloc&) {
+    throw;  // says nothing about the text
   } catch (const std::exception& error) {
     return JsonError(what, Printable(error.what()));
   }

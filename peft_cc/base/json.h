@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 // What a document may have at most.
 struct JsonLimits {
-  int max_depth = 64;
+  int max_depth = 64;                // copies and destructors recurse this deep
   uint64_t max_elements = 4u << 20;  // values and keys together
 };
 

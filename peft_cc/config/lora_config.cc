@@ -72,7 +72,7 @@ class LoraParser {
   absl::Status ReadPatterns();
   absl::StatusOr<const Json*> FindPattern(absl::string_view key);
   absl::Status ReadWeightTying();
-  bool TargetsEmbedding() const;
+  absl::StatusOr<bool> TargetsEmbedding() const;
 
   const AdapterConfigOptions& options_;
   ConfigReader& reader_;
@@ -172,10 +172,14 @@ absl::Status LoraParser::CheckRank(absl::string_view key, const Json& value,
 
 absl::Status LoraParser::ReadBias() {
   const Json* value = reader_.Find("bias");
-  if (value == nullptr || *value == "none") return absl::OkStatus();
-  if (*value == "all") {
+  if (value == nullptr) return absl::OkStatus();
+  // Compared with a literal, a Json would be made of that, under noexcept.
+  const auto* text = value->get_ptr<const std::string*>();
+  if (text != nullptr && *text == "none") {
+    lora_.bias = BiasMode::kNone;
+  } else if (text != nullptr && *text == "all") {
     lora_.bias = BiasMode::kAll;
-  } else if (*value == "lora_only") {
+  } else if (text != nullptr && *text == "lora_only") {
     lora_.bias = BiasMode::kLoraOnly;
   } else {
     return ConfigTypeError("bias", *value, R"("none", "all" or "lora_only")");
@@ -320,23 +324,25 @@ absl::Status LoraParser::ReadWeightTying() {
   constexpr char kKey[] = "ensure_weight_tying";
   bool tie = false;
   PEFT_RETURN_IF_ERROR(reader_.ReadBool(kKey, &tie));
-  if (!tie || !TargetsEmbedding()) return absl::OkStatus();
+  if (!tie) return absl::OkStatus();
+  PEFT_ASSIGN_OR_RETURN(const bool targets_embedding, TargetsEmbedding());
+  if (!targets_embedding) return absl::OkStatus();
   return Refuse(kKey,
                 "is true and target_modules names an embedding: tied "
                 "embeddings share their factors");
 }
 
-bool LoraParser::TargetsEmbedding() const {
+absl::StatusOr<bool> LoraParser::TargetsEmbedding() const {
   if (!lora_.target_modules.has_value()) return false;
   const ModuleSelector& target = *lora_.target_modules;
   if (target.is_regex) {
-    const absl::StatusOr<PythonRegex> regex =
-        PythonRegex::Compile(target.regex);
-    return std::any_of(std::begin(kEmbeddingNames), std::end(kEmbeddingNames),
-                       [&regex](absl::string_view name) {
-                         return regex.ok() &&
-                                regex->FullMatch(name).value_or(false);
-                       });
+    PEFT_ASSIGN_OR_RETURN(const PythonRegex regex,
+                          PythonRegex::Compile(target.regex));
+    for (const absl::string_view name : kEmbeddingNames) {
+      PEFT_ASSIGN_OR_RETURN(const bool matches, regex.FullMatch(name));
+      if (matches) return true;
+    }
+    return false;
   }
   const auto is_embedding = [](absl::string_view name) {
     const absl::string_view last = name.substr(name.rfind('.') + 1);

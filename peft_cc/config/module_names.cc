@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -21,10 +22,10 @@ std::vector<absl::string_view> Suffixes(absl::string_view name) {
 
 // True if a suffix of `name` other than itself is in `chosen`.
 bool IsCovered(absl::string_view name,
-               const absl::flat_hash_set<absl::string_view>& chosen) {
+               const std::unordered_set<absl::string_view>& chosen) {
   for (absl::string_view rest = AfterFirstDot(name); !rest.empty();
        rest = AfterFirstDot(rest)) {
-    if (chosen.contains(rest)) return true;
+    if ((chosen.count(rest) > 0)) return true;
   }
   return false;
 }
@@ -40,7 +41,7 @@ absl::string_view AfterFirstDot(absl::string_view name) {
 bool ModuleNames::HasSuffixOf(absl::string_view name) const {
   for (absl::string_view rest = AfterFirstDot(name); !rest.empty();
        rest = AfterFirstDot(rest)) {
-    if (names_.contains(rest)) return true;
+    if ((names_.count(rest) > 0)) return true;
   }
   return false;
 }
@@ -53,7 +54,7 @@ std::vector<std::string> ModuleNames::Sorted() const {
 
 std::vector<std::string> MinimalNames(
     const ModuleNames& names, const std::vector<absl::string_view>& all) {
-  absl::flat_hash_set<absl::string_view> others;
+  std::unordered_set<absl::string_view> others;
   for (const absl::string_view name : all) {
     if (names.Has(name) || names.HasSuffixOf(name)) continue;
     for (const absl::string_view suffix : Suffixes(name)) others.insert(suffix);
@@ -62,11 +63,11 @@ std::vector<std::string> MinimalNames(
   std::vector<std::vector<absl::string_view>> candidates;
   for (const std::string& name : sorted) candidates.push_back(Suffixes(name));
   std::sort(candidates.begin(), candidates.end());
-  absl::flat_hash_set<absl::string_view> chosen;
+  std::unordered_set<absl::string_view> chosen;
   for (const std::vector<absl::string_view>& suffixes : candidates) {
     if (suffixes.empty() || IsCovered(suffixes.back(), chosen)) continue;
     for (const absl::string_view suffix : suffixes) {
-      if (chosen.contains(suffix) || others.contains(suffix)) continue;
+      if ((chosen.count(suffix) > 0) || (others.count(suffix) > 0)) continue;
       chosen.insert(suffix);
       break;
     }

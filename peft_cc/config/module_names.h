@@ -3,10 +3,11 @@
 #ifndef PEFT_CC_CONFIG_MODULE_NAMES_H_
 #define PEFT_CC_CONFIG_MODULE_NAMES_H_
 
+#include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 
 namespace peft {
@@ -24,7 +25,7 @@ class ModuleNames {
       : names_(names.begin(), names.end()) {}
 
   // `name` is in the list.
-  bool Has(absl::string_view name) const { return names_.contains(name); }
+  bool Has(absl::string_view name) const { return names_.count(name) > 0; }
 
   // `name` ends in a dot and a name of the list.
   bool HasSuffixOf(absl::string_view name) const;
@@ -36,7 +37,7 @@ class ModuleNames {
   std::vector<std::string> Sorted() const;
 
  private:
-  absl::flat_hash_set<std::string> names_;
+  std::set<std::string, std::less<>> names_;
 };
 
 // The shortest suffixes that pick the same of `all` as `names` does: PEFT

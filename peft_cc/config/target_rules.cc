@@ -123,7 +123,7 @@ absl::StatusOr<bool> TargetRules::IsInLayers(absl::string_view name) const {
     PEFT_ASSIGN_OR_RETURN(const auto digits, pattern->MatchGroup(name, "idx"));
     int64_t layer = 0;
     return digits.has_value() && absl::SimpleAtoi(*digits, &layer) &&
-           layers_.contains(layer);
+           layers_.count(layer) > 0;
   }
   return false;
 }

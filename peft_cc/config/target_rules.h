@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/config/adapter_config.h"
@@ -53,7 +53,7 @@ class TargetRules {
   Selector exclude_;
   std::vector<PythonRegex> saved_;
   bool filters_layers_ = false;
-  absl::flat_hash_set<int64_t> layers_;
+  std::unordered_set<int64_t> layers_;
   std::vector<absl::StatusOr<PythonRegex>> layer_patterns_;
 };
 

@@ -5,9 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -113,7 +113,7 @@ class PickleMachine {
   bool is_done_ = false;
   std::vector<PickleRef> stack_;
   std::vector<size_t> marks_;  // sizes of the stack where MARK stood
-  absl::flat_hash_map<uint32_t, PickleRef> memo_;
+  std::unordered_map<uint32_t, PickleRef> memo_;
 };
 
 }  // namespace peft

@@ -1,9 +1,10 @@
 #include "peft_cc/tensors/safetensors_header.h"
 
 #include <limits>
+#include <string>
+#include <unordered_set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
@@ -264,7 +265,7 @@ class HeaderHandler : public JsonHandler {
   int fields_ = 0;
   uint64_t num_offsets_ = 0;
   std::string metadata_key_;
-  absl::flat_hash_set<std::string> names_;
+  std::unordered_set<std::string> names_;
   SafetensorsHeader header_;
 };
 

@@ -1,10 +1,10 @@
 #include "peft_cc/tensors/torch_file.h"
 
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "peft_cc/base/error.h"
@@ -48,7 +48,7 @@ class TorchArchive {
   }
 
  private:
-  absl::flat_hash_map<absl::string_view, absl::Span<const uint8_t>> entries_;
+  std::unordered_map<absl::string_view, absl::Span<const uint8_t>> entries_;
 };
 
 // Files from before torch 2.1 do not say it, and are little-endian.

@@ -1,10 +1,10 @@
 #include "peft_cc/tensors/torch_legacy.h"
 
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
@@ -81,7 +81,7 @@ class LegacyReader {
   // The fifth pickle lists the keys, in the order in which the storages
   // follow: each as a count of elements and the elements.
   absl::StatusOr<StorageBytes> ReadStorages(const TorchStateDict& dict) {
-    absl::flat_hash_map<absl::string_view, size_t> index_by_key;
+    std::unordered_map<absl::string_view, size_t> index_by_key;
     for (size_t i = 0; i < dict.storages.size(); ++i) {
       index_by_key[dict.storages[i].key] = i;
     }

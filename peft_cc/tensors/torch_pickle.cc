@@ -1,8 +1,8 @@
 #include "peft_cc/tensors/torch_pickle.h"
 
 #include <iterator>
+#include <unordered_set>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
@@ -321,7 +321,7 @@ absl::StatusOr<TorchStateDict> TorchPickleHost::TakeStateDict(
                                        ", expected a dict of tensors"));
   }
   TorchStateDict result;
-  absl::flat_hash_set<absl::string_view> names;
+  std::unordered_set<absl::string_view> names;
   for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleValue& key = heap.Get(dict.items[i]);
     const PickleValue& value = heap.Get(dict.items[i + 1]);

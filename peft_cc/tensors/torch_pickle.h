@@ -5,10 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/base/dtype.h"
@@ -72,7 +72,7 @@ class TorchPickleHost : public PickleHost {
 
   std::vector<TorchStorage> storages_;
   std::vector<TorchTensor> tensors_;
-  absl::flat_hash_map<std::string, size_t> storage_by_key_;
+  std::unordered_map<std::string, size_t> storage_by_key_;
 };
 
 }  // namespace peft

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
@@ -54,7 +54,7 @@ class ZipReader {
 
   const absl::Span<const uint8_t> archive_;
   Directory directory_;
-  absl::flat_hash_set<absl::string_view> names_;
+  std::unordered_set<absl::string_view> names_;
   std::vector<Extent> extents_;
 };
 

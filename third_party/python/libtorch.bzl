@@ -1,36 +1,6 @@
 """@libtorch: libtorch from LIBTORCH, else out of PyTorch's wheel."""
 
-load("//third_party/python:pip.bzl", "find_pip", "run", "warn_not_fetched")
-
-def _download(ctx, tools, what, requirements):
-    """Downloads and unpacks the wheels of a requirements file.
-
-    Returns None or a sentence that tells what went wrong.
-    """
-    error = run(ctx, "Downloading " + what, tools.pip + [
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--disable-pip-version-check",
-        "--dest=wheels",
-        "--requirement=" + str(ctx.path(requirements)),
-    ])
-    if error:
-        return error
-    for wheel in ctx.path("wheels").readdir():
-        error = run(ctx, "Unpacking " + wheel.basename, [
-            tools.python,
-            "-m",
-            "zipfile",
-            "-e",
-            str(wheel),
-            ".",
-        ])
-        if error:
-            return error
-    ctx.delete("wheels")
-    return None
+load("//third_party/python:pip.bzl", "download_wheels", "find_pip", "warn_not_fetched")
 
 def _fetch(ctx):
     """Puts libtorch into the folder torch. Returns None or a sentence."""
@@ -45,12 +15,12 @@ def _fetch(ctx):
     tools = find_pip(ctx)
     if tools.error:
         return tools.error
-    if not _download(ctx, tools, "PyTorch's CPU build", ctx.attr._torch_cpu):
+    if not download_wheels(ctx, tools, "PyTorch's CPU build", ctx.attr._torch_cpu):
         return None
-    error = _download(ctx, tools, "PyTorch's default build", ctx.attr._torch)
+    error = download_wheels(ctx, tools, "PyTorch's default build", ctx.attr._torch)
     if error:
         return error
-    return _download(ctx, tools, "CUDA's runtime", ctx.attr._cuda_runtime)
+    return download_wheels(ctx, tools, "CUDA's runtime", ctx.attr._cuda_runtime)
 
 def _libtorch_impl(ctx):
     error = _fetch(ctx)

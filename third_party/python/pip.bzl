@@ -59,6 +59,49 @@ def run(ctx, what, command):
         return None
     return "%s failed:\n%s" % (what, result.stderr)
 
+# Unpacks what begins with argv[2] in the wheel argv[1].
+_UNPACK = """
+import sys, zipfile
+wheel = zipfile.ZipFile(sys.argv[1])
+names = [name for name in wheel.namelist() if name.startswith(sys.argv[2])]
+wheel.extractall(members=names)
+"""
+
+def download_wheels(ctx, tools, what, requirements, only = ""):
+    """Downloads the wheels of a requirements file and unpacks them together.
+
+    Args:
+      ctx: the repository rule's context.
+      tools: what find_pip returned.
+      what: what is downloaded, for the progress line and the error.
+      requirements: the label of the file; it has hashes.
+      only: how the paths begin of what is unpacked.
+
+    Returns:
+      None, or a sentence that tells what went wrong.
+    """
+    error = run(ctx, "Downloading " + what, tools.pip + [
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--disable-pip-version-check",
+        "--dest=wheels",
+        "--requirement=" + str(ctx.path(requirements)),
+    ])
+    if error:
+        return error
+    for wheel in ctx.path("wheels").readdir():
+        error = run(
+            ctx,
+            "Unpacking " + wheel.basename,
+            [tools.python, "-c", _UNPACK, str(wheel), only],
+        )
+        if error:
+            return error
+    ctx.delete("wheels")
+    return None
+
 def warn_not_fetched(ctx, error):
     """Says on the terminal why what needs this repository is skipped."""
 
