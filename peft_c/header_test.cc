@@ -65,7 +65,7 @@ TEST(HeaderTest, Model) {
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 88u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 96u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
   EXPECT_FIELD(peft_load_options_t, revision, 24);
@@ -78,6 +78,7 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, is_trainable, 72);
   EXPECT_FIELD(peft_load_options_t, allow_unconverted_init, 76);
   EXPECT_FIELD(peft_load_options_t, expected_generation, 80);
+  EXPECT_FIELD(peft_load_options_t, ignore_base_fingerprint, 88);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
   EXPECT_EQ(sizeof(peft_save_options_t), 16u);

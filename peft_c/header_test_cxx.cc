@@ -22,6 +22,10 @@ size_t PEFT_HEADER_TEST_NAME() {
   const peft_probe_options_t probe_options = PEFT_PROBE_OPTIONS_INIT;
   const peft_probe_line_t probe_line = PEFT_PROBE_LINE_INIT;
   const peft_probe_summary_t probe_summary = PEFT_PROBE_SUMMARY_INIT;
+  const peft_add_adapter_options_t add_options = PEFT_ADD_ADAPTER_OPTIONS_INIT;
+  const peft_save_options_t save_options = PEFT_SAVE_OPTIONS_INIT;
+  const peft_adapter_info_t adapter_info = PEFT_ADAPTER_INFO_INIT;
+  const peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
   return build_info.struct_size + view.struct_size + model_options.struct_size +
          model_info.struct_size + load_options.struct_size +
          set_options.struct_size + line.struct_size +
@@ -29,5 +33,7 @@ size_t PEFT_HEADER_TEST_NAME() {
          forward_options.struct_size + generate_options.struct_size +
          merge_options.struct_size + merge_and_unload_options.struct_size +
          combine_options.struct_size + probe_options.struct_size +
-         probe_line.struct_size + probe_summary.struct_size;
+         probe_line.struct_size + probe_summary.struct_size +
+         add_options.struct_size + save_options.struct_size +
+         adapter_info.struct_size + estimate.struct_size;
 }

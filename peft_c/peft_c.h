@@ -396,11 +396,14 @@ typedef struct peft_model_info {
   int64_t size_bytes;
   /* The number of layers that adapters can attach to. */
   int64_t num_sites;
+  /* The adapters that are loaded, and the bytes that they take. Since: 2. */
+  int64_t num_adapters;
+  int64_t adapter_bytes;
 } peft_model_info_t;
 
 /* For peft_model_get_info. Since: 1. */
 #define PEFT_MODEL_INFO_INIT \
-  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Writes the facts to `out_info`, whose struct_size is set. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_info(
@@ -421,11 +424,43 @@ typedef struct peft_load_options {
    * tensors and unknown config keys are lines of the report instead of errors.
    */
   int32_t lenient;
+  /* Of the Hub, as in Python's adapter_kwargs: a branch, tag or commit; an
+   * access token; where downloads are kept. For a local folder they have no
+   * effect, which the report notes. Default NULL. Since: 2. */
+  const char* revision;
+  const char* token;
+  const char* cache_dir;
+  /* Of the Hub: one "scheme=URL" each, as "https=http://10.0.0.1:3128". Default
+   * none. Since: 2. */
+  const char* const* proxies;
+  size_t num_proxies;
+  /* Of the Hub: 1: ask no network; 1: fetch again what is there. Default 0.
+   * Since: 2. */
+  int32_t local_files_only;
+  int32_t force_download;
+  /* Default 0: the adapter is frozen. 1: it is marked as trainable; the limit
+   * of peft_model_set_adapter_limit never evicts it. Since: 2. */
+  int32_t is_trainable;
+  /* 1: takes a file whose initialisation changed the base by factors that
+   * neither file nor base tell (pissa_niter_n, corda, loftq, lora_ga) and that
+   * was not converted: it acts on the base as it is. Default 0: that is
+   * UNIMPLEMENTED. Since: 2. */
+  int32_t allow_unconverted_init;
+  /* Of peft_model_replace_adapter: the generation that must be there, as
+   * peft_adapter_info_t has it. Default 0: any. Since: 2. */
+  uint64_t expected_generation;
+  /* 1: takes an adapter that peft_model_save_adapter wrote for other weights
+   * of the base than these; the report notes it. Default 0: that is
+   * INVALID_ARGUMENT ("BASE_FINGERPRINT"). Since: 2. */
+  int32_t ignore_base_fingerprint;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
-#define PEFT_LOAD_OPTIONS_INIT \
-  { sizeof(peft_load_options_t), NULL, 0 }
+#define PEFT_LOAD_OPTIONS_INIT                                                \
+  {                                                                           \
+    sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
+        0, 0, 0                                                               \
+  }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_load_options_init(peft_load_options_t* options,
@@ -439,13 +474,51 @@ PEFT_API void peft_load_options_init(peft_load_options_t* options,
  * ("FILE_NOT_FOUND"), INVALID_ARGUMENT ("ADAPTER_CONFIG",
  * "ADAPTER_CONFIG_UNKNOWN_KEY", "NO_TARGET_MATCHED", "TENSOR_MISSING",
  * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", ...) or
- * UNIMPLEMENTED ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED").
- * The model is then unchanged. `out_report` may be NULL; else returns new, free
- * with peft_load_report_free. Borrows the texts. Running forwards are not
- * disturbed. Since: 1. */
+ * UNIMPLEMENTED ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
+ * "UNIMPLEMENTED" where `path` is no folder and reads as a Hub id,
+ * "owner/name": this version fetches nothing), or RESOURCE_EXHAUSTED
+ * ("ADAPTER_LIMIT", see peft_model_set_adapter_limit). The model is then
+ * unchanged. `out_report` may be NULL; else returns new, free with
+ * peft_load_report_free. Borrows the texts. Running forwards are not disturbed.
+ * Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_load_adapter(
     peft_model_t* model, const char* name, const char* path,
     const peft_load_options_t* options, peft_load_report_t** out_report);
+
+/* As peft_model_load_adapter, from the text of an adapter_config.json and the
+ * tensors that would lie beside it, as strictly. Options that say where an
+ * adapter comes from (subfolder and those of the Hub) are refused. The tensors
+ * are shared, not copied; the state dict may be changed and freed afterwards.
+ * Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_load_adapter_from_memory(
+    peft_model_t* model, const char* name, const char* config_json,
+    const peft_state_dict_t* state_dict, const peft_load_options_t* options,
+    peft_load_report_t** out_report);
+
+/* How a new adapter is made. Since: 2. */
+typedef struct peft_add_adapter_options {
+  size_t struct_size;
+  /* Seeds torch's generator, from which the factors are drawn as
+   * torch.manual_seed and PEFT do. Default 0. */
+  uint64_t seed;
+} peft_add_adapter_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_ADD_ADAPTER_OPTIONS_INIT \
+  { sizeof(peft_add_adapter_options_t), 0 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_add_adapter_options_init(peft_add_adapter_options_t* options,
+                                            size_t struct_size);
+
+/* Makes a fresh adapter, initialised as the text of an adapter_config.json says
+ * (init_lora_weights ...), and makes it the only active one. It is trainable.
+ * Fails as peft_model_load_adapter does for the config; UNIMPLEMENTED
+ * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED") names an
+ * initialisation that this version cannot do. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_add_adapter(
+    peft_model_t* model, const char* name, const char* config_json,
+    const peft_add_adapter_options_t* options);
 
 /* How adapters act together. Since: 1. */
 typedef struct peft_set_adapter_options {
@@ -503,6 +576,179 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_state_dict(
  * NOT_FOUND ("ADAPTER_NOT_FOUND") naming all unknown ones. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_delete_adapter(
     peft_model_t* model, const char* const* names, size_t num_names);
+
+/* --------------------------------------- adapters: what the mixin has not */
+
+/* How an adapter is saved. Since: 2. */
+typedef struct peft_save_options {
+  size_t struct_size;
+  /* 1: replaces the adapter that is at the path; other files in its folder
+   * stay. Default 0: a folder that is not empty is ALREADY_EXISTS. */
+  int32_t overwrite;
+} peft_save_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_SAVE_OPTIONS_INIT \
+  { sizeof(peft_save_options_t), 0 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_save_options_init(peft_save_options_t* options,
+                                     size_t struct_size);
+
+/* Writes adapter `name` (NULL: the first active one) as the folder `path`:
+ * adapter_model.safetensors and adapter_config.json, which Python PEFT loads to
+ * the same tensors. Element types are kept, and every key of the config, also
+ * those that were not understood; inference_mode becomes true. The folder
+ * appears whole or not at all; its parent must exist. Fails with NOT_FOUND
+ * ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("FILE_EXISTS") or as
+ * peft_state_dict_write does. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_save_adapter(
+    const peft_model_t* model, const char* name, const char* path,
+    const peft_save_options_t* options);
+
+/* Facts of a loaded adapter. Since: 2. */
+typedef struct peft_adapter_info {
+  size_t struct_size;
+  /* "LORA"; lives as long as the process. */
+  const char* peft_type;
+  /* Tells apart what was ever loaded under the name; over 0. */
+  uint64_t generation;
+  /* The largest rank of a layer; 0 for methods without one. */
+  int64_t rank;
+  /* The elements of its tensors, and the bytes of memory that it takes. */
+  int64_t num_parameters;
+  int64_t size_bytes;
+  /* The number of layers that it changes. */
+  int64_t num_sites;
+  /* What peft_model_set_scale set; at first 1. */
+  float scale;
+  /* 1: it is among the active ones, also while adapters are disabled. */
+  int32_t is_active;
+  /* 1: peft_model_pin_adapter. */
+  int32_t is_pinned;
+  /* 1: it was loaded as trainable, or made by peft_model_add_adapter. */
+  int32_t is_trainable;
+} peft_adapter_info_t;
+
+/* For peft_model_get_adapter_info. Since: 2. */
+#define PEFT_ADAPTER_INFO_INIT \
+  { sizeof(peft_adapter_info_t), NULL, 0, 0, 0, 0, 0, 0.0f, 0, 0, 0 }
+
+/* Writes the facts of adapter `name` (NULL: the first active one) to
+ * `out_info`, whose struct_size is set. Fails with NOT_FOUND
+ * ("ADAPTER_NOT_FOUND"), or FAILED_PRECONDITION when `name` is NULL and none is
+ * active. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_info(
+    const peft_model_t* model, const char* name, peft_adapter_info_t* out_info);
+
+/* Returns new: the folder that adapter `name` was loaded from, "" for one that
+ * came from memory. `name` and failures as above. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_source(
+    const peft_model_t* model, const char* name, peft_string_t** out_source);
+
+/* Returns new: the adapter_config.json that peft_model_save_adapter writes.
+ * `name` and failures as above. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_config(
+    const peft_model_t* model, const char* name, peft_string_t** out_json);
+
+/* Writes 1 to `out_has` when an adapter `name` is loaded, else 0. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_has_adapter(
+    const peft_model_t* model, const char* name, int32_t* out_has);
+
+/* Gives adapter `name` another name. What is active stays so, and activations
+ * keep it. Fails with NOT_FOUND ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS
+ * ("ADAPTER_EXISTS") or INVALID_ARGUMENT ("ADAPTER_NAME"). Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_rename_adapter(
+    peft_model_t* model, const char* name, const char* new_name);
+
+/* Puts the adapter in the folder `path` in the place of adapter `name`, which
+ * must be loaded: under its name, among the active ones where it is one, with
+ * its scales, pinned where it is. Rank, alpha, targets and method may be
+ * others. Forwards that run, and activations, keep the old generation. Fails as
+ * peft_model_load_adapter does, with NOT_FOUND ("ADAPTER_NOT_FOUND"), and with
+ * FAILED_PRECONDITION ("ADAPTER_GENERATION" where options.expected_generation
+ * is not the one that is there; "ADAPTER_CONFLICT" where it cannot act together
+ * with those that are active); the old one then stays. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_replace_adapter(
+    peft_model_t* model, const char* name, const char* path,
+    const peft_load_options_t* options, peft_load_report_t** out_report);
+
+/* The same with an adapter as peft_model_load_adapter_from_memory takes it.
+ * Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_replace_adapter_from_memory(
+    peft_model_t* model, const char* name, const char* config_json,
+    const peft_state_dict_t* state_dict, const peft_load_options_t* options,
+    peft_load_report_t** out_report);
+
+/* Multiplies all that adapter `name` adds by `scale`, wherever it is active: a
+ * LoRA acts with scale * alpha / r, whatever was set before. The scale of
+ * peft_model_set_adapter or of an activation comes on top; activations that
+ * exist keep theirs. Fails with NOT_FOUND ("ADAPTER_NOT_FOUND"), or
+ * INVALID_ARGUMENT: "ARGUMENT" where it is not finite, "ADAPTER_SCALE" for an
+ * adapter that does more than add, which takes 1 or 0 (leave it out). Since: 2.
+ */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_set_scale(peft_model_t* model,
+                                                           const char* name,
+                                                           float scale);
+
+/* What an adapter will take before it is loaded. Since: 2. */
+typedef struct peft_adapter_estimate {
+  size_t struct_size;
+  /* The bytes of memory once it is loaded. */
+  int64_t size_bytes;
+  /* The bytes of the file that holds its tensors. */
+  int64_t file_bytes;
+  /* Of all tensors: their elements and their number. */
+  int64_t num_parameters;
+  int64_t num_tensors;
+} peft_adapter_estimate_t;
+
+/* For peft_estimate_adapter. Since: 2. */
+#define PEFT_ADAPTER_ESTIMATE_INIT \
+  { sizeof(peft_adapter_estimate_t), 0, 0, 0, 0 }
+
+/* Writes what the adapter in the PEFT folder `path` would take to
+ * `out_estimate`, whose struct_size is set, from the index of its tensors
+ * alone: the elements are not read. `subfolder` may be NULL. Fails when the
+ * folder cannot be read: NOT_FOUND, INVALID_ARGUMENT. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_estimate_adapter(
+    const char* path, const char* subfolder,
+    peft_adapter_estimate_t* out_estimate);
+
+/* Limits the loaded adapters: their bytes (as peft_adapter_info_t has them) and
+ * their number; 0: no limit. A load that would go over it evicts the adapters
+ * whose last use, in an activation or as active ones, is longest ago: as if by
+ * peft_model_delete_adapter, and NOT_FOUND then says why. Those that are
+ * active, pinned, trainable or named by a peft_activation_t stay; where they
+ * alone are too many the load is RESOURCE_EXHAUSTED ("ADAPTER_LIMIT"), and so
+ * is a limit that they pass. While an adapter loads, its bytes come on top.
+ * Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_set_adapter_limit(
+    peft_model_t* model, int64_t max_bytes, int64_t max_adapters);
+
+/* With `pinned` 1 adapter `name` is never evicted, with 0 it may be. Fails with
+ * NOT_FOUND ("ADAPTER_NOT_FOUND"). Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_pin_adapter(
+    peft_model_t* model, const char* name, int32_t pinned);
+
+/* -------------------------------------------------------------- activations */
+
+/* Adapters with scales that act together on a row, in this order: a small
+ * value for a call of its own choice, whatever is active on the model. It keeps
+ * the generations that it was made with. Immutable and thread-safe. Since: 2.
+ */
+typedef struct peft_activation peft_activation_t;
+
+/* Returns new: `num_names` adapters of `model` with as many scales (NULL: all
+ * 1); with none the base model. Fails as peft_model_set_adapter does. Since: 2.
+ */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_activation_create(
+    const peft_model_t* model, const char* const* names, const float* scales,
+    size_t num_names, peft_activation_t** out_activation);
+
+/* Frees the activation; a call that uses it goes on to its end. Takes NULL.
+ * Since: 2. */
+PEFT_API void peft_activation_free(peft_activation_t* activation);
 
 /* -------------------------------------------------- load report and inspect */
 
@@ -879,11 +1125,22 @@ typedef struct peft_forward_options {
   /* 1: goes on with a cache that was written under other adapters. Default 0:
    * that is FAILED_PRECONDITION ("ACTIVATION_CHANGED"). */
   int32_t allow_activation_change;
+  /* Runs each row under an adapter of its own, whatever is active: one name for
+   * each, "__base__" for the base model. NOT_FOUND ("ADAPTER_NOT_FOUND") names
+   * those that are not loaded. While adapters are disabled all rows run the
+   * base model, as in Python; so with activations. Default none. Since: 2. */
+  const char* const* adapter_names;
+  size_t num_adapter_names;
+  /* The same with activations of the session's model: one for all rows or one
+   * for each; NULL in the array is the base model. Not together with
+   * adapter_names. Default none. Since: 2. */
+  const peft_activation_t* const* activations;
+  size_t num_activations;
 } peft_forward_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_FORWARD_OPTIONS_INIT \
-  { sizeof(peft_forward_options_t), 0, 0 }
+  { sizeof(peft_forward_options_t), 0, 0, NULL, 0, NULL, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
@@ -895,7 +1152,8 @@ PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
  * the next call on the session. The first forward after creation or a reset
  * fixes the batch. Fails with INVALID_ARGUMENT ("ARGUMENT",
  * "TOKEN_OUT_OF_RANGE"), RESOURCE_EXHAUSTED ("SEQUENCE_TOO_LONG") or
- * FAILED_PRECONDITION ("ACTIVATION_CHANGED"); the cache is then as it was.
+ * FAILED_PRECONDITION ("ACTIVATION_CHANGED": also where the rows of the cache
+ * were written under others than they now name); the cache is then as it was.
  * Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_forward(
     peft_session_t* session, const peft_forward_input_t* input,
@@ -941,13 +1199,24 @@ typedef struct peft_generate_options {
   /* Called for each new token with user_data. Default NULL. */
   peft_token_fn on_token;
   void* user_data;
+  /* Runs each row under an adapter of its own, whatever is active: one name for
+   * each, "__base__" for the base model. NOT_FOUND ("ADAPTER_NOT_FOUND") names
+   * those that are not loaded. While adapters are disabled all rows run the
+   * base model, as in Python; so with activations. Default none. Since: 2. */
+  const char* const* adapter_names;
+  size_t num_adapter_names;
+  /* The same with activations of the session's model: one for all rows or one
+   * for each; NULL in the array is the base model. Not together with
+   * adapter_names. Default none. Since: 2. */
+  const peft_activation_t* const* activations;
+  size_t num_activations;
 } peft_generate_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_GENERATE_OPTIONS_INIT                                         \
   {                                                                        \
     sizeof(peft_generate_options_t), 20, 0, 1.0f, 50, 1.0f, 0.0f, 1.0f, 0, \
-        NULL, 0, 0, NULL, NULL, 0, NULL, NULL                              \
+        NULL, 0, 0, NULL, NULL, 0, NULL, NULL, NULL, 0, NULL, 0            \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */

@@ -23,9 +23,6 @@ namespace {
 // The size of a huge page on x86-64 and on Arm with 4 KiB pages.
 constexpr uint64_t kHugePage = 2u << 20;
 
-// Smaller reads gain nothing from huge pages.
-constexpr uint64_t kHugePageThreshold = 1u << 20;
-
 // Linux reads at most 0x7ffff000 bytes per call.
 constexpr uint64_t kMaxReadChunk = 1u << 30;
 
@@ -106,16 +103,17 @@ absl::StatusOr<OpenFile> OpenRegularFile(const std::string& path,
   return file;
 }
 
-// Memory for `size` bytes, in huge pages where it is large: filling fresh
-// 4 KiB pages costs five times as much as the copy itself.
+// Memory for `size` bytes, in huge pages where it fills some: filling fresh
+// 4 KiB pages costs five times as much as the copy itself. The rest stays in
+// small ones, so that a file takes no more than its size.
 std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
-  const bool huge = size >= kHugePageThreshold;
+  const bool huge = size >= kHugePage;
   const uint64_t alignment = huge ? kHugePage : 64;
   if (size > SIZE_MAX - alignment) return nullptr;
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, size) != 0) return nullptr;
   // Only a hint: a system without huge pages is slower and just as right.
-  if (huge) madvise(memory, size, MADV_HUGEPAGE);
+  if (huge) madvise(memory, size / kHugePage * kHugePage, MADV_HUGEPAGE);
   return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
 }
 

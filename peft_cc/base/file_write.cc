@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/base/file_write_internal.h"
 #include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
 
@@ -20,28 +21,6 @@ namespace {
 
 // Linux writes at most 0x7ffff000 bytes per call.
 constexpr size_t kMaxWriteChunk = 1u << 30;
-
-// A random name that exists already is bad luck once, not ten times.
-constexpr int kMaxNameAttempts = 10;
-
-absl::Status WriteError(const std::string& path, absl::string_view what,
-                        int error) {
-  const bool denied = error == EACCES || error == EPERM || error == EROFS;
-  const bool missing = error == ENOENT || error == ENOTDIR;
-  const absl::StatusCode code = denied    ? absl::StatusCode::kPermissionDenied
-                                : missing ? absl::StatusCode::kNotFound
-                                          : absl::StatusCode::kUnavailable;
-  return MakeError(code, error_id::kFileWrite,
-                   absl::StrCat("cannot write ", Quoted(path), ": ", what, ": ",
-                                strerror(error)),
-                   {path, "", ""});
-}
-
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // A file that is removed again unless it got its final name.
 class TemporaryFile {
@@ -56,11 +35,8 @@ class TemporaryFile {
   // Creates a new file beside the target, with the permissions of the umask.
   absl::Status Create() {
     for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
-      uint64_t random;
-      if (getentropy(&random, sizeof(random)) != 0) break;
-      const std::string path =
-          absl::StrCat(FolderOf(target_), "/.peft-",
-                       absl::Hex(random, absl::kZeroPad16), ".tmp");
+      const std::string path = TemporaryName(target_);
+      if (path.empty()) break;
       fd_ = ScopedFd(
           open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
       if (fd_.is_open()) {
@@ -101,13 +77,6 @@ class TemporaryFile {
   std::string path_;  // empty when there is nothing to remove
   ScopedFd fd_;
 };
-
-// Makes the new name itself survive a loss of power. Some file systems cannot
-// do this for folders, and the file is whole either way: errors do not count.
-void FlushFolder(const std::string& folder) {
-  const ScopedFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.is_open()) (void)fsync(fd.get());
-}
 
 }  // namespace
 

@@ -1,0 +1,33 @@
+// What the writers of files and of folders share.
+#ifndef PEFT_CC_BASE_FILE_WRITE_INTERNAL_H_
+#define PEFT_CC_BASE_FILE_WRITE_INTERNAL_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace peft {
+
+// A random name that exists already is bad luck once, not ten times.
+inline constexpr int kMaxNameAttempts = 10;
+
+// The error (FILE_WRITE) of a system call on `path` that failed with `error`.
+absl::Status WriteError(const std::string& path, absl::string_view what,
+                        int error);
+
+// The folder that holds `path`: what is before its last slash, else ".".
+std::string FolderOf(const std::string& path);
+
+// A random name of a file or folder beside `path`; empty where the system has
+// no randomness.
+std::string TemporaryName(const std::string& path);
+
+// Makes new names in `folder` survive a loss of power. Some file systems cannot
+// do this for folders, and what was written is whole either way: errors do not
+// count.
+void FlushFolder(const std::string& folder);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_BASE_FILE_WRITE_INTERNAL_H_

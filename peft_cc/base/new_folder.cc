@@ -1,0 +1,150 @@
+#include "peft_cc/base/new_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+struct CloseDir {
+  void operator()(DIR* dir) const { closedir(dir); }
+};
+
+// The names in `folder` but for "." and ".."; none where it cannot be read.
+std::vector<std::string> NamesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, CloseDir> dir(opendir(folder.c_str()));
+  if (dir == nullptr) return names;
+  while (const dirent* entry = readdir(dir.get())) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  return names;
+}
+
+// Without links and slashes at the end, where it exists.
+std::string Resolved(const std::string& path) {
+  const std::unique_ptr<char, decltype(&free)> real(
+      realpath(path.c_str(), nullptr), &free);
+  if (real != nullptr) return real.get();
+  const size_t last = path.find_last_not_of('/');
+  return path.substr(0, last == std::string::npos ? 1 : last + 1);
+}
+
+absl::Status ExistsError(const std::string& path) {
+  return MakeError(absl::StatusCode::kAlreadyExists, error_id::kFileExists,
+                   absl::StrCat(Quoted(path),
+                                " exists already and is not an empty folder; "
+                                "choose another path, or ask to overwrite it"),
+                   {path, "nothing, or an empty folder", ""});
+}
+
+absl::Status RenameError(const std::string& target, int error) {
+  const bool exists = error == ENOTEMPTY || error == EEXIST || error == ENOTDIR;
+  return exists ? ExistsError(target)
+                : WriteError(target, "rename failed", error);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<NewFolder>> NewFolder::Create(
+    const std::string& target) {
+  if (target.empty() || target.find('\0') != std::string::npos) {
+    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kFileWrite,
+                     absl::StrCat("cannot write to path ", Quoted(target),
+                                  ": it is empty or contains a NUL"),
+                     {target, "", ""});
+  }
+  std::unique_ptr<NewFolder> folder(new NewFolder(Resolved(target)));
+  for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
+    const std::string path = TemporaryName(folder->target_);
+    if (path.empty()) break;
+    if (mkdir(path.c_str(), 0777) == 0) {
+      folder->path_ = path;
+      return folder;
+    }
+    if (errno != EEXIST) break;
+  }
+  return WriteError(folder->target_, "cannot create a folder beside it", errno);
+}
+
+NewFolder::~NewFolder() {
+  if (path_.empty()) return;
+  for (const std::string& name : NamesIn(path_)) {
+    unlink(absl::StrCat(path_, "/", name).c_str());
+  }
+  rmdir(path_.c_str());
+}
+
+absl::Status NewFolder::Commit() {
+  FlushFolder(path_);
+  if (rename(path_.c_str(), target_.c_str()) != 0) {
+    return RenameError(target_, errno);
+  }
+  path_.clear();
+  FlushFolder(FolderOf(target_));
+  return absl::OkStatus();
+}
+
+// Afterwards path_ is the old folder. Where the file system cannot exchange two
+// names at once, nothing has the name for a moment.
+absl::Status NewFolder::Exchange() {
+  if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(),
+                RENAME_EXCHANGE) == 0) {
+    return absl::OkStatus();
+  }
+  if (errno != EINVAL && errno != ENOSYS) {
+    return WriteError(target_, "exchange failed", errno);
+  }
+  const std::string aside = TemporaryName(target_);
+  if (aside.empty() || rename(target_.c_str(), aside.c_str()) != 0) {
+    return WriteError(target_, "rename failed", errno);
+  }
+  if (rename(path_.c_str(), target_.c_str()) != 0) {
+    const int error = errno;
+    (void)rename(aside.c_str(), target_.c_str());
+    return WriteError(target_, "rename failed", error);
+  }
+  path_ = aside;
+  return absl::OkStatus();
+}
+
+absl::Status NewFolder::CommitOver(
+    absl::Span<const absl::string_view> replaced) {
+  struct stat info;
+  if (lstat(target_.c_str(), &info) != 0) return Commit();
+  if (!S_ISDIR(info.st_mode)) return ExistsError(target_);
+  chmod(path_.c_str(), info.st_mode & 07777);
+  FlushFolder(path_);
+  PEFT_RETURN_IF_ERROR(Exchange());
+  for (const std::string& name : NamesIn(path_)) {
+    if (std::find(replaced.begin(), replaced.end(), name) != replaced.end()) {
+      continue;
+    }
+    const std::string from = absl::StrCat(path_, "/", name);
+    if (rename(from.c_str(), absl::StrCat(target_, "/", name).c_str()) == 0) {
+      continue;
+    }
+    // What is left of the old folder stays where it is: nothing is lost.
+    path_.clear();
+    return WriteError(from, "cannot move it to the new folder", errno);
+  }
+  FlushFolder(target_);
+  FlushFolder(FolderOf(target_));
+  return absl::OkStatus();
+}
+
+}  // namespace peft

@@ -1,0 +1,56 @@
+// A folder that appears whole or not at all.
+#ifndef PEFT_CC_BASE_NEW_FOLDER_H_
+#define PEFT_CC_BASE_NEW_FOLDER_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace peft {
+
+// Written under a temporary name beside its final one. Removed with all files
+// in it unless it is committed. Thread-compatible.
+//
+//   PEFT_ASSIGN_OR_RETURN(auto folder, NewFolder::Create("out/adapter"));
+//   PEFT_RETURN_IF_ERROR(WriteSafetensors(folder->path() + "/a", ...));
+//   return folder->Commit();
+class NewFolder {
+ public:
+  // The folder that holds `target` must exist. Fails as WriteFileAtomically
+  // does. A link at `target` is followed.
+  static absl::StatusOr<std::unique_ptr<NewFolder>> Create(
+      const std::string& target);
+
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+  ~NewFolder();
+
+  // Where to write its files, with WriteFileAtomically.
+  const std::string& path() const { return path_; }
+
+  // Gives the folder its name. ALREADY_EXISTS (FILE_EXISTS) when something is
+  // there; an empty folder is replaced.
+  absl::Status Commit();
+
+  // The same, in the place of the folder that is there, if one is: its files
+  // `replaced` go, all else in it moves to the new folder. At any moment the
+  // path has the old `replaced` or the new ones.
+  absl::Status CommitOver(absl::Span<const absl::string_view> replaced);
+
+ private:
+  explicit NewFolder(std::string target) : target_(std::move(target)) {}
+
+  absl::Status Exchange();
+
+  std::string target_;
+  std::string path_;  // empty when there is nothing to remove
+};
+
+}  // namespace peft
+
+#endif  // PEFT_CC_BASE_NEW_FOLDER_H_
