@@ -10,10 +10,31 @@ namespace peft {
 namespace kernels {
 namespace {
 
+// Rows that one thread takes at once.
+constexpr int64_t kPieceRows = 48;
+
 // One tile of the weight in f32: 63 KiB, so that it stays in the L2 cache from
-// its first term to its last. Multiples of every register tile's sides.
-constexpr int64_t kTileRows = 48;
-constexpr int64_t kTileCols = 336;
+// its first term to its last. Sides are multiples of every register tile's.
+struct TileShape {
+  int64_t rows;
+  int64_t cols;
+};
+constexpr int64_t kTileFloats = 16128;
+// With few ranks memory is the limit: long rows, for the prefetchers.
+constexpr TileShape kWideTile = {4, 4032};
+// With more, factors that are packed once serve many rows.
+constexpr TileShape kSquareTile = {48, 336};
+constexpr int64_t kFewRanks = 32;
+
+TileShape ShapeFor(const LinearPlan& plan) {
+  int64_t ranks = 0;
+  for (const LinearStage& stage : plan.stages) {
+    for (const LowRankSegment& segment : stage.low_rank) {
+      ranks += segment.a.rows;
+    }
+  }
+  return ranks <= kFewRanks ? kWideTile : kSquareTile;
+}
 
 const char* Address(const MatrixView& matrix, int64_t row, int64_t col) {
   const int64_t index = row * matrix.stride + col;
@@ -46,22 +67,24 @@ class MergeRun {
         outputs_are_rows_(layout == WeightLayout::kOutputsFirst),
         patch_is_rows_(layout != WeightLayout::kInputsFirst),
         dtype_(dtype),
+        shape_(ShapeFor(plan)),
         out_(static_cast<char*>(out)),
         workspace_(workspace) {}
 
   int64_t NumPieces() const {
-    return (plan_.weight.rows + kTileRows - 1) / kTileRows;
+    return (plan_.weight.rows + kPieceRows - 1) / kPieceRows;
   }
 
-  // All columns of some rows.
   void RunPiece(int64_t piece) const {
-    Range range = {piece * kTileRows, 0, 0, 0};
-    range.rows = std::min(kTileRows, plan_.weight.rows - range.row);
-    FillLefts(range);
-    while (range.col < plan_.weight.cols) {
-      range.cols = std::min(kTileCols, plan_.weight.cols - range.col);
-      RunTile(range);
-      range.col += range.cols;
+    const int64_t first = piece * kPieceRows;
+    const int64_t last = std::min(first + kPieceRows, plan_.weight.rows);
+    FillLefts({first, last - first, 0, 0});
+    for (int64_t row = first; row < last; row += shape_.rows) {
+      const int64_t rows = std::min(shape_.rows, last - row);
+      for (int64_t col = 0; col < plan_.weight.cols; col += shape_.cols) {
+        const int64_t cols = std::min(shape_.cols, plan_.weight.cols - col);
+        RunTile({row, rows, col, cols});
+      }
     }
   }
 
@@ -104,7 +127,7 @@ class MergeRun {
 
   static void CopyColumns(const MatrixView& a, const Range& range, float* left,
                           int64_t stride) {
-    float values[kTileRows];
+    float values[kPieceRows];
     for (int64_t k = 0; k < a.rows; ++k) {
       ToF32(a, k, range.row, range.rows, values);
       for (int64_t i = 0; i < range.rows; ++i) left[i * stride + k] = values[i];
@@ -124,10 +147,10 @@ class MergeRun {
   }
 
   void RunTile(const Range& range) const {
-    alignas(64) float tile[kTileRows * kTileCols];
+    alignas(64) float tile[kTileFloats];
     for (int64_t i = 0; i < range.rows; ++i) {
       ToF32(plan_.weight, range.row + i, range.col, range.cols,
-            tile + i * kTileCols);
+            tile + i * shape_.cols);
     }
     Patch(range, tile);
     ScaleInputs(range, tile);
@@ -138,8 +161,8 @@ class MergeRun {
     const int64_t size = DTypeSize(dtype_);
     for (int64_t i = 0; i < range.rows; ++i) {
       const int64_t first = (range.row + i) * plan_.weight.cols + range.col;
-      cpu::Kernels().from_f32(ElemOf(dtype_), tile + i * kTileCols, range.cols,
-                              out_ + first * size);
+      cpu::Kernels().from_f32(ElemOf(dtype_), tile + i * shape_.cols,
+                              range.cols, out_ + first * size);
     }
   }
 
@@ -150,12 +173,12 @@ class MergeRun {
       const int64_t row = patch.ids[j] - range.row;
       const int64_t col = patch.ids[j] - range.col;
       if (patch_is_rows_ && row >= 0 && row < range.rows) {
-        ToF32(patch.rows, j, range.col, range.cols, tile + row * kTileCols);
+        ToF32(patch.rows, j, range.col, range.cols, tile + row * shape_.cols);
       } else if (!patch_is_rows_ && col >= 0 && col < range.cols) {
-        float values[kTileRows];
+        float values[kPieceRows];
         ToF32(patch.rows, j, range.row, range.rows, values);
         for (int64_t i = 0; i < range.rows; ++i) {
-          tile[i * kTileCols + col] = values[i];
+          tile[i * shape_.cols + col] = values[i];
         }
       }
     }
@@ -167,14 +190,14 @@ class MergeRun {
     if (!outputs_are_rows_) return ScaleRows(scale, range, tile);
     for (int64_t i = 0; i < range.rows; ++i) {
       for (int64_t j = 0; j < range.cols; ++j) {
-        tile[i * kTileCols + j] *= scale[range.col + j];
+        tile[i * shape_.cols + j] *= scale[range.col + j];
       }
     }
   }
 
-  static void ScaleRows(const float* scale, const Range& range, float* tile) {
+  void ScaleRows(const float* scale, const Range& range, float* tile) const {
     for (int64_t i = 0; i < range.rows; ++i) {
-      float* const row = tile + i * kTileCols;
+      float* const row = tile + i * shape_.cols;
       cpu::Kernels().scale(row, scale[range.row + i], range.cols, row);
     }
   }
@@ -213,8 +236,8 @@ class MergeRun {
     return TermOf(right, outputs_are_rows_, left, stride);
   }
 
-  static void AddTerms(const cpu::Term* terms, int count, const Range& range,
-                       const float* factor, float* tile) {
+  void AddTerms(const cpu::Term* terms, int count, const Range& range,
+                const float* factor, float* tile) const {
     cpu::LinearTile product = {};
     product.terms = terms;
     product.num_terms = count;
@@ -224,7 +247,7 @@ class MergeRun {
     product.scale = 1.0f;
     product.accumulate = true;
     product.y = tile;
-    product.y_stride = kTileCols;
+    product.y_stride = shape_.cols;
     cpu::Kernels().linear_many(product);
   }
 
@@ -232,6 +255,7 @@ class MergeRun {
   const bool outputs_are_rows_;
   const bool patch_is_rows_;
   const DType dtype_;
+  const TileShape shape_;
   char* const out_;
   float* const workspace_;
 };
