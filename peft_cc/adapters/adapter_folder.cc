@@ -50,16 +50,22 @@ absl::StatusOr<std::string> FindAdapterFolder(const std::string& path,
                    {folder, "a folder", ""});
 }
 
-absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder) {
+absl::StatusOr<AdapterTensorFile> FindAdapterTensors(
+    const std::string& folder) {
   const std::string safetensors = folder + kSafetensorsName;
-  if (Exists(safetensors)) {
-    PEFT_ASSIGN_OR_RETURN(SafetensorsFile file,
-                          ReadSafetensors(safetensors, ReadMode::kRead));
-    return std::move(file.tensors);
-  }
+  if (Exists(safetensors)) return AdapterTensorFile{safetensors, true};
   const std::string torch = folder + kTorchName;
-  if (Exists(torch)) return ReadTorchFile(torch, ReadMode::kRead);
+  if (Exists(torch)) return AdapterTensorFile{torch, false};
   return NoTensors(folder);
+}
+
+absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder) {
+  PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile file,
+                        FindAdapterTensors(folder));
+  if (!file.is_safetensors) return ReadTorchFile(file.path, ReadMode::kRead);
+  PEFT_ASSIGN_OR_RETURN(SafetensorsFile read,
+                        ReadSafetensors(file.path, ReadMode::kRead));
+  return std::move(read.tensors);
 }
 
 }  // namespace peft

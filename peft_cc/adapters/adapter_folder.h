@@ -15,6 +15,14 @@ namespace peft {
 absl::StatusOr<std::string> FindAdapterFolder(const std::string& path,
                                               const std::string& subfolder);
 
+// Where the tensors of `folder` are: adapter_model.safetensors, where there is
+// none adapter_model.bin. NOT_FOUND (FILE_NOT_FOUND) names both.
+struct AdapterTensorFile {
+  std::string path;
+  bool is_safetensors = false;
+};
+absl::StatusOr<AdapterTensorFile> FindAdapterTensors(const std::string& folder);
+
 // Reads adapter_model.safetensors of `folder`, where there is none
 // adapter_model.bin, into memory: not mapped, so that truncating the file
 // later harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both.

@@ -1,73 +1,17 @@
 #include "peft_cc/adapters/registry.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "peft_cc/adapters/registry_errors.h"
 #include "peft_cc/base/error.h"
-#include "peft_cc/base/utf8.h"
 
 namespace peft {
 namespace {
 
-// PEFT's name for "no adapter" among the names of a mixed batch.
-constexpr char kBaseName[] = "__base__";
-
-absl::Status CheckName(const std::string& name) {
-  if (!name.empty() && name != kBaseName) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kInvalidArgument, error_id::kAdapterName,
-      absl::StrCat("an adapter cannot be named ", Quoted(name),
-                   name.empty() ? "" : ", which means the base model"),
-      {name, "", ""});
-}
-
-std::string QuotedList(absl::Span<const std::string> names) {
-  return absl::StrJoin(names, ", ", [](std::string* out, const auto& name) {
-    absl::StrAppend(out, Quoted(name));
-  });
-}
-
-absl::Status NotFoundError(absl::Span<const std::string> unknown,
-                           absl::Span<const std::string> known) {
-  return MakeError(
-      absl::StatusCode::kNotFound, error_id::kAdapterNotFound,
-      absl::StrCat("no adapter ", QuotedList(unknown), "; loaded are: ",
-                   known.empty() ? "none" : QuotedList(known)),
-      {unknown.front(), known.empty() ? "" : QuotedList(known), ""});
-}
-
-// Quadratic, over the few adapters that a caller can name.
-absl::Status CheckDistinct(absl::Span<const std::string> names) {
-  for (size_t i = 0; i < names.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (names[i] != names[j]) continue;
-      return ArgumentError(
-          absl::StrCat("adapter ", Quoted(names[i]), " is given twice"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckScales(absl::Span<const std::string> names,
-                         absl::Span<const float> scales) {
-  if (scales.empty()) return absl::OkStatus();
-  if (scales.size() != names.size()) {
-    return ArgumentError(absl::StrCat(scales.size(), " scales for ",
-                                      names.size(),
-                                      " adapters; give one each, or none"));
-  }
-  for (size_t i = 0; i < scales.size(); ++i) {
-    if (std::isfinite(scales[i])) continue;
-    return ArgumentError(absl::StrCat("the scale of adapter ", Quoted(names[i]),
-                                      " is ", scales[i],
-                                      ", expected a finite number"));
-  }
-  return absl::OkStatus();
-}
+// How many evicted names are remembered.
+constexpr size_t kMaxEvicted = 64;
 
 bool Contains(absl::Span<const std::string> names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -76,19 +20,14 @@ bool Contains(absl::Span<const std::string> names, const std::string& name) {
 }  // namespace
 
 AdapterRegistry::AdapterRegistry(const SiteTable* sites)
-    : plans_(sites), plan_(*Plan::Create(*sites, {})) {}
+    : sites_(sites), plans_(sites), plan_(*Plan::Create(*sites, {})) {
+  evicted_.reserve(kMaxEvicted + 1);
+}
 
 absl::Status AdapterRegistry::Reserve(const std::string& name) {
-  PEFT_RETURN_IF_ERROR(CheckName(name));
+  PEFT_RETURN_IF_ERROR(CheckAdapterName(name));
   absl::MutexLock lock(&mutex_);
-  for (const Named& named : adapters_) {
-    if (named.name != name) continue;
-    return MakeError(absl::StatusCode::kAlreadyExists, error_id::kAdapterExists,
-                     absl::StrCat("adapter ", Quoted(name), " exists already",
-                                  named.adapter ? "" : " (it is being loaded)",
-                                  "; delete it or choose another name"),
-                     {name, "", ""});
-  }
+  PEFT_RETURN_IF_ERROR(CheckFree(name));
   adapters_.push_back({name, nullptr});
   return absl::OkStatus();
 }
@@ -103,19 +42,29 @@ void AdapterRegistry::CancelReservation(const std::string& name) {
 }
 
 absl::Status AdapterRegistry::Add(const std::string& name,
-                                  std::shared_ptr<const Adapter> adapter) {
+                                  std::shared_ptr<const Adapter> adapter,
+                                  AdapterOrigin origin) {
   std::vector<Choice> active = {{name, adapter, 1.0f}};
-  Named added = {name, std::move(adapter)};
+  Named added = MakeNamed(name, std::move(adapter), std::move(origin));
+  Removed removed;
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
-  PEFT_ASSIGN_OR_RETURN(plan, MakePlan(active, enabled_));
+  PEFT_ASSIGN_OR_RETURN(std::vector<std::string> evicted,
+                        Evictions({added.size_bytes, 1}, "", limit_));
+  PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active));
+  removed.adapters.reserve(evicted.size());
   adapters_.reserve(adapters_.size() + 1);
+  Evict(std::move(evicted), removed);
   // Behind what other threads finished loading since the reservation.
   adapters_.erase(
       std::remove_if(adapters_.begin(), adapters_.end(),
                      [&](const Named& named) { return named.name == name; }),
       adapters_.end());
   adapters_.push_back(std::move(added));
+  evicted_.erase(std::remove(evicted_.begin(), evicted_.end(), name),
+                 evicted_.end());
+  Touch(active_);
+  Touch(active);
   active_.swap(active);
   plan_.swap(plan);
   return absl::OkStatus();
@@ -128,12 +77,10 @@ absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,
   std::vector<Choice> active;
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
-  PEFT_RETURN_IF_ERROR(CheckKnown(names));
-  for (size_t i = 0; i < names.size(); ++i) {
-    active.push_back(
-        {names[i], Find(names[i])->adapter, scales.empty() ? 1.0f : scales[i]});
-  }
-  PEFT_ASSIGN_OR_RETURN(plan, MakePlan(active, enabled_));
+  PEFT_ASSIGN_OR_RETURN(active, Choose(names, scales));
+  PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active));
+  Touch(active_);
+  Touch(active);
   active_.swap(active);
   plan_.swap(plan);
   return absl::OkStatus();
@@ -155,32 +102,45 @@ bool AdapterRegistry::enabled() const {
 }
 
 absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
-  std::vector<Named> deleted;
   std::vector<Choice> active;
-  std::list<std::shared_ptr<const Plan>> dropped;
+  Removed removed;
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckKnown(names));
-  deleted.reserve(names.size());
+  removed.adapters.reserve(names.size());
   for (const Choice& choice : active_) {
     if (!Contains(names, choice.name)) active.push_back(choice);
   }
   if (active.size() != active_.size()) {
-    PEFT_ASSIGN_OR_RETURN(plan, MakePlan(active, enabled_));
+    PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active));
     active_.swap(active);
     plan_.swap(plan);
   }
+  Remove(names, removed);
+  return absl::OkStatus();
+}
+
+void AdapterRegistry::Remove(absl::Span<const std::string> names,
+                             Removed& out_removed) {
   const auto keep_adapter = [&](const Named& named) {
     return named.adapter == nullptr || !Contains(names, named.name);
   };
   const auto first =
       std::stable_partition(adapters_.begin(), adapters_.end(), keep_adapter);
-  std::move(first, adapters_.end(), std::back_inserter(deleted));
-  for (const Named& named : deleted) {
-    plans_.Forget(named.adapter->generation(), dropped);
+  for (auto it = first; it != adapters_.end(); ++it) {
+    plans_.Forget(it->adapter->generation(), out_removed.plans);
   }
+  std::move(first, adapters_.end(), std::back_inserter(out_removed.adapters));
   adapters_.erase(first, adapters_.end());
-  return absl::OkStatus();
+}
+
+void AdapterRegistry::Evict(std::vector<std::string> names,
+                            Removed& out_removed) {
+  Remove(names, out_removed);
+  for (std::string& name : names) {
+    evicted_.push_back(std::move(name));
+    if (evicted_.size() > kMaxEvicted) evicted_.erase(evicted_.begin());
+  }
 }
 
 std::vector<std::string> AdapterRegistry::Names() const {
@@ -213,7 +173,10 @@ absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
   std::vector<std::shared_ptr<const Adapter>> load_order;
   if (enabled) {
     for (const Choice& choice : active) {
-      activation.entries.push_back({choice.adapter, choice.scale, choice.name});
+      const Named* const named = Find(choice.name);
+      const float scale = named == nullptr ? 1.0f : named->scale;
+      activation.entries.push_back(
+          {choice.adapter, choice.scale * scale, choice.name});
     }
   }
   if (activation.entries.size() > 1) {
@@ -222,6 +185,38 @@ absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
     }
   }
   return plans_.Get(std::move(activation), {load_order, nullptr});
+}
+
+absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::NextPlan(
+    const std::vector<Choice>& active) {
+  absl::StatusOr<std::shared_ptr<const Plan>> plan = MakePlan(active, true);
+  if (plan.ok() && !enabled_) return MakePlan(active, false);
+  return plan;
+}
+
+absl::StatusOr<std::vector<AdapterRegistry::Choice>> AdapterRegistry::Choose(
+    absl::Span<const std::string> names, absl::Span<const float> scales) const {
+  PEFT_RETURN_IF_ERROR(CheckKnown(names));
+  std::vector<Choice> choices;
+  for (size_t i = 0; i < names.size(); ++i) {
+    choices.push_back(
+        {names[i], Find(names[i])->adapter, scales.empty() ? 1.0f : scales[i]});
+  }
+  return choices;
+}
+
+void AdapterRegistry::Touch(const std::vector<Choice>& choices) {
+  for (const Choice& choice : choices) {
+    Named* const named = Find(choice.name);
+    if (named != nullptr) named->last_use = ++uses_;
+  }
+}
+
+AdapterRegistry::Named* AdapterRegistry::Find(const std::string& name) {
+  for (Named& named : adapters_) {
+    if (named.name == name && named.adapter != nullptr) return &named;
+  }
+  return nullptr;
 }
 
 const AdapterRegistry::Named* AdapterRegistry::Find(
@@ -244,10 +239,21 @@ absl::Status AdapterRegistry::CheckKnown(
     absl::Span<const std::string> names) const {
   std::vector<std::string> unknown;
   for (const std::string& name : names) {
-    if (Find(name) == nullptr) unknown.push_back(name);
+    if (Find(name) == nullptr && !Contains(unknown, name)) {
+      unknown.push_back(name);
+    }
   }
   if (unknown.empty()) return absl::OkStatus();
-  return NotFoundError(unknown, LoadedNames());
+  return AdapterNotFoundError(unknown, LoadedNames(), evicted_);
+}
+
+absl::Status AdapterRegistry::CheckFree(const std::string& name) const {
+  for (const Named& named : adapters_) {
+    if (named.name == name) {
+      return AdapterExistsError(name, named.adapter == nullptr);
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace peft

@@ -2,6 +2,8 @@
 #ifndef PEFT_CC_ADAPTERS_REGISTRY_H_
 #define PEFT_CC_ADAPTERS_REGISTRY_H_
 
+#include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,10 +14,36 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/eviction.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/plan_cache.h"
 
 namespace peft {
+
+// PEFT's name for "no adapter" among the names of a mixed batch.
+inline constexpr char kBaseName[] = "__base__";
+
+// What is known of an adapter besides what it does.
+struct AdapterOrigin {
+  std::string source;  // the folder that it was loaded from; "" for memory
+  bool is_trainable = false;
+};
+
+// Facts of a loaded adapter.
+struct AdapterInfo {
+  std::shared_ptr<const Adapter> adapter;
+  AdapterOrigin origin;
+  int64_t size_bytes = 0;
+  float scale = 1.0f;
+  bool is_active = false;
+  bool is_pinned = false;
+};
+
+// What all adapters take together.
+struct AdapterUsage {
+  int64_t num_adapters = 0;
+  int64_t size_bytes = 0;
+};
 
 // Thread-safe. Every verb is atomic: on error nothing has changed.
 class AdapterRegistry {
@@ -32,9 +60,33 @@ class AdapterRegistry {
   void CancelReservation(const std::string& name);
 
   // Registers `adapter` under the reserved `name` and makes it the only active
-  // one. Whether adapters are enabled is unchanged.
+  // one. Whether adapters are enabled is unchanged. Evicts others where the
+  // limit asks for it; RESOURCE_EXHAUSTED (ADAPTER_LIMIT) where that is not
+  // enough.
   absl::Status Add(const std::string& name,
-                   std::shared_ptr<const Adapter> adapter);
+                   std::shared_ptr<const Adapter> adapter,
+                   AdapterOrigin origin = {});
+
+  // Puts `adapter` in the place of the one named `name`: with its position
+  // among the loaded and the active ones, its scales and its pin. NOT_FOUND
+  // (ADAPTER_NOT_FOUND); FAILED_PRECONDITION (ADAPTER_GENERATION) where
+  // `expected_generation` is neither 0 nor the one that is there; else fails as
+  // Plan::Create and Add do.
+  absl::Status Replace(const std::string& name,
+                       std::shared_ptr<const Adapter> adapter,
+                       AdapterOrigin origin = {},
+                       uint64_t expected_generation = 0);
+  // The first two errors of Replace, before a slow load.
+  absl::Status CheckReplaceable(const std::string& name,
+                                uint64_t expected_generation) const;
+
+  // Gives an adapter another name. NOT_FOUND, or as Reserve.
+  absl::Status Rename(const std::string& name, const std::string& new_name);
+
+  // Multiplies all that the adapter adds, besides the scales of SetActive.
+  // NOT_FOUND; INVALID_ARGUMENT (ARGUMENT) for one that is not finite,
+  // (ADAPTER_SCALE) for one that the adapter cannot have.
+  absl::Status SetScale(const std::string& name, float scale);
 
   // Makes exactly these the active ones, in this order; an empty list means
   // the base model. `scales` has one factor per name, or none at all: all 1.
@@ -65,14 +117,49 @@ class AdapterRegistry {
   absl::StatusOr<std::shared_ptr<const Adapter>> Get(
       const std::string& name) const;
 
+  // NOT_FOUND (ADAPTER_NOT_FOUND) names the known ones.
+  absl::StatusOr<AdapterInfo> Info(const std::string& name) const;
+  AdapterUsage Usage() const;
+
+  // Limits the loaded adapters; evicts those that may go. RESOURCE_EXHAUSTED
+  // (ADAPTER_LIMIT) where that is not enough. Those that are active, pinned,
+  // trainable or held by a plan of PlanOf stay.
+  absl::Status SetLimit(const AdapterLimit& limit);
+  // The error of Add or, where `replaced` is not empty, of Replace for an
+  // adapter of `bytes`, before a slow load. Evicts nothing.
+  absl::Status CheckRoom(int64_t bytes, const std::string& replaced) const;
+  // A pinned adapter is never evicted. NOT_FOUND.
+  absl::Status SetPinned(const std::string& name, bool pinned);
+
   // The plan of the current activation: of the base when disabled. Constant
   // time.
   std::shared_ptr<const Plan> CurrentPlan() const;
+
+  // The plan of an activation of the caller's own, whether adapters are enabled
+  // or not. While it lives its adapters are not evicted. Fails as SetActive.
+  absl::StatusOr<std::shared_ptr<const Plan>> PlanOf(
+      absl::Span<const std::string> names, absl::Span<const float> scales = {});
+
+  // A plan for each row of a batch, which names one adapter or "__base__". All
+  // are of the base while adapters are disabled. NOT_FOUND (ADAPTER_NOT_FOUND)
+  // names all unknown ones.
+  absl::StatusOr<std::vector<std::shared_ptr<const Plan>>> PlansOfRows(
+      absl::Span<const std::string> names);
+
+  // The plan of the base model.
+  absl::StatusOr<std::shared_ptr<const Plan>> BasePlan();
 
  private:
   struct Named {
     std::string name;
     std::shared_ptr<const Adapter> adapter;  // null while reserved
+    AdapterOrigin origin = {};
+    int64_t size_bytes = 0;
+    float scale = 1.0f;
+    bool is_pinned = false;
+    uint64_t last_use = 0;
+    // Shared with the plans of PlanOf: who else has it holds the adapter.
+    std::shared_ptr<const bool> lease = nullptr;
   };
   // One that is active, with its factor.
   struct Choice {
@@ -81,24 +168,67 @@ class AdapterRegistry {
     float scale = 1.0f;
   };
 
+  // What ends after the lock: it may be the last owner of an adapter.
+  struct Removed {
+    std::vector<Named> adapters;
+    std::list<std::shared_ptr<const Plan>> plans;
+  };
+
+  Named MakeNamed(const std::string& name,
+                  std::shared_ptr<const Adapter> adapter,
+                  AdapterOrigin origin) const;
   // The verbs make what comes next first, which may run out of memory, and then
-  // swap it with what was, which ends after the lock: it may be the last owner
-  // of an adapter.
+  // swap it with what was.
   absl::StatusOr<std::shared_ptr<const Plan>> MakePlan(
       const std::vector<Choice>& active, bool enabled)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What runs when `active` are the active ones. Also while adapters are
+  // disabled it fails where they cannot act together.
+  absl::StatusOr<std::shared_ptr<const Plan>> NextPlan(
+      const std::vector<Choice>& active) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The choices of a caller who names them.
+  absl::StatusOr<std::vector<Choice>> Choose(
+      absl::Span<const std::string> names, absl::Span<const float> scales) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Counts as a use of these adapters.
+  void Touch(const std::vector<Choice>& choices)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The loaded adapter of that name, or null.
   const Named* Find(const std::string& name) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  Named* Find(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsActive(const std::string& name) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckGeneration(const std::string& name, uint64_t expected) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // ALREADY_EXISTS where the name is taken, also by a load that runs.
+  absl::Status CheckFree(const std::string& name) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // The names of those that must go for `wanted`; `replaced` does not count.
+  absl::StatusOr<std::vector<std::string>> Evictions(
+      const RoomWanted& wanted, const std::string& replaced,
+      const AdapterLimit& limit) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Takes out these adapters, of which none is active. Nothing can fail once
+  // there is room for them in `out_removed`.
+  void Remove(absl::Span<const std::string> names, Removed& out_removed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // As Remove, and remembers the names.
+  void Evict(std::vector<std::string> names, Removed& out_removed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::string> LoadedNames() const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status CheckKnown(absl::Span<const std::string> names) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
+  const SiteTable* sites_;
   mutable absl::Mutex mutex_;
   std::vector<Named> adapters_ ABSL_GUARDED_BY(mutex_);
   std::vector<Choice> active_ ABSL_GUARDED_BY(mutex_);
   bool enabled_ ABSL_GUARDED_BY(mutex_) = true;
+  AdapterLimit limit_ ABSL_GUARDED_BY(mutex_);
+  uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The last names that were evicted, for messages.
+  std::vector<std::string> evicted_ ABSL_GUARDED_BY(mutex_);
   PlanCache plans_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const Plan> plan_ ABSL_GUARDED_BY(mutex_);
 };

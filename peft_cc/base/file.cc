@@ -117,12 +117,12 @@ std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
   return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
 }
 
-// Reads `size` bytes from the start and expects the end of the file there.
+// Reads `size` bytes from the start of a file that keeps its size meanwhile.
 absl::Status ReadExactly(const std::string& path, const OpenFile& file,
-                         uint8_t* out) {
+                         uint64_t size, uint8_t* out) {
   uint64_t done = 0;
-  while (done < file.size) {
-    const uint64_t want = std::min(file.size - done, kMaxReadChunk);
+  while (done < size) {
+    const uint64_t want = std::min(size - done, kMaxReadChunk);
     const ssize_t got =
         pread(file.fd.get(), out + done, want, static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
@@ -142,7 +142,7 @@ absl::StatusOr<Bytes> ReadIntoMemory(const std::string& path,
                                      const OpenFile& file) {
   std::shared_ptr<uint8_t> buffer = AllocateBuffer(file.size);
   if (buffer == nullptr) return OutOfMemoryError(path, file.size);
-  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, buffer.get()));
+  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size, buffer.get()));
   return Bytes{absl::MakeConstSpan(buffer.get(), file.size), buffer};
 }
 
@@ -190,9 +190,21 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path,
                                          uint64_t max_size) {
   PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, max_size));
   std::string text(file.size, '\0');
-  PEFT_RETURN_IF_ERROR(
-      ReadExactly(path, file, reinterpret_cast<uint8_t*>(text.data())));
+  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size,
+                                   reinterpret_cast<uint8_t*>(text.data())));
   return text;
+}
+
+absl::StatusOr<FileStart> ReadFileStart(const std::string& path,
+                                        uint64_t size) {
+  PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, UINT64_MAX));
+  FileStart start;
+  start.file_size = file.size;
+  start.text.resize(std::min(size, file.size));
+  PEFT_RETURN_IF_ERROR(
+      ReadExactly(path, file, start.text.size(),
+                  reinterpret_cast<uint8_t*>(start.text.data())));
+  return start;
 }
 
 bool FileExists(const std::string& path) { return HasMode(path, S_IFREG); }

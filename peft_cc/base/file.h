@@ -43,6 +43,16 @@ absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
 absl::StatusOr<std::string> ReadTextFile(const std::string& path,
                                          uint64_t max_size);
 
+// The beginning of a file.
+struct FileStart {
+  std::string text;
+  uint64_t file_size = 0;  // of the whole file
+};
+
+// The first `size` bytes of the regular file `path`, or all that it has. Fails
+// as ReadFile does.
+absl::StatusOr<FileStart> ReadFileStart(const std::string& path, uint64_t size);
+
 // True for a regular file, or a link to one.
 bool FileExists(const std::string& path);
 

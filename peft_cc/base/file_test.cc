@@ -64,6 +64,15 @@ void ExpectError(const absl::Status& status, absl::StatusCode code,
   EXPECT_TRUE(absl::StrContains(status.message(), part)) << status;
 }
 
+TEST_F(FileTest, ReadsTheStartOfAFile) {
+  const auto start = ReadFileStart(Write("a", "abcdef"), 3);
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_EQ(start->text, "abc");
+  EXPECT_EQ(start->file_size, 6u);
+  EXPECT_EQ(ReadFileStart(Path("a"), 100)->text, "abcdef");
+  EXPECT_EQ(ErrorId(ReadFileStart(Path("b"), 3).status()), "FILE_NOT_FOUND");
+}
+
 TEST_F(FileTest, BothModesReadTheSameBytes) {
   // Sizes around the page, and one that is read into huge pages.
   for (size_t size : {1u, 4095u, 4096u, 4097u, 3u << 20}) {

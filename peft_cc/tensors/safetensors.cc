@@ -42,8 +42,14 @@ struct Parts {
   absl::Span<const uint8_t> data;
 };
 
-absl::StatusOr<Parts> SplitFile(absl::Span<const uint8_t> file,
-                                absl::string_view what) {
+// The bytes before the header: its size.
+constexpr uint64_t kPrefix = 8;
+
+// The size of the header of a file of `file_size` bytes that begins with
+// `file`.
+absl::StatusOr<uint64_t> HeaderSize(absl::Span<const uint8_t> file,
+                                    uint64_t file_size,
+                                    absl::string_view what) {
   ByteReader reader(file);
   uint64_t header_size;
   if (!reader.Read(&header_size)) {
@@ -57,15 +63,22 @@ absl::StatusOr<Parts> SplitFile(absl::Span<const uint8_t> file,
         absl::StrCat("header size is ", header_size, ", expected at most ",
                      kMaxSafetensorsHeader, DescribeForeignFile(file)));
   }
-  absl::Span<const uint8_t> header;
-  if (!reader.ReadBytes(header_size, &header)) {
-    return FileError(what, absl::StrCat("header has ", header_size,
-                                        " bytes, but only ", reader.remaining(),
-                                        " follow its size; is the file cut "
-                                        "short?"));
+  if (header_size > file_size - kPrefix) {
+    return FileError(
+        what, absl::StrCat("header has ", header_size, " bytes, but only ",
+                           file_size - kPrefix,
+                           " follow its size; is the file cut short?"));
   }
-  return Parts{{reinterpret_cast<const char*>(header.data()), header.size()},
-               file.subspan(reader.position())};
+  return header_size;
+}
+
+absl::StatusOr<Parts> SplitFile(absl::Span<const uint8_t> file,
+                                absl::string_view what) {
+  PEFT_ASSIGN_OR_RETURN(const uint64_t header_size,
+                        HeaderSize(file, file.size(), what));
+  return Parts{
+      {reinterpret_cast<const char*>(file.data()) + kPrefix, header_size},
+      file.subspan(kPrefix + header_size)};
 }
 
 absl::Status CheckSize(absl::string_view what, const SafetensorsEntry& entry) {
@@ -121,6 +134,29 @@ absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
                                                 ReadMode mode) {
   PEFT_ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(path, mode, UINT64_MAX));
   return ParseSafetensors(bytes, Quoted(path));
+}
+
+absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const std::string& path) {
+  const std::string what = Quoted(path);
+  // Enough for DescribeForeignFile too.
+  PEFT_ASSIGN_OR_RETURN(FileStart start, ReadFileStart(path, 512));
+  const auto* bytes = reinterpret_cast<const uint8_t*>(start.text.data());
+  PEFT_ASSIGN_OR_RETURN(
+      const uint64_t header_size,
+      HeaderSize({bytes, start.text.size()}, start.file_size, what));
+  const uint64_t data_start = kPrefix + header_size;
+  PEFT_ASSIGN_OR_RETURN(start, ReadFileStart(path, data_start));
+  if (start.text.size() != data_start) {
+    return FileError(what, "became shorter while being read");
+  }
+  SafetensorsIndex index;
+  index.file_size = start.file_size;
+  PEFT_ASSIGN_OR_RETURN(
+      index.header, ParseSafetensorsHeader(
+                        absl::string_view(start.text).substr(kPrefix), what));
+  PEFT_RETURN_IF_ERROR(
+      CheckLayout(what, start.file_size - data_start, index.header.entries));
+  return index;
 }
 
 absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,

@@ -3,11 +3,13 @@
 #ifndef PEFT_CC_TENSORS_SAFETENSORS_H_
 #define PEFT_CC_TENSORS_SAFETENSORS_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/tensors/safetensors_header.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -21,6 +23,15 @@ struct SafetensorsFile {
 // Reads a file. Tensors keep its bytes alive.
 absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
                                                 ReadMode mode);
+
+// What a file holds, by its header.
+struct SafetensorsIndex {
+  SafetensorsHeader header;
+  uint64_t file_size = 0;
+};
+
+// Reads and checks the header alone, against the size of the file.
+absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const std::string& path);
 
 // Reads a file that is in memory. `what` names it in messages.
 absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,

@@ -1,0 +1,35 @@
+// The memory that an adapter takes, once it is loaded and before.
+#ifndef PEFT_CC_ADAPTERS_ADAPTER_SIZE_H_
+#define PEFT_CC_ADAPTERS_ADAPTER_SIZE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/site.h"
+
+namespace peft {
+
+// The bytes of the elements that `adapter` keeps in memory: its tensors and
+// what its programs hold besides, each once. Tensors that are the base model's
+// own do not count.
+int64_t ResidentBytes(const Adapter& adapter, const SiteTable& sites);
+
+// What an adapter will take.
+struct AdapterEstimate {
+  int64_t size_bytes = 0;  // as ResidentBytes
+  int64_t file_bytes = 0;  // of the file that holds the tensors
+  int64_t num_parameters = 0;
+  int64_t num_tensors = 0;
+};
+
+// Reads the index of the tensors in the folder <path>/<subfolder>, and not
+// their elements; a .bin is mapped meanwhile. Fails as FindAdapterFolder,
+// ReadAdapterConfig and ReadAdapterTensors do.
+absl::StatusOr<AdapterEstimate> EstimateAdapter(const std::string& path,
+                                                const std::string& subfolder);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_ADAPTER_SIZE_H_

@@ -1,0 +1,79 @@
+#include "peft_cc/adapters/save.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/file.h"
+#include "peft_cc/base/new_folder.h"
+#include "peft_cc/tensors/safetensors.h"
+
+namespace peft {
+namespace {
+
+constexpr char kConfigName[] = "adapter_config.json";
+constexpr char kTensorsName[] = "adapter_model.safetensors";
+
+// What a save replaces. A .bin would not be read beside safetensors, but it
+// would be out of date.
+constexpr absl::string_view kReplaced[] = {kConfigName, kTensorsName,
+                                           "adapter_model.bin"};
+
+// PEFT writes state dicts of its own wrapper around the model.
+constexpr char kPrefix[] = "base_model.model.";
+
+// Objects deeper inside too, as Python's sort_keys does.
+Json Sorted(const Json& value) {
+  if (!value.is_object()) return value;
+  std::vector<std::string> keys;
+  for (const auto& item : value.items()) keys.push_back(item.key());
+  std::sort(keys.begin(), keys.end());
+  Json sorted = Json::object();
+  for (const std::string& key : keys) {
+    const bool keep_order = absl::EndsWith(key, "_pattern");
+    sorted[key] = keep_order ? value[key] : Sorted(value[key]);
+  }
+  return sorted;
+}
+
+TensorMap FileTensors(const TensorMap& state_dict) {
+  TensorMap tensors;
+  for (const auto& [name, tensor] : state_dict) {
+    tensors.emplace(absl::StrCat(kPrefix, name), tensor);
+  }
+  return tensors;
+}
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  const absl::Span<const uint8_t> chunk(
+      reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  return WriteFileAtomically(path, {chunk});
+}
+
+}  // namespace
+
+std::string AdapterConfigText(const AdapterConfig& config) {
+  Json json = config.json;
+  json["inference_mode"] = true;
+  return DumpJson(Sorted(json));
+}
+
+absl::Status SaveAdapter(const Adapter& adapter, const std::string& path,
+                         const AdapterSaveOptions& options) {
+  PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<NewFolder> folder,
+                        NewFolder::Create(path));
+  // Python's writers put the format there; transformers refuses a file without.
+  PEFT_RETURN_IF_ERROR(
+      WriteSafetensors(absl::StrCat(folder->path(), "/", kTensorsName),
+                       FileTensors(adapter.state_dict()), {{"format", "pt"}}));
+  PEFT_RETURN_IF_ERROR(WriteText(absl::StrCat(folder->path(), "/", kConfigName),
+                                 AdapterConfigText(adapter.config())));
+  return options.overwrite ? folder->CommitOver(kReplaced) : folder->Commit();
+}
+
+}  // namespace peft
