@@ -2,11 +2,13 @@
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "peft_c/activation.h"
 #include "peft_c/arguments.h"
 #include "peft_c/session.h"
 #include "peft_c/struct_size.h"
@@ -109,8 +111,12 @@ absl::StatusOr<GenerateOutput> Generate(
   PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   TokenCallback callback(known.on_token, known.user_data);
   PEFT_ASSIGN_OR_RETURN(const ForwardInput tokens, InputOf(input));
-  PEFT_ASSIGN_OR_RETURN(const GenerateOptions checked,
-                        OptionsOf(known, &callback));
+  PEFT_ASSIGN_OR_RETURN(GenerateOptions checked, OptionsOf(known, &callback));
+  const RowOptions rows = {known.adapter_names, known.num_adapter_names,
+                           known.activations, known.num_activations};
+  PEFT_ASSIGN_OR_RETURN(const std::optional<BatchPlan> plans,
+                        ReadRows(rows, tokens.batch, *session.object().model));
+  if (plans.has_value()) checked.plans = &*plans;
   absl::StatusOr<GenerateOutput> output = session->Generate(tokens, checked);
   if (!output.ok()) return callback.Explain(output.status());
   return output;

@@ -27,7 +27,8 @@ enum class HandleKind : uint8_t {
   kLoadReport,
   kSession,
   kGenerateResult,
-  kLast = kGenerateResult,
+  kActivation,
+  kLast = kActivation,
 };
 
 // The parts of a handle. A slot with a generation is one object, ever.

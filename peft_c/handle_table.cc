@@ -135,6 +135,8 @@ const char* HandleKindName(HandleKind kind) {
       return "session";
     case HandleKind::kGenerateResult:
       return "generate result";
+    case HandleKind::kActivation:
+      return "activation";
   }
   return "handle";
 }

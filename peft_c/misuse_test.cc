@@ -125,6 +125,11 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   peft_model_info_t info = PEFT_MODEL_INFO_INIT;
   peft_report_line_t line = PEFT_REPORT_LINE_INIT;
   const peft_forward_input_t input = Prompt();
+  auto* const activation = Garbage<peft_activation_t>(value);
+  peft_adapter_info_t adapter_info = PEFT_ADAPTER_INFO_INIT;
+  peft_activation_t* out_activation = nullptr;
+  peft_string_t* out_string = nullptr;
+  int32_t has = 0;
   peft_string_list_t* names = nullptr;
   peft_state_dict_t* out_state_dict = nullptr;
   peft_tensor_t* out_tensor = nullptr;
@@ -141,6 +146,22 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_model_list_adapters(model, &names));
   expect(peft_model_get_adapter_state_dict(model, "a", &out_state_dict));
   expect(peft_model_delete_adapter(model, nullptr, 0));
+  expect(peft_model_load_adapter_from_memory(model, "a", "{}", state_dict,
+                                             nullptr, nullptr));
+  expect(peft_model_add_adapter(model, "a", "{}", nullptr));
+  expect(peft_model_save_adapter(model, "a", "/no/such/folder/x", nullptr));
+  expect(peft_model_get_adapter_info(model, "a", &adapter_info));
+  expect(peft_model_get_adapter_source(model, "a", &out_string));
+  expect(peft_model_get_adapter_config(model, "a", &out_string));
+  expect(peft_model_has_adapter(model, "a", &has));
+  expect(peft_model_rename_adapter(model, "a", "b"));
+  expect(peft_model_replace_adapter(model, "a", kGerman, nullptr, nullptr));
+  expect(peft_model_replace_adapter_from_memory(model, "a", "{}", state_dict,
+                                                nullptr, nullptr));
+  expect(peft_model_set_scale(model, "a", 1));
+  expect(peft_model_set_adapter_limit(model, 0, 0));
+  expect(peft_model_pin_adapter(model, "a", 1));
+  expect(peft_activation_create(model, nullptr, nullptr, 0, &out_activation));
   expect(peft_session_create(model, nullptr, &out_session));
   expect(peft_session_reset(session));
   expect(peft_session_forward(session, &input, nullptr, &view));
@@ -174,6 +195,7 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   peft_generate_result_free(result);
   peft_string_list_free(list);
   peft_string_free(string);
+  peft_activation_free(activation);
 }
 
 TEST_F(MisuseTest, NullHandles) { UseEverywhere(0, "is NULL"); }
@@ -196,6 +218,36 @@ TEST_F(MisuseTest, HandlesOfAnotherKind) {
   UseEverywhere(reinterpret_cast<uintptr_t>(status), "is a status, expected a");
   EXPECT_EQ(peft_status_code(status), PEFT_INVALID_ARGUMENT);
   peft_status_free(status);
+}
+
+TEST_F(MisuseTest, ActivationsThatAreNone) {
+  const peft_forward_input_t input = Prompt();
+  peft_forward_options_t options = PEFT_FORWARD_OPTIONS_INIT;
+  options.num_activations = 1;
+  EXPECT_EQ(Forward(&input, &options).id, "ARGUMENT");
+  const auto* const garbage = Garbage<const peft_activation_t>(24);
+  options.activations = &garbage;
+  const Outcome outcome = Forward(&input, &options);
+  EXPECT_EQ(outcome.id, "HANDLE");
+  EXPECT_EQ(outcome.subject, "options.activations[0]");
+  peft_activation_t* activation = nullptr;
+  ASSERT_PEFT_OK(
+      peft_activation_create(model_.get(), nullptr, nullptr, 0, &activation));
+  peft_activation_free(activation);
+  options.activations = &activation;
+  EXPECT_EQ(Forward(&input, &options).id, "HANDLE");
+}
+
+TEST_F(MisuseTest, RowsOfNames) {
+  const peft_forward_input_t input = Prompt();
+  peft_generate_options_t options = PEFT_GENERATE_OPTIONS_INIT;
+  options.num_adapter_names = 1;
+  EXPECT_EQ(Generate(&input, &options).id, "ARGUMENT");
+  const char* const null_name = nullptr;
+  options.adapter_names = &null_name;
+  EXPECT_EQ(Generate(&input, &options).id, "UTF8");
+  options.num_adapter_names = ~size_t{0};
+  EXPECT_EQ(Generate(&input, &options).id, "ARGUMENT");
 }
 
 TEST_F(MisuseTest, FreedHandles) {
@@ -255,6 +307,15 @@ TEST_F(MisuseTest, StructSizes) {
     EXPECT_EQ(build_info.version, nullptr);
   }
   EXPECT_EQ(Forward(nullptr).id, "ARGUMENT");
+  peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
+  estimate.struct_size = 8;
+  EXPECT_PEFT_ERROR(peft_estimate_adapter(kGerman, nullptr, &estimate),
+                    PEFT_INVALID_ARGUMENT, "STRUCT_SIZE");
+  peft_save_options_t save_options = PEFT_SAVE_OPTIONS_INIT;
+  save_options.struct_size = 8;
+  EXPECT_PEFT_ERROR(
+      peft_model_save_adapter(model_.get(), "a", "x", &save_options),
+      PEFT_INVALID_ARGUMENT, "STRUCT_SIZE");
 }
 
 TEST_F(MisuseTest, FlagsAndConstants) {

@@ -34,7 +34,9 @@ absl::StatusOr<ModelOptions> OptionsOf(const peft_model_options_t* options) {
   return result;
 }
 
-peft_model_info_t InfoOf(const BaseModel& base) {
+peft_model_info_t InfoOf(const Model& model) {
+  const BaseModel& base = model.base();
+  const AdapterUsage usage = model.GetAdapterUsage();
   peft_model_info_t info = PEFT_MODEL_INFO_INIT;
   info.model_type = base.config().model_type.c_str();
   info.vocab_size = base.config().vocab_size;
@@ -44,6 +46,8 @@ peft_model_info_t InfoOf(const BaseModel& base) {
   info.num_parameters = base.num_parameters();
   info.size_bytes = base.size_bytes();
   info.num_sites = static_cast<int64_t>(base.sites().sites().size());
+  info.num_adapters = usage.num_adapters;
+  info.adapter_bytes = usage.size_bytes;
   return info;
 }
 
@@ -84,7 +88,7 @@ peft_status_t* peft_model_get_info(const peft_model_t* model,
   return peft::Guard([&]() -> absl::Status {
     PEFT_RETURN_IF_ERROR(peft::ClearOutStruct("out_info", out_info));
     PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    peft::WriteOutStruct(peft::InfoOf(object->base()), out_info);
+    peft::WriteOutStruct(peft::InfoOf(*object), out_info);
     return absl::OkStatus();
   });
 }

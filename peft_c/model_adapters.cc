@@ -6,7 +6,6 @@
 
 #include "absl/types/span.h"
 #include "peft_c/arguments.h"
-#include "peft_c/load_report.h"
 #include "peft_c/model.h"
 #include "peft_c/state_dict.h"
 #include "peft_c/struct_size.h"
@@ -15,18 +14,6 @@
 
 namespace peft {
 namespace {
-
-absl::StatusOr<AdapterLoadOptions> OptionsOf(
-    const peft_load_options_t* options) {
-  peft_load_options_t known = PEFT_LOAD_OPTIONS_INIT;
-  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
-  AdapterLoadOptions result;
-  PEFT_ASSIGN_OR_RETURN(result.subfolder,
-                        OptionalText("options.subfolder", known.subfolder, ""));
-  PEFT_ASSIGN_OR_RETURN(result.lenient,
-                        FlagArgument("options.lenient", known.lenient));
-  return result;
-}
 
 // One scale per name, or none: all 1.
 absl::StatusOr<absl::Span<const float>> ScalesOf(
@@ -50,42 +37,8 @@ peft_status_t* ReturnNames(const peft_model_t* model,
   });
 }
 
-// Loads and gives the report a handle, which is made first: when the adapter
-// is there, nothing may fail any more.
-absl::Status Load(Model& model, const std::string& name,
-                  const std::string& path, const AdapterLoadOptions& options,
-                  peft_load_report_t** out_report) {
-  auto report = std::make_shared<LoadReport>();
-  PendingHandle<peft_load_report_t> handle(report);
-  PEFT_ASSIGN_OR_RETURN(*report, model.LoadAdapter(name, path, options));
-  if (out_report != nullptr) *out_report = handle.Release();
-  return absl::OkStatus();
-}
-
 }  // namespace
 }  // namespace peft
-
-void peft_load_options_init(peft_load_options_t* options, size_t struct_size) {
-  static constexpr peft_load_options_t kDefaults = PEFT_LOAD_OPTIONS_INIT;
-  peft::InitStruct(kDefaults, options, struct_size);
-}
-
-peft_status_t* peft_model_load_adapter(peft_model_t* model, const char* name,
-                                       const char* path,
-                                       const peft_load_options_t* options,
-                                       peft_load_report_t** out_report) {
-  return peft::Guard([&]() -> absl::Status {
-    if (out_report != nullptr) *out_report = nullptr;
-    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    PEFT_ASSIGN_OR_RETURN(const std::string key,
-                          peft::OptionalText("name", name, "default"));
-    PEFT_ASSIGN_OR_RETURN(const std::string folder,
-                          peft::TextArgument("path", path));
-    PEFT_ASSIGN_OR_RETURN(const peft::AdapterLoadOptions known,
-                          peft::OptionsOf(options));
-    return peft::Load(*object, key, folder, known, out_report);
-  });
-}
 
 void peft_set_adapter_options_init(peft_set_adapter_options_t* options,
                                    size_t struct_size) {

@@ -40,6 +40,11 @@ static void TestDefaults(void) {
   EXPECT_SAME_DEFAULTS(peft_set_adapter_options_t,
                        peft_set_adapter_options_init,
                        PEFT_SET_ADAPTER_OPTIONS_INIT);
+  EXPECT_SAME_DEFAULTS(peft_add_adapter_options_t,
+                       peft_add_adapter_options_init,
+                       PEFT_ADD_ADAPTER_OPTIONS_INIT);
+  EXPECT_SAME_DEFAULTS(peft_save_options_t, peft_save_options_init,
+                       PEFT_SAVE_OPTIONS_INIT);
   EXPECT_SAME_DEFAULTS(peft_session_options_t, peft_session_options_init,
                        PEFT_SESSION_OPTIONS_INIT);
   EXPECT_SAME_DEFAULTS(peft_forward_input_t, peft_forward_input_init,

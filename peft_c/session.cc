@@ -1,6 +1,9 @@
 #include "peft_c/session.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
+#include "peft_c/activation.h"
 #include "peft_c/arguments.h"
 #include "peft_c/model.h"
 #include "peft_c/struct_size.h"
@@ -40,16 +43,28 @@ absl::StatusOr<SessionOptions> OptionsOf(
   return result;
 }
 
-absl::StatusOr<ForwardOptions> OptionsOf(
-    const peft_forward_options_t* options) {
-  peft_forward_options_t known = PEFT_FORWARD_OPTIONS_INIT;
-  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
+absl::StatusOr<ForwardOptions> OptionsOf(const peft_forward_options_t& known) {
   ForwardOptions result;
   result.logits_to_keep = known.logits_to_keep;
   PEFT_ASSIGN_OR_RETURN(result.allow_activation_change,
                         FlagArgument("options.allow_activation_change",
                                      known.allow_activation_change));
   return result;
+}
+
+absl::StatusOr<Logits> Forward(const SessionUse& session,
+                               const peft_forward_input_t* input,
+                               const peft_forward_options_t* options) {
+  peft_forward_options_t known = PEFT_FORWARD_OPTIONS_INIT;
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
+  PEFT_ASSIGN_OR_RETURN(const ForwardInput tokens, InputOf(input));
+  PEFT_ASSIGN_OR_RETURN(ForwardOptions checked, OptionsOf(known));
+  const RowOptions rows = {known.adapter_names, known.num_adapter_names,
+                           known.activations, known.num_activations};
+  PEFT_ASSIGN_OR_RETURN(const std::optional<BatchPlan> plans,
+                        ReadRows(rows, tokens.batch, *session.object().model));
+  if (plans.has_value()) checked.plans = &*plans;
+  return session->Forward(tokens, checked);
 }
 
 void WriteLogits(const Logits& logits, SessionObject& session,
@@ -128,12 +143,8 @@ peft_status_t* peft_session_forward(peft_session_t* session,
     PEFT_RETURN_IF_ERROR(peft::ClearOutStruct("out_logits", out_logits));
     PEFT_ASSIGN_OR_RETURN(const peft::SessionUse use,
                           peft::SessionUse::Begin(session));
-    PEFT_ASSIGN_OR_RETURN(const peft::ForwardInput tokens,
-                          peft::InputOf(input));
-    PEFT_ASSIGN_OR_RETURN(const peft::ForwardOptions known,
-                          peft::OptionsOf(options));
     PEFT_ASSIGN_OR_RETURN(const peft::Logits logits,
-                          use->Forward(tokens, known));
+                          peft::Forward(use, input, options));
     peft::WriteLogits(logits, use.object(), out_logits);
     return absl::OkStatus();
   });

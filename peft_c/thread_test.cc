@@ -96,6 +96,72 @@ TEST(ThreadTest, LoadSwitchGenerateAndDeleteAtTheSameTime) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// Rows under activations and names while others change every adapter.
+TEST(ThreadTest, RowsRunWhileOthersLoadReplaceRenameAndDelete) {
+  const OwnedModel model = Open();
+  for (const char* name : {"german", "french"}) Load(model, name, name);
+  const auto run = [&](const OwnedSession& session,
+                       const peft_forward_options_t& options) {
+    peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
+    input.ids = kPrompt;
+    input.batch = 2;
+    input.length = 3;
+    peft_tensor_view_t logits = PEFT_TENSOR_VIEW_INIT;
+    EXPECT_PEFT_OK(peft_session_reset(session.get()));
+    EXPECT_PEFT_OK(
+        peft_session_forward(session.get(), &input, &options, &logits));
+    const auto* data = static_cast<const float*>(logits.data);
+    return std::vector<float>(data, data + 2 * 3 * logits.sizes[2]);
+  };
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    const OwnedSession session = NewSession(model);
+    const char* const name = "german";
+    peft_activation_t* german = nullptr;
+    EXPECT_PEFT_OK(
+        peft_activation_create(model.get(), &name, nullptr, 1, &german));
+    const peft_activation_t* const rows[] = {german, nullptr};
+    peft_forward_options_t options = PEFT_FORWARD_OPTIONS_INIT;
+    options.activations = rows;
+    options.num_activations = 2;
+    const std::vector<float> first = run(session, options);
+    for (int round = 0; round < 4 * kRounds; ++round) {
+      EXPECT_EQ(run(session, options), first);
+    }
+    peft_activation_free(german);
+  });
+  threads.emplace_back([&] {
+    const OwnedSession session = NewSession(model);
+    const char* const names[] = {"french", "__base__"};
+    peft_forward_options_t options = PEFT_FORWARD_OPTIONS_INIT;
+    options.adapter_names = names;
+    options.num_adapter_names = 2;
+    for (int round = 0; round < 4 * kRounds; ++round) run(session, options);
+  });
+  threads.emplace_back([&] {
+    const std::string folder = std::string(kAdapters) + "german";
+    for (int round = 0; round < 2 * kRounds; ++round) {
+      EXPECT_PEFT_OK(peft_model_replace_adapter(
+          model.get(), "french", folder.c_str(), nullptr, nullptr));
+      EXPECT_PEFT_OK(peft_model_set_scale(model.get(), "french", 0.5f));
+    }
+  });
+  threads.emplace_back([&] {
+    const char* const renamed = "renamed";
+    EXPECT_PEFT_OK(peft_model_pin_adapter(model.get(), "french", 1));
+    for (int round = 0; round < 2 * kRounds; ++round) {
+      Load(model, "copy", "roman");
+      EXPECT_PEFT_OK(peft_model_pin_adapter(model.get(), "copy", round % 2));
+      EXPECT_PEFT_OK(peft_model_set_adapter_limit(model.get(), 0, 3));
+      EXPECT_PEFT_OK(peft_model_rename_adapter(model.get(), "copy", renamed));
+      peft_adapter_info_t info = PEFT_ADAPTER_INFO_INIT;
+      EXPECT_PEFT_OK(peft_model_get_adapter_info(model.get(), renamed, &info));
+      EXPECT_PEFT_OK(peft_model_delete_adapter(model.get(), &renamed, 1));
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(ThreadTest, OneSessionInTwoThreadsIsAnErrorAndNoCrash) {
   const OwnedModel model = Open();
   const OwnedSession session = NewSession(model);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "peft_cc/adapters/adapter_source.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/config/adapter_config.h"
@@ -57,6 +58,12 @@ struct AdapterLoadOptions {
   // and unexpected tensors into lines of the report instead of errors. Shape
   // mismatches, NaN configs and unimplemented features stay errors.
   bool lenient = false;
+  // Take a file whose initialisation changed the base in a way that neither
+  // file nor base tell, and that was not converted.
+  bool allow_unconverted_init = false;
+  // Of the Hub. What is given has no effect on a local folder, which the report
+  // notes.
+  HubOptions hub;
 };
 
 // An adapter that loaded, and what the load found.

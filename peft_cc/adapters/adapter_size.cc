@@ -1,6 +1,6 @@
 #include "peft_cc/adapters/adapter_size.h"
 
-#include <utility>
+#include <algorithm>
 #include <variant>
 #include <vector>
 
@@ -105,6 +105,25 @@ int64_t ResidentBytes(const Adapter& adapter, const SiteTable& sites) {
     for (const Form& form : entry.program) std::visit(counter, form);
   }
   return counter.bytes();
+}
+
+int64_t NumParameters(const Adapter& adapter) {
+  int64_t count = 0;
+  for (const auto& [name, tensor] : adapter.state_dict()) {
+    count += tensor.num_elements();
+  }
+  return count;
+}
+
+int64_t MaxRank(const Adapter& adapter) {
+  int64_t rank = 0;
+  for (const Adapter::SiteEntry& entry : adapter.entries()) {
+    for (const Form& form : entry.program) {
+      const auto* low_rank = std::get_if<LowRank>(&form);
+      if (low_rank != nullptr) rank = std::max(rank, low_rank->a.dim(0));
+    }
+  }
+  return rank;
 }
 
 absl::StatusOr<AdapterEstimate> EstimateAdapter(const std::string& path,

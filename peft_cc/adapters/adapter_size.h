@@ -16,6 +16,12 @@ namespace peft {
 // own do not count.
 int64_t ResidentBytes(const Adapter& adapter, const SiteTable& sites);
 
+// The elements of its tensors.
+int64_t NumParameters(const Adapter& adapter);
+
+// The largest rank of a low-rank form; 0 for none.
+int64_t MaxRank(const Adapter& adapter);
+
 // What an adapter will take.
 struct AdapterEstimate {
   int64_t size_bytes = 0;  // as ResidentBytes

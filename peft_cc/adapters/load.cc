@@ -19,6 +19,8 @@ struct AdapterFiles {
 absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
                                        const AdapterLoadOptions& options) {
   AdapterFiles files;
+  PEFT_RETURN_IF_ERROR(CheckHubOptions(options.hub));
+  PEFT_RETURN_IF_ERROR(CheckIsLocal(path, options.hub));
   PEFT_ASSIGN_OR_RETURN(const std::string folder,
                         FindAdapterFolder(path, options.subfolder));
   AdapterConfigOptions config_options;
@@ -39,8 +41,16 @@ absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
   if (!files.ok()) {
     return WithContext(files.status(), absl::StrCat("adapter ", Quoted(name)));
   }
-  return BuildAdapter(sites, name, std::move(files->config),
-                      std::move(files->tensors), options);
+  PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded,
+                        BuildAdapter(sites, name, std::move(files->config),
+                                     std::move(files->tensors), options));
+  const std::string unused = options.hub.Given();
+  if (!unused.empty()) {
+    loaded.report.lines.push_back(
+        {ReportKind::kNote, "",
+         absl::StrCat("a local folder was read: without effect are ", unused)});
+  }
+  return loaded;
 }
 
 }  // namespace peft

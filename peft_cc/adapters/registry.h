@@ -42,6 +42,12 @@ struct AdapterInfo {
   bool is_pinned = false;
 };
 
+// A plan of a caller's own. While it lives its adapters are not evicted.
+struct HeldPlan {
+  std::shared_ptr<const Plan> plan;
+  std::vector<std::shared_ptr<const bool>> leases;
+};
+
 // What all adapters take together.
 struct AdapterUsage {
   int64_t num_adapters = 0;
@@ -130,6 +136,7 @@ class AdapterRegistry {
   // (ADAPTER_LIMIT) where that is not enough. Those that are active, pinned,
   // trainable or held by a plan of PlanOf stay.
   absl::Status SetLimit(const AdapterLimit& limit);
+  bool HasLimit() const;
   // The error of Add or, where `replaced` is not empty, of Replace for an
   // adapter of `bytes`, before a slow load. Evicts nothing.
   absl::Status CheckRoom(int64_t bytes, const std::string& replaced) const;
@@ -165,9 +172,9 @@ class AdapterRegistry {
   std::shared_ptr<const Plan> CurrentPlan() const;
 
   // The plan of an activation of the caller's own, whether adapters are enabled
-  // or not. While it lives its adapters are not evicted. Fails as SetActive.
-  absl::StatusOr<std::shared_ptr<const Plan>> PlanOf(
-      absl::Span<const std::string> names, absl::Span<const float> scales = {});
+  // or not. Fails as SetActive.
+  absl::StatusOr<HeldPlan> PlanOf(absl::Span<const std::string> names,
+                                  absl::Span<const float> scales = {});
 
   // A plan for each row of a batch, which names one adapter or "__base__". All
   // are of the base while adapters are disabled. NOT_FOUND (ADAPTER_NOT_FOUND)

@@ -11,15 +11,6 @@
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
-namespace {
-
-// A plan with what keeps its adapters from being evicted.
-struct HeldPlan {
-  std::shared_ptr<const Plan> plan;
-  std::vector<std::shared_ptr<const bool>> leases;
-};
-
-}  // namespace
 
 absl::Status AdapterRegistry::CheckGeneration(const std::string& name,
                                               uint64_t expected) const {
@@ -124,21 +115,20 @@ absl::Status AdapterRegistry::SetScale(const std::string& name, float scale) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::PlanOf(
+absl::StatusOr<HeldPlan> AdapterRegistry::PlanOf(
     absl::Span<const std::string> names, absl::Span<const float> scales) {
   PEFT_RETURN_IF_ERROR(CheckDistinct(names));
   PEFT_RETURN_IF_ERROR(CheckScales(names, scales));
-  auto held = std::make_shared<HeldPlan>();
+  HeldPlan held;
   absl::MutexLock lock(&mutex_);
   PEFT_ASSIGN_OR_RETURN(const std::vector<Choice> choices,
                         Choose(names, scales));
-  PEFT_ASSIGN_OR_RETURN(held->plan, MakePlan(choices, true));
+  PEFT_ASSIGN_OR_RETURN(held.plan, MakePlan(choices, true));
   for (const Choice& choice : choices) {
-    held->leases.push_back(Find(choice.name)->lease);
+    held.leases.push_back(Find(choice.name)->lease);
   }
   Touch(choices);
-  const Plan* const plan = held->plan.get();
-  return std::shared_ptr<const Plan>(std::move(held), plan);
+  return held;
 }
 
 absl::StatusOr<std::vector<std::shared_ptr<const Plan>>>

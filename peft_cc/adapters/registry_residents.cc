@@ -89,6 +89,11 @@ absl::Status AdapterRegistry::SetLimit(const AdapterLimit& limit) {
   return absl::OkStatus();
 }
 
+bool AdapterRegistry::HasLimit() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return limit_.max_bytes > 0 || limit_.max_adapters > 0;
+}
+
 absl::Status AdapterRegistry::CheckRoom(int64_t bytes,
                                         const std::string& replaced) const {
   absl::ReaderMutexLock lock(&mutex_);

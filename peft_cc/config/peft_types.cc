@@ -86,6 +86,13 @@ bool IsPeftType(absl::string_view name) {
          std::end(kPeftTypes);
 }
 
+// The table holds literals, which end in NUL.
+const char* PeftTypeText(absl::string_view name) {
+  const auto* found =
+      std::find(std::begin(kPeftTypes), std::end(kPeftTypes), name);
+  return found == std::end(kPeftTypes) ? "" : found->data();
+}
+
 bool IsTaskType(absl::string_view name) {
   return std::find(std::begin(kTaskTypes), std::end(kTaskTypes), name) !=
          std::end(kTaskTypes);

@@ -13,6 +13,9 @@ extern const char kNewestPeftVersion[];
 // True for the 45 values of peft_type, such as "LORA". Case matters.
 bool IsPeftType(absl::string_view name);
 
+// `name` as a text that lives as long as the process; "" for no peft_type.
+const char* PeftTypeText(absl::string_view name);
+
 // True for the 6 values of task_type, such as "CAUSAL_LM".
 bool IsTaskType(absl::string_view name);
 

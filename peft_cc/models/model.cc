@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 
@@ -34,19 +33,6 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Open(
   return std::unique_ptr<Model>(new Model(std::move(base), options));
 }
 
-absl::StatusOr<LoadReport> Model::LoadAdapter(
-    const std::string& name, const std::string& path,
-    const AdapterLoadOptions& options) {
-  PEFT_RETURN_IF_ERROR(registry_.Reserve(name));
-  // Also when memory runs out on the way.
-  absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
-  PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded,
-                        peft::LoadAdapter(base_->sites(), name, path, options));
-  PEFT_RETURN_IF_ERROR(registry_.Add(name, std::move(loaded.adapter)));
-  std::move(cancel).Cancel();
-  return std::move(loaded.report);
-}
-
 absl::Status Model::SetAdapter(absl::Span<const std::string> names,
                                absl::Span<const float> scales) {
   return registry_.SetActive(names, scales);
@@ -70,17 +56,57 @@ absl::Status Model::DeleteAdapter(absl::Span<const std::string> names) {
   return registry_.Delete(names);
 }
 
+absl::StatusOr<std::string> Model::NameOrActive(const std::string& name) const {
+  if (!name.empty()) return name;
+  const std::vector<std::string> active = registry_.Active();
+  if (!active.empty()) return active.front();
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   error_id::kAdapterNotFound,
+                   "no adapter is active; name one or activate one");
+}
+
 absl::StatusOr<std::shared_ptr<const Adapter>> Model::GetAdapter(
     const std::string& name) const {
-  if (!name.empty()) return registry_.Get(name);
-  const std::vector<std::string> active = registry_.Active();
-  if (active.empty()) {
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     error_id::kAdapterNotFound,
-                     "no adapter is active; name one or activate one");
-  }
-  return registry_.Get(active.front());
+  PEFT_ASSIGN_OR_RETURN(const std::string known, NameOrActive(name));
+  return registry_.Get(known);
 }
+
+absl::StatusOr<AdapterInfo> Model::GetAdapterInfo(
+    const std::string& name) const {
+  PEFT_ASSIGN_OR_RETURN(const std::string known, NameOrActive(name));
+  return registry_.Info(known);
+}
+
+absl::Status Model::SaveAdapter(const std::string& name,
+                                const std::string& path,
+                                const AdapterSaveOptions& options) const {
+  PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Adapter> adapter,
+                        GetAdapter(name));
+  return peft::SaveAdapter(*adapter, path, options);
+}
+
+bool Model::HasAdapter(const std::string& name) const {
+  return registry_.Get(name).ok();
+}
+
+absl::Status Model::RenameAdapter(const std::string& name,
+                                  const std::string& new_name) {
+  return registry_.Rename(name, new_name);
+}
+
+absl::Status Model::SetScale(const std::string& name, float scale) {
+  return registry_.SetScale(name, scale);
+}
+
+absl::Status Model::SetAdapterLimit(const AdapterLimit& limit) {
+  return registry_.SetLimit(limit);
+}
+
+absl::Status Model::PinAdapter(const std::string& name, bool pinned) {
+  return registry_.SetPinned(name, pinned);
+}
+
+AdapterUsage Model::GetAdapterUsage() const { return registry_.Usage(); }
 
 std::shared_ptr<const Plan> Model::CurrentPlan() const {
   return registry_.CurrentPlan();

@@ -2,17 +2,21 @@
 #ifndef PEFT_CC_MODELS_MODEL_H_
 #define PEFT_CC_MODELS_MODEL_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/thread_pool.h"
 #include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/batch_plan.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/registry.h"
+#include "peft_cc/adapters/save.h"
 #include "peft_cc/models/base_model.h"
 
 namespace peft {
@@ -24,6 +28,12 @@ struct ModelOptions {
   // Runs the work of forwards; kept alive by the caller. Null: an own pool of
   // num_threads.
   kernels::ThreadPool* thread_pool = nullptr;
+};
+
+// How an adapter takes the place of another.
+struct ReplaceOptions {
+  bool is_trainable = false;
+  uint64_t expected_generation = 0;  // of the one that is there; 0: any
 };
 
 // Thread-safe. Sessions keep a reference to their model, which must outlive
@@ -40,9 +50,23 @@ class Model {
   // one. Fails with ALREADY_EXISTS when the name is taken, else as
   // peft::LoadAdapter does; the model is then unchanged. Forwards that run are
   // not disturbed.
-  absl::StatusOr<LoadReport> LoadAdapter(
+  absl::StatusOr<LoadReport> LoadAdapter(const std::string& name,
+                                         const std::string& path,
+                                         const AdapterLoadOptions& options = {},
+                                         bool is_trainable = false);
+  // The same from the text of an adapter_config.json and tensors in memory,
+  // which are shared and not copied.
+  absl::StatusOr<LoadReport> LoadAdapterFromMemory(
+      const std::string& name, const std::string& config, TensorMap tensors,
+      const AdapterLoadOptions& options = {}, bool is_trainable = false);
+  // Loads an adapter in the place of `name`, which must be there; see
+  // AdapterRegistry::Replace.
+  absl::StatusOr<LoadReport> ReplaceAdapter(
       const std::string& name, const std::string& path,
-      const AdapterLoadOptions& options = {});
+      const AdapterLoadOptions& options = {}, const ReplaceOptions& how = {});
+  absl::StatusOr<LoadReport> ReplaceAdapterFromMemory(
+      const std::string& name, const std::string& config, TensorMap tensors,
+      const AdapterLoadOptions& options = {}, const ReplaceOptions& how = {});
   // Makes exactly these active, in this order; `scales` has a factor for each,
   // or none: all 1. Does not enable disabled adapters.
   absl::Status SetAdapter(absl::Span<const std::string> names,
@@ -64,15 +88,59 @@ class Model {
   // is.
   absl::StatusOr<std::shared_ptr<const Adapter>> GetAdapter(
       const std::string& name) const;
+  // Facts of an adapter; `name` and failures as of GetAdapter.
+  absl::StatusOr<AdapterInfo> GetAdapterInfo(const std::string& name) const;
+  // Writes an adapter as a PEFT folder; `name` and failures as of GetAdapter,
+  // and as of peft::SaveAdapter.
+  absl::Status SaveAdapter(const std::string& name, const std::string& path,
+                           const AdapterSaveOptions& options = {}) const;
+  // See AdapterRegistry for what these do and how they fail.
+  bool HasAdapter(const std::string& name) const;
+  absl::Status RenameAdapter(const std::string& name,
+                             const std::string& new_name);
+  absl::Status SetScale(const std::string& name, float scale);
+  absl::Status SetAdapterLimit(const AdapterLimit& limit);
+  absl::Status PinAdapter(const std::string& name, bool pinned);
+  AdapterUsage GetAdapterUsage() const;
 
   // What a forward that begins now runs. Constant time, takes a lock.
   std::shared_ptr<const Plan> CurrentPlan() const;
+  // The plan of an activation of the caller's own: these adapters with these
+  // scales (none: all 1) in this order, whatever is active. Fails as
+  // SetAdapter.
+  absl::StatusOr<HeldPlan> MakePlan(absl::Span<const std::string> names,
+                                    absl::Span<const float> scales = {});
+  // One adapter for each row of a batch, "__base__" for none: PEFT's
+  // adapter_names. NOT_FOUND names all unknown ones. While adapters are
+  // disabled every row runs the base model; so below.
+  absl::StatusOr<BatchPlan> PlanRows(absl::Span<const std::string> names);
+  // One plan of MakePlan for all rows, or one for each; null: the base model.
+  absl::StatusOr<BatchPlan> PlanRows(
+      absl::Span<const std::shared_ptr<const Plan>> plans);
   const BaseModel& base() const { return *base_; }
   // Where forwards run: the caller's pool, or the model's own.
   kernels::ThreadPool& pool() const { return *pool_; }
 
  private:
   Model(std::unique_ptr<BaseModel> base, const ModelOptions& options);
+
+  // What the first active adapter is called, where `name` is empty.
+  absl::StatusOr<std::string> NameOrActive(const std::string& name) const;
+  absl::StatusOr<LoadedAdapter> Build(const std::string& name,
+                                      const std::string& config,
+                                      TensorMap tensors,
+                                      const AdapterLoadOptions& options) const;
+  // RESOURCE_EXHAUSTED (ADAPTER_LIMIT) where the folder cannot fit the limit.
+  absl::Status CheckRoom(const std::string& path,
+                         const AdapterLoadOptions& options,
+                         const std::string& replaced) const;
+  // Loads under the reserved `name`: `load` gives the adapter.
+  absl::StatusOr<LoadReport> Add(
+      const std::string& name, AdapterOrigin origin,
+      absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load);
+  absl::StatusOr<LoadReport> Replace(
+      const std::string& name, AdapterOrigin origin, const ReplaceOptions& how,
+      absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load);
 
   std::unique_ptr<BaseModel> base_;
   std::unique_ptr<kernels::ThreadPool> owned_pool_;

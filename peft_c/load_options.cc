@@ -1,0 +1,80 @@
+#include "peft_c/load_options.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "peft_c/arguments.h"
+#include "peft_c/struct_size.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace {
+
+// A text of the Hub: NULL means none, and empty nothing at all.
+absl::StatusOr<std::string> HubText(absl::string_view name, const char* text) {
+  if (text != nullptr && *text == '\0') {
+    return BadArgument(name, "is empty, expected a text or NULL");
+  }
+  return OptionalText(name, text, "");
+}
+
+absl::Status ReadHubOptions(const peft_load_options_t& options,
+                            HubOptions* hub) {
+  PEFT_ASSIGN_OR_RETURN(hub->revision,
+                        HubText("options.revision", options.revision));
+  PEFT_ASSIGN_OR_RETURN(hub->token, HubText("options.token", options.token));
+  PEFT_ASSIGN_OR_RETURN(hub->cache_dir,
+                        HubText("options.cache_dir", options.cache_dir));
+  PEFT_ASSIGN_OR_RETURN(
+      hub->proxies,
+      TextArray("options.proxies", options.proxies, options.num_proxies));
+  PEFT_ASSIGN_OR_RETURN(
+      hub->local_files_only,
+      FlagArgument("options.local_files_only", options.local_files_only));
+  PEFT_ASSIGN_OR_RETURN(
+      hub->force_download,
+      FlagArgument("options.force_download", options.force_download));
+  return CheckHubOptions(*hub);
+}
+
+}  // namespace
+
+absl::StatusOr<LoadOptions> ReadLoadOptions(
+    const peft_load_options_t* options) {
+  peft_load_options_t known = PEFT_LOAD_OPTIONS_INIT;
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
+  LoadOptions result;
+  PEFT_ASSIGN_OR_RETURN(result.load.subfolder,
+                        OptionalText("options.subfolder", known.subfolder, ""));
+  PEFT_ASSIGN_OR_RETURN(result.load.lenient,
+                        FlagArgument("options.lenient", known.lenient));
+  PEFT_ASSIGN_OR_RETURN(result.load.allow_unconverted_init,
+                        FlagArgument("options.allow_unconverted_init",
+                                     known.allow_unconverted_init));
+  PEFT_ASSIGN_OR_RETURN(
+      result.is_trainable,
+      FlagArgument("options.is_trainable", known.is_trainable));
+  result.expected_generation = known.expected_generation;
+  PEFT_RETURN_IF_ERROR(ReadHubOptions(known, &result.load.hub));
+  return result;
+}
+
+absl::Status CheckFromMemory(const LoadOptions& options) {
+  std::string given = options.load.hub.Given();
+  if (!options.load.subfolder.empty()) {
+    given = absl::StrCat("subfolder", given.empty() ? "" : ", ", given);
+  }
+  if (given.empty()) return absl::OkStatus();
+  return BadArgument("options",
+                     absl::StrCat("says where to load from (", given,
+                                  "), but the adapter is in memory"));
+}
+
+absl::Status CheckNotReplacing(const LoadOptions& options) {
+  if (options.expected_generation == 0) return absl::OkStatus();
+  return BadArgument("options.expected_generation",
+                     absl::StrCat("is ", options.expected_generation,
+                                  ", expected 0: a load replaces nothing"));
+}
+
+}  // namespace peft

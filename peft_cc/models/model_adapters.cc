@@ -1,0 +1,132 @@
+// How adapters come into a model, and what the rows of a batch run.
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/adapter_size.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/models/model.h"
+
+namespace peft {
+namespace {
+
+std::string FolderText(const std::string& path,
+                       const AdapterLoadOptions& options) {
+  return options.subfolder.empty() ? path
+                                   : absl::StrCat(path, "/", options.subfolder);
+}
+
+}  // namespace
+
+absl::StatusOr<LoadReport> Model::Add(
+    const std::string& name, AdapterOrigin origin,
+    absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load) {
+  PEFT_RETURN_IF_ERROR(registry_.Reserve(name));
+  // Also when memory runs out on the way.
+  absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
+  PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  PEFT_RETURN_IF_ERROR(
+      registry_.Add(name, std::move(loaded.adapter), std::move(origin)));
+  std::move(cancel).Cancel();
+  return std::move(loaded.report);
+}
+
+absl::StatusOr<LoadReport> Model::Replace(
+    const std::string& name, AdapterOrigin origin, const ReplaceOptions& how,
+    absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load) {
+  PEFT_RETURN_IF_ERROR(
+      registry_.CheckReplaceable(name, how.expected_generation));
+  PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  PEFT_RETURN_IF_ERROR(registry_.Replace(name, std::move(loaded.adapter),
+                                         std::move(origin),
+                                         how.expected_generation));
+  return std::move(loaded.report);
+}
+
+// What cannot be estimated cannot be loaded either, and the load says why.
+absl::Status Model::CheckRoom(const std::string& path,
+                              const AdapterLoadOptions& options,
+                              const std::string& replaced) const {
+  if (!registry_.HasLimit()) return absl::OkStatus();
+  const auto estimate = EstimateAdapter(path, options.subfolder);
+  if (!estimate.ok()) return absl::OkStatus();
+  return registry_.CheckRoom(estimate->size_bytes, replaced);
+}
+
+absl::StatusOr<LoadedAdapter> Model::Build(
+    const std::string& name, const std::string& config, TensorMap tensors,
+    const AdapterLoadOptions& options) const {
+  AdapterConfigOptions config_options;
+  config_options.lenient = options.lenient;
+  absl::StatusOr<AdapterConfig> parsed =
+      ParseAdapterConfig(config, config_options);
+  if (!parsed.ok()) {
+    return WithContext(parsed.status(), absl::StrCat("adapter ", Quoted(name)));
+  }
+  return BuildAdapter(base_->sites(), name, *std::move(parsed),
+                      std::move(tensors), options);
+}
+
+absl::StatusOr<LoadReport> Model::LoadAdapter(const std::string& name,
+                                              const std::string& path,
+                                              const AdapterLoadOptions& options,
+                                              bool is_trainable) {
+  const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
+    PEFT_RETURN_IF_ERROR(CheckRoom(path, options, ""));
+    return peft::LoadAdapter(base_->sites(), name, path, options);
+  };
+  return Add(name, {FolderText(path, options), is_trainable}, load);
+}
+
+absl::StatusOr<LoadReport> Model::LoadAdapterFromMemory(
+    const std::string& name, const std::string& config, TensorMap tensors,
+    const AdapterLoadOptions& options, bool is_trainable) {
+  return Add(name, {"", is_trainable},
+             [&] { return Build(name, config, std::move(tensors), options); });
+}
+
+absl::StatusOr<LoadReport> Model::ReplaceAdapter(
+    const std::string& name, const std::string& path,
+    const AdapterLoadOptions& options, const ReplaceOptions& how) {
+  const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
+    PEFT_RETURN_IF_ERROR(CheckRoom(path, options, name));
+    return peft::LoadAdapter(base_->sites(), name, path, options);
+  };
+  return Replace(name, {FolderText(path, options), how.is_trainable}, how,
+                 load);
+}
+
+absl::StatusOr<LoadReport> Model::ReplaceAdapterFromMemory(
+    const std::string& name, const std::string& config, TensorMap tensors,
+    const AdapterLoadOptions& options, const ReplaceOptions& how) {
+  return Replace(name, {"", how.is_trainable}, how, [&] {
+    return Build(name, config, std::move(tensors), options);
+  });
+}
+
+absl::StatusOr<HeldPlan> Model::MakePlan(absl::Span<const std::string> names,
+                                         absl::Span<const float> scales) {
+  return registry_.PlanOf(names, scales);
+}
+
+absl::StatusOr<BatchPlan> Model::PlanRows(absl::Span<const std::string> names) {
+  PEFT_ASSIGN_OR_RETURN(const std::vector<std::shared_ptr<const Plan>> plans,
+                        registry_.PlansOfRows(names));
+  return BatchPlan(plans);
+}
+
+absl::StatusOr<BatchPlan> Model::PlanRows(
+    absl::Span<const std::shared_ptr<const Plan>> plans) {
+  PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> base,
+                        registry_.BasePlan());
+  const bool enabled = adapters_enabled();
+  std::vector<std::shared_ptr<const Plan>> rows;
+  rows.reserve(plans.size());
+  for (const std::shared_ptr<const Plan>& plan : plans) {
+    rows.push_back(enabled && plan != nullptr ? plan : base);
+  }
+  return rows.size() == 1 ? BatchPlan(rows[0]) : BatchPlan(rows);
+}
+
+}  // namespace peft
