@@ -7,13 +7,13 @@
 #include "peft_c/handle.h"
 #include "peft_c/peft_c.h"
 #include "peft_c/struct_size.h"
+#include "peft_cc/methods/method_table.h"
 #include "peft_cc/models/decoder_config.h"
 
 namespace peft {
 namespace {
 
 constexpr char kVersion[] = "0.1.0";
-constexpr char kMethods[] = "LORA";
 
 #if defined(__clang__)
 constexpr char kCompiler[] = "clang " __clang_version__;
@@ -30,13 +30,18 @@ const std::string& ModelTypes() {
   return *types;
 }
 
+const std::string& MethodTypes() {
+  static const std::string* const types = new std::string(MethodNames(","));
+  return *types;
+}
+
 peft_build_info_t BuildInfo() {
   peft_build_info_t info = {};
   info.api_version = PEFT_API_VERSION;
   info.version = kVersion;
   info.compiler = kCompiler;
   info.cpu_kernels = kernels::CpuVariantName();
-  info.methods = kMethods;
+  info.methods = MethodTypes().c_str();
   info.model_types = ModelTypes().c_str();
   return info;
 }

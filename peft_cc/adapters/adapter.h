@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/adapters/adapter_source.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
@@ -64,6 +65,9 @@ struct AdapterLoadOptions {
   // Of the Hub. What is given has no effect on a local folder, which the report
   // notes.
   HubOptions hub;
+  // For methods that read the base's weights when they load; null: the calling
+  // thread alone.
+  kernels::ThreadPool* pool = nullptr;
 };
 
 // An adapter that loaded, and what the load found.

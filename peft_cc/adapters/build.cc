@@ -1,5 +1,6 @@
 // BuildAdapter: config and tensors become the programs of a model's sites.
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,7 +16,8 @@
 #include "peft_cc/adapters/trained_biases.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
-#include "peft_cc/methods/lora.h"
+#include "peft_cc/methods/method.h"
+#include "peft_cc/methods/method_table.h"
 
 namespace peft {
 namespace {
@@ -24,45 +26,53 @@ namespace {
 using Programs = std::map<int, SiteProgram>;
 
 // Methods know layers, not sites: they stand below this folder.
-LayerShape ShapeOf(const Site& site) {
-  return {site.kind == SiteKind::kEmbedding, site.in_features,
-          site.out_features};
+std::vector<Layer> LayersOf(const SiteTable& sites,
+                            const std::vector<TargetSite>& targets) {
+  std::vector<Layer> layers;
+  layers.reserve(targets.size());
+  for (const TargetSite& target : targets) {
+    const Site& site = sites.sites()[target.site];
+    layers.push_back({target.name, site.kind, site.in_features,
+                      site.out_features, site.weight});
+  }
+  return layers;
 }
 
-// Where the expected shape of a LoRA tensor comes from.
-std::string ShapeReason(const Site& site, const LoraRank& rank) {
-  return absl::StrCat("rank ", rank.r, " by the config, module ",
+// Where the expected shape of a tensor comes from.
+std::string ShapeReason(const Site& site, const std::string& of_method) {
+  return absl::StrCat(of_method, of_method.empty() ? "" : ", ", "module ",
                       Quoted(site.name), " with ", site.in_features, " inputs ",
                       "and ", site.out_features,
-                      " outputs; was it trained for another base model, or do "
-                      "r and rank_pattern belong to another file?");
+                      " outputs; was it trained for another base model, or "
+                      "does adapter_config.json belong to another file?");
 }
 
-absl::StatusOr<SiteProgram> LowerTarget(const LoraConfig& config,
-                                        const Site& site, const LoraRank& rank,
+absl::StatusOr<SiteProgram> LowerTarget(const Method& method, size_t index,
+                                        const Site& site,
+                                        const LowerServices& services,
                                         TensorTaker& taker) {
-  const LayerShape shape = ShapeOf(site);
   PEFT_ASSIGN_OR_RETURN(const std::vector<TensorSpec> specs,
-                        LoraTensorSpecs(config, rank, shape));
-  const std::string reason = ShapeReason(site, rank);
+                        method.Tensors(index));
+  const std::string reason = ShapeReason(site, method.ShapeReason(index));
   LayerTensors tensors;
   for (const TensorSpec& spec : specs) {
     PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> tensor,
                           taker.Take(site.name, spec.part, spec.shape, reason));
     if (tensor.has_value()) tensors.emplace(spec.part, *tensor);
   }
-  return LowerLora(config, rank, shape, tensors);
+  return method.Lower(index, tensors, services);
 }
 
-absl::StatusOr<Programs> LowerTargets(const LoraConfig& config,
+absl::StatusOr<Programs> LowerTargets(const Method& method,
                                       const SiteTable& sites,
                                       const std::vector<TargetSite>& targets,
+                                      const LowerServices& services,
                                       TensorTaker& taker) {
   Programs programs;
-  for (const TargetSite& target : targets) {
-    const Site& site = sites.sites()[target.site];
-    PEFT_ASSIGN_OR_RETURN(programs[target.site],
-                          LowerTarget(config, site, target.rank, taker));
+  for (size_t i = 0; i < targets.size(); ++i) {
+    PEFT_ASSIGN_OR_RETURN(programs[targets[i].site],
+                          LowerTarget(method, i, sites.sites()[targets[i].site],
+                                      services, taker));
   }
   return programs;
 }
@@ -93,12 +103,12 @@ void AddConfigLines(const AdapterConfig& config, LoadReport& report) {
   AddNotes(config.notes, report);
 }
 
-absl::Status NotLora(const AdapterConfig& config) {
+absl::Status CannotRun(const AdapterConfig& config) {
   return MakeError(
       absl::StatusCode::kUnimplemented, error_id::kAdapterMethodUnsupported,
       absl::StrCat("adapters of type ", Quoted(config.base.peft_type),
-                   " cannot run yet, only LORA"),
-      {"peft_type", "LORA", config.base.peft_type});
+                   " cannot run yet, only ", MethodNames(", ")),
+      {"peft_type", MethodNames(", "), config.base.peft_type});
 }
 
 // The order decides which error wins where several things are wrong: the file's
@@ -108,23 +118,29 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
                                     const std::string& name,
                                     AdapterConfig config, TensorMap tensors,
                                     const AdapterLoadOptions& options) {
-  if (!config.lora.has_value()) return NotLora(config);
-  const LoraConfig& lora = *config.lora;
+  const MethodInfo* info = FindMethod(config.base.peft_type);
+  if (info == nullptr) return CannotRun(config);
   LoadReport report;
   report.adapter_name = name;
   AddConfigLines(config, report);
-  PEFT_ASSIGN_OR_RETURN(const KeyMap keys, MapKeys(tensors, sites));
+  PEFT_ASSIGN_OR_RETURN(const KeyMap keys,
+                        MapKeys(tensors, sites, info->prefix));
   AddNotes(keys.notes, report);
   std::vector<std::string> notes;
-  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
-                        FindTargetSites(lora, sites, keys, &notes));
+  PEFT_ASSIGN_OR_RETURN(
+      const std::vector<TargetSite> targets,
+      FindTargetSites(config.targets, *info, sites, keys, &notes));
+  PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Method> method,
+                        info->create(config, LayersOf(sites, targets), &notes));
   AddNotes(notes, report);
+  LowerServices services;
+  if (options.pool != nullptr) services.pool = options.pool;
   TensorTaker taker(std::move(tensors), &keys, &report);
   PEFT_RETURN_IF_ERROR(SettleSavedBaseWeights(sites, taker, report));
   PEFT_ASSIGN_OR_RETURN(Programs programs,
-                        LowerTargets(lora, sites, targets, taker));
-  PEFT_RETURN_IF_ERROR(
-      TakeTrainedBiases(lora.bias, sites, targets, keys, taker, programs));
+                        LowerTargets(*method, sites, targets, services, taker));
+  PEFT_RETURN_IF_ERROR(TakeTrainedBiases(config.targets.bias, sites, targets,
+                                         keys, taker, programs));
   PEFT_RETURN_IF_ERROR(CheckCompleteness(taker, options.lenient, report));
   std::vector<Adapter::SiteEntry> entries = EntriesOf(std::move(programs));
   report.num_sites = static_cast<int64_t>(entries.size());

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!file.ok()) return 0;
   peft::AdapterConfig config =
       peft::MakeLoraConfig({"q_proj", "v_proj", "embed_tokens"});
-  config.lora->bias = peft::BiasMode::kAll;
+  config.targets.bias = peft::BiasMode::kAll;
   peft::AdapterLoadOptions options;
   options.lenient = true;
   const auto loaded = peft::BuildAdapter(*sites, "fuzz", std::move(config),

@@ -250,7 +250,7 @@ TEST_F(BuildAdapterTest, OtherMethodsAreRefusedByName) {
 TEST_F(BuildAdapterTest, ConfigRemarksAreReported) {
   config_.ignored_keys = {"new_key"};
   config_.notes = {"a remark"};
-  config_.lora->fan_in_fan_out = true;
+  config_.targets.fan_in_fan_out = true;
   const LoadReport report = Build()->report;
   EXPECT_THAT(report.lines, Contains(Line(ReportKind::kIgnoredKey, "new_key")));
   EXPECT_THAT(report.lines, Contains(Note("a remark")));

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 
@@ -14,19 +13,8 @@ namespace {
 
 using Keys = std::vector<const TensorKey*>;
 
-// "a", "b", "c" and 17 more.
-std::string ListOf(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 3;
-  std::vector<std::string> shown;
-  for (size_t i = 0; i < std::min(kShown, names.size()); ++i) {
-    shown.push_back(Quoted(names[i]));
-  }
-  std::string list = absl::StrJoin(shown, ", ");
-  if (names.size() > kShown) {
-    absl::StrAppend(&list, " and ", names.size() - kShown, " more");
-  }
-  return list;
-}
+// How many names a message shows.
+constexpr size_t kShown = 3;
 
 std::vector<std::string> NamesOf(const Keys& keys) {
   std::vector<std::string> names;
@@ -59,7 +47,7 @@ absl::Status NothingUsedError(const Keys& unused, absl::string_view hint) {
       absl::StatusCode::kInvalidArgument, error_id::kAdapterTensors,
       absl::StrCat(
           "none of the file's ", Count(unused.size()),
-          " fits the model: ", ListOf(NamesOf(unused)), "; ",
+          " fits the model: ", ShortList(NamesOf(unused), kShown), "; ",
           hint.empty() ? "was it trained for another base model?" : hint),
       {unused.front()->file_name, "", ""});
 }
@@ -68,8 +56,8 @@ absl::Status UnexpectedError(const Keys& unused, absl::string_view hint) {
   return MakeError(
       absl::StatusCode::kInvalidArgument, error_id::kTensorUnexpected,
       absl::StrCat(Count(unused.size()), " of the file ",
-                   unused.size() == 1 ? "is" : "are",
-                   " used by nothing: ", ListOf(NamesOf(unused)), "; ",
+                   unused.size() == 1 ? "is" : "are", " used by nothing: ",
+                   ShortList(NamesOf(unused), kShown), "; ",
                    hint.empty() ? "does adapter_config.json belong to this "
                                   "file, and the adapter to this base model?"
                                 : hint),
@@ -79,11 +67,12 @@ absl::Status UnexpectedError(const Keys& unused, absl::string_view hint) {
 // What is left over beside it is often the same tensor under another name.
 absl::Status MissingError(const std::vector<std::string>& missing,
                           const Keys& unused) {
-  std::string message =
-      absl::StrCat(Count(missing.size()), missing.size() == 1 ? " is" : " are",
-                   " missing that the config asks for: ", ListOf(missing));
+  std::string message = absl::StrCat(
+      Count(missing.size()), missing.size() == 1 ? " is" : " are",
+      " missing that the config asks for: ", ShortList(missing, kShown));
   if (!unused.empty()) {
-    absl::StrAppend(&message, "; used by nothing: ", ListOf(NamesOf(unused)));
+    absl::StrAppend(&message,
+                    "; used by nothing: ", ShortList(NamesOf(unused), kShown));
   }
   absl::StrAppend(&message,
                   "; does adapter_config.json belong to this file, and was it "

@@ -11,6 +11,7 @@
 #include "peft_cc/adapters/adapter_folder.h"
 #include "peft_cc/adapters/key_map.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/methods/method_table.h"
 
 namespace peft {
 namespace {
@@ -20,8 +21,8 @@ struct MethodPrefix {
   absl::string_view prefix;
 };
 
-// Methods whose tensors do not begin with their own name in lower case and "_".
-// Source: `prefix` of the tuner classes of peft 0.21.2.
+// Methods that cannot run and whose tensors do not begin with their own name in
+// lower case and "_". Source: `prefix` of the tuner classes of peft 0.21.2.
 constexpr MethodPrefix kPrefixes[] = {
     {"ADALORA", "lora_"},
     {"LOHA", "hada_"},
@@ -30,6 +31,8 @@ constexpr MethodPrefix kPrefixes[] = {
 };
 
 std::string PrefixOf(absl::string_view peft_type) {
+  const MethodInfo* method = FindMethod(peft_type);
+  if (method != nullptr) return std::string(method->prefix);
   for (const MethodPrefix& entry : kPrefixes) {
     if (entry.type == peft_type) return std::string(entry.prefix);
   }

@@ -8,18 +8,10 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "peft_cc/methods/layer.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
-
-// What a site computes. Norms are sites because methods may replace them and
-// because a wrong target should be told from an unknown one.
-enum class SiteKind {
-  kLinear,
-  kConv1D,  // HF Conv1D: a linear layer whose weight is stored (in, out)
-  kEmbedding,
-  kNorm,
-};
 
 // A layer of the base model. Its tensors are views that the base model keeps
 // alive; adapters never change them.

@@ -1,5 +1,8 @@
 #include "peft_cc/adapters/target_sites.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
@@ -20,7 +23,8 @@ std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
     const int index = sites.Find(name);
     if (index >= 0) {
       const Site& site = sites.sites()[index];
-      info.is_linear = site.kind == SiteKind::kLinear;
+      info.is_linear =
+          site.kind == SiteKind::kLinear || site.kind == SiteKind::kConv1D;
       info.is_output_embedding = site.is_output_embedding;
     }
     modules.push_back(std::move(info));
@@ -28,53 +32,84 @@ std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
   return modules;
 }
 
-// PEFT raises "Target module ... is not supported" here.
-absl::Status UnsupportedTarget(const std::string& name, const char* kind) {
-  return MakeError(
-      absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
-      absl::StrCat("target module ", Quoted(name), " is ", kind,
-                   "; LoRA adapts linear layers and embeddings only, correct "
-                   "target_modules"),
-      {"target_modules", "a linear layer or an embedding",
-       absl::StrCat(name, " (", kind, ")")});
-}
-
-absl::StatusOr<TargetSite> SiteOfTarget(const SiteTable& sites,
-                                        const KeyMap& keys,
-                                        const TargetMatch& match) {
-  const std::string name = keys.ModuleInModel(match.name);
-  const int index = sites.Find(name);
-  if (index < 0) return UnsupportedTarget(name, "not a layer with weights");
-  if (sites.sites()[index].kind == SiteKind::kNorm) {
-    return UnsupportedTarget(name, "a normalisation layer");
+const char* KindInWords(SiteKind kind) {
+  switch (kind) {
+    case SiteKind::kLinear:
+      return "a linear layer";
+    case SiteKind::kConv1D:
+      return "a Conv1D";
+    case SiteKind::kEmbedding:
+      return "an embedding";
+    case SiteKind::kNorm:
+      return "a normalisation layer";
   }
-  return TargetSite{index, {match.r, match.alpha}};
+  return "another layer";
 }
 
-void NoteFanInFanOut(const LoraConfig& config,
+// PEFT raises "Target module ... is not supported" here.
+absl::Status UnsupportedTarget(const MethodInfo& method,
+                               const std::string& name, const char* kind) {
+  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
+                   absl::StrCat("target module ", Quoted(name), " is ", kind,
+                                "; ", method.title, " can only adapt ",
+                                method.adapts, ": correct target_modules"),
+                   {"target_modules", std::string(method.adapts),
+                    absl::StrCat(name, " (", kind, ")")});
+}
+
+absl::StatusOr<TargetSite> SiteOfTarget(const MethodInfo& method,
+                                        const SiteTable& sites,
+                                        const KeyMap& keys,
+                                        const std::string& match) {
+  const std::string name = keys.ModuleInModel(match);
+  const int index = sites.Find(name);
+  if (index < 0) {
+    return UnsupportedTarget(method, name, "not a layer with weights");
+  }
+  const SiteKind kind = sites.sites()[index].kind;
+  if (std::find(method.kinds.begin(), method.kinds.end(), kind) ==
+      method.kinds.end()) {
+    return UnsupportedTarget(method, name, KindInWords(kind));
+  }
+  return TargetSite{index, match};
+}
+
+// PEFT corrects the flag itself, with a warning, so that it never matters.
+void NoteFanInFanOut(const TargetConfig& config, const SiteTable& sites,
+                     const std::vector<TargetSite>& targets,
                      std::vector<std::string>* out_notes) {
-  if (!config.fan_in_fan_out) return;
+  const auto stored_otherwise = [&](const TargetSite& target) {
+    const SiteKind kind = sites.sites()[target.site].kind;
+    return config.fan_in_fan_out ? kind == SiteKind::kLinear
+                                 : kind == SiteKind::kConv1D;
+  };
+  if (std::none_of(targets.begin(), targets.end(), stored_otherwise)) return;
+  const bool flag = config.fan_in_fan_out;
   out_notes->push_back(
-      "fan_in_fan_out is true, but this model's layers store their weights as "
-      "(out, in); it is taken as false, as PEFT does");
+      absl::StrCat("fan_in_fan_out is ", flag ? "true" : "false",
+                   ", but this model's layers store their weights as ",
+                   flag ? "(out, in)" : "(in, out)", "; it is taken as ",
+                   flag ? "false" : "true", ", as PEFT does"));
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
-    const LoraConfig& config, const SiteTable& sites, const KeyMap& keys,
+    const TargetConfig& config, const MethodInfo& method,
+    const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes) {
-  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetMatch> matches,
-                        MatchTargets(config, ModulesAsTrained(sites, keys),
+  PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> matches,
+                        MatchTargets(config, std::string(method.peft_type),
+                                     ModulesAsTrained(sites, keys),
                                      sites.model_type(), out_notes));
-  NoteFanInFanOut(config, out_notes);
   std::vector<TargetSite> targets;
   targets.reserve(matches.size());
-  for (const TargetMatch& match : matches) {
-    PEFT_ASSIGN_OR_RETURN(const TargetSite target,
-                          SiteOfTarget(sites, keys, match));
-    targets.push_back(target);
+  for (const std::string& match : matches) {
+    PEFT_ASSIGN_OR_RETURN(TargetSite target,
+                          SiteOfTarget(method, sites, keys, match));
+    targets.push_back(std::move(target));
   }
+  NoteFanInFanOut(config, sites, targets, out_notes);
   return targets;
 }
 

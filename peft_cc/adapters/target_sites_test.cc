@@ -13,19 +13,20 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-LoraConfig RegexConfig(const std::string& regex) {
-  LoraConfig config;
+TargetConfig RegexConfig(const std::string& regex) {
+  TargetConfig config;
   config.target_modules.emplace();
   config.target_modules->is_regex = true;
   config.target_modules->regex = regex;
   return config;
 }
 
-std::vector<std::string> Targets(const LoraConfig& config,
+std::vector<std::string> Targets(const TargetConfig& config,
                                  const KeyMap& keys = {}) {
   const SiteTable sites = TinySites();
   std::vector<std::string> notes;
-  const auto targets = FindTargetSites(config, sites, keys, &notes);
+  const auto targets =
+      FindTargetSites(config, *FindMethod("LORA"), sites, keys, &notes);
   std::vector<std::string> names;
   for (const TargetSite& target : *targets) {
     names.push_back(sites.sites()[target.site].name);
@@ -50,17 +51,14 @@ TEST(FindTargetSitesTest, NamesOfABareModelAreMatchedAsTrained) {
               ElementsAre("model.layers.0.mlp.up_proj"));
 }
 
-TEST(FindTargetSitesTest, RanksFollowThePatterns) {
-  LoraConfig config = RegexConfig(".*(q|k)_proj");
-  config.rank_pattern = {{"q_proj", 4}};
-  config.alpha_pattern = {{"k_proj", 3}};
+TEST(FindTargetSitesTest, FanInFanOutIsCorrected) {
+  TargetConfig config = RegexConfig(".*q_proj");
+  config.fan_in_fan_out = true;
   std::vector<std::string> notes;
-  const auto targets = *FindTargetSites(config, TinySites(), {}, &notes);
-  ASSERT_THAT(targets, SizeIs(4));
-  EXPECT_EQ(targets[0].rank.r, 4);
-  EXPECT_EQ(targets[0].rank.alpha, 8);
-  EXPECT_EQ(targets[1].rank.r, 8);
-  EXPECT_EQ(targets[1].rank.alpha, 3);
+  const auto targets =
+      FindTargetSites(config, *FindMethod("LORA"), TinySites(), {}, &notes);
+  EXPECT_THAT(*targets, SizeIs(2));
+  EXPECT_THAT(notes, SizeIs(1));
 }
 
 }  // namespace

@@ -120,8 +120,8 @@ AdapterConfig MakeLoraConfig(std::vector<std::string> targets) {
   config.lora.emplace();
   config.lora->r = 2;
   config.lora->lora_alpha = 4;
-  config.lora->target_modules.emplace();
-  config.lora->target_modules->names = std::move(targets);
+  config.targets.target_modules.emplace();
+  config.targets.target_modules->names = std::move(targets);
   return config;
 }
 

@@ -24,7 +24,7 @@ constexpr char kK0[] = "model.layers.0.self_attn.k_proj";
 class TrainedBiasesTest : public ::testing::Test {
  protected:
   TrainedBiasesTest() {
-    config_.lora->target_modules->names = {kQ0};
+    config_.targets.target_modules->names = {kQ0};
     AddFactors(sites_, kQ0, tensors_);
   }
 
@@ -56,7 +56,7 @@ class TrainedBiasesTest : public ::testing::Test {
 };
 
 TEST_F(TrainedBiasesTest, LoraOnlyIsADifferenceFromTheBase) {
-  config_.lora->bias = BiasMode::kLoraOnly;
+  config_.targets.bias = BiasMode::kLoraOnly;
   AddBias(std::string(kQ0) + ".base_layer.bias", 8);
   const LoadedAdapter loaded = *Build();
   const SiteProgram& program = loaded.adapter->entries()[0].program;
@@ -69,21 +69,21 @@ TEST_F(TrainedBiasesTest, LoraOnlyIsADifferenceFromTheBase) {
 }
 
 TEST_F(TrainedBiasesTest, AllAdaptsLayersThatAreNoTargets) {
-  config_.lora->bias = BiasMode::kAll;
+  config_.targets.bias = BiasMode::kAll;
   AddAllBiases();
   const LoadedAdapter loaded = *Build();
   EXPECT_EQ(loaded.report.num_sites, 6);
 }
 
 TEST_F(TrainedBiasesTest, UnchangedBiasIsNoForm) {
-  config_.lora->bias = BiasMode::kLoraOnly;
+  config_.targets.bias = BiasMode::kLoraOnly;
   tensors_[std::string(kQ0) + ".base_layer.bias"] =
       sites_.sites()[sites_.Find(kQ0)].bias;
   EXPECT_THAT(Build()->adapter->entries()[0].program, SizeIs(1));
 }
 
 TEST_F(TrainedBiasesTest, MissingBiasIsNamed) {
-  config_.lora->bias = BiasMode::kAll;
+  config_.targets.bias = BiasMode::kAll;
   AddAllBiases();
   tensors_.erase(std::string(kK0) + ".bias");
   const absl::Status status = Build().status();
@@ -92,7 +92,7 @@ TEST_F(TrainedBiasesTest, MissingBiasIsNamed) {
 }
 
 TEST_F(TrainedBiasesTest, LayersWrappedByAnotherAdapterAreFound) {
-  config_.lora->bias = BiasMode::kAll;
+  config_.targets.bias = BiasMode::kAll;
   AddAllBiases();
   tensors_.erase(std::string(kK0) + ".bias");
   AddBias(std::string(kK0) + ".base_layer.bias", 4);
@@ -100,7 +100,7 @@ TEST_F(TrainedBiasesTest, LayersWrappedByAnotherAdapterAreFound) {
 }
 
 TEST_F(TrainedBiasesTest, BiasOfALayerWithoutOneIsUnexpected) {
-  config_.lora->bias = BiasMode::kAll;
+  config_.targets.bias = BiasMode::kAll;
   AddAllBiases();
   AddBias(std::string(kO0) + ".bias", 8);
   EXPECT_EQ(ErrorId(Build().status()), error_id::kTensorUnexpected);
@@ -112,7 +112,7 @@ TEST_F(TrainedBiasesTest, BiasThatTheConfigDoesNotNameIsUnexpected) {
 }
 
 TEST_F(TrainedBiasesTest, WrongShapeIsNamed) {
-  config_.lora->bias = BiasMode::kLoraOnly;
+  config_.targets.bias = BiasMode::kLoraOnly;
   AddBias(std::string(kQ0) + ".base_layer.bias", 9);
   const absl::Status status = Build().status();
   EXPECT_EQ(ErrorId(status), error_id::kTensorShapeMismatch);

@@ -1,7 +1,11 @@
 #include "peft_cc/base/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace peft {
 namespace {
@@ -114,6 +118,17 @@ std::string Quoted(absl::string_view text, size_t max_size) {
   out += Escape(text, max_size, /*escape_quotes=*/true);
   out += '"';
   return out;
+}
+
+std::string ShortList(absl::Span<const std::string> names, size_t max_names) {
+  const size_t shown = std::min(names.size(), max_names);
+  std::string text = absl::StrJoin(
+      names.subspan(0, shown), ", ",
+      [](std::string* out, const std::string& name) { *out += Quoted(name); });
+  if (shown < names.size()) {
+    absl::StrAppend(&text, " and ", names.size() - shown, " more");
+  }
+  return text;
 }
 
 std::string Printable(absl::string_view text, size_t max_size) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace peft {
 
@@ -23,6 +24,10 @@ inline bool IsValidUtf8(absl::string_view text) {
 // line. Control characters, quotes, backslashes and invalid bytes are escaped
 // (\n, \", \x1b), and what is longer than `max_size` bytes is cut with "...".
 std::string Quoted(absl::string_view text, size_t max_size = 200);
+
+// The first `max_names` of `names`, each quoted: "a", "b" and 17 more.
+std::string ShortList(absl::Span<const std::string> names,
+                      size_t max_names = 10);
 
 // As Quoted, without the quotes and with quotes left as they are: for a
 // message of another library that repeats its input.

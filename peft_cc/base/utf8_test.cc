@@ -53,6 +53,11 @@ TEST(Quoted, CutsBetweenCharacters) {
   EXPECT_EQ(Quoted("\xc3\xa9\xc3\xa9", 1), "\"\xc3\xa9...\"");
 }
 
+TEST(ShortList, CountsWhatItLeavesOut) {
+  EXPECT_EQ(ShortList({"a", "b", "c"}, 2), "\"a\", \"b\" and 1 more");
+  EXPECT_EQ(ShortList({"a"}), "\"a\"");
+}
+
 TEST(Printable, KeepsQuotes) {
   EXPECT_EQ(Printable("expected '\"'\n"), "expected '\"'\\n");
 }

@@ -7,6 +7,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/utf8.h"
@@ -36,9 +38,31 @@ absl::Status CheckFinite(const std::string& path, const Json& value) {
   return absl::OkStatus();
 }
 
+// The methods that can run, and who reads their fields.
+struct MethodParser {
+  absl::string_view peft_type;
+  absl::Status (*parse)(const AdapterConfigOptions& options,
+                        ConfigReader* reader, AdapterConfig* config);
+};
+constexpr MethodParser kParsers[] = {{"LORA", ParseLoraConfig}};
+
+const MethodParser* FindParser(absl::string_view type) {
+  for (const MethodParser& parser : kParsers) {
+    if (parser.peft_type == type) return &parser;
+  }
+  return nullptr;
+}
+
+std::string ParsedTypes() {
+  return absl::StrJoin(kParsers, ", ",
+                       [](std::string* out, const MethodParser& parser) {
+                         absl::StrAppend(out, parser.peft_type);
+                       });
+}
+
 absl::Status CheckPeftType(const AdapterConfigOptions& options,
                            const std::string& type) {
-  if (type == "LORA") return absl::OkStatus();
+  if (FindParser(type) != nullptr) return absl::OkStatus();
   const bool bone = type == "BONE";
   if (!bone && !IsPeftType(type)) {
     const std::string upper = absl::AsciiStrToUpper(type);
@@ -53,8 +77,8 @@ absl::Status CheckPeftType(const AdapterConfigOptions& options,
                    error_id::kAdapterMethodUnsupported,
                    absl::StrCat("PEFT method ", type,
                                 bone ? " (which PEFT has renamed to MISS)" : "",
-                                " cannot run yet"),
-                   {"peft_type", "LORA", type});
+                                " cannot run yet, only ", ParsedTypes()),
+                   {"peft_type", ParsedTypes(), type});
 }
 
 absl::Status ReadPeftType(const ConfigReader& reader, std::string* out) {
@@ -111,8 +135,9 @@ absl::StatusOr<AdapterConfig> ParseAdapterConfig(
   PEFT_RETURN_IF_ERROR(ReadPeftType(reader, &config.base.peft_type));
   PEFT_RETURN_IF_ERROR(CheckPeftType(options, config.base.peft_type));
   PEFT_RETURN_IF_ERROR(ReadBase(&reader, &config.base));
-  if (config.base.peft_type == "LORA") {
-    PEFT_RETURN_IF_ERROR(ParseLoraConfig(options, &reader, &config));
+  const MethodParser* parser = FindParser(config.base.peft_type);
+  if (parser != nullptr) {
+    PEFT_RETURN_IF_ERROR(parser->parse(options, &reader, &config));
   }
   return config;
 }

@@ -37,15 +37,9 @@ struct AdapterConfigBase {
   bool inference_mode = false;
 };
 
-// The fields of a LORA config that decide the numbers. Fields that only matter
-// in training (dropout, ...) stay in `AdapterConfig::json`.
-struct LoraConfig {
-  int64_t r = 8;
-  double lora_alpha = 8;
-  bool use_rslora = false;
-  bool lora_bias = false;
-  bool fan_in_fan_out = false;
-  BiasMode bias = BiasMode::kNone;
+// What of the model an adapter changes: fields that methods share. A method
+// that lacks one leaves it at its default.
+struct TargetConfig {
   std::optional<ModuleSelector> target_modules;  // nullopt: default by family
   std::optional<ModuleSelector> exclude_modules;
   std::optional<std::vector<int64_t>> layers_to_transform;
@@ -53,6 +47,17 @@ struct LoraConfig {
   // Regexes of modules that are never targeted. Refused by ParseAdapterConfig
   // when not empty, unless inspect_only.
   std::vector<std::string> modules_to_save;
+  bool fan_in_fan_out = false;
+  BiasMode bias = BiasMode::kNone;
+};
+
+// LORA's own fields that decide the numbers. Fields that only matter in
+// training (dropout, ...) stay in `AdapterConfig::json`.
+struct LoraConfig {
+  int64_t r = 8;
+  double lora_alpha = 8;
+  bool use_rslora = false;
+  bool lora_bias = false;
   // In the order of the file: the first matching key wins.
   std::vector<std::pair<std::string, int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
@@ -61,6 +66,7 @@ struct LoraConfig {
 // A parsed config. Immutable after parsing.
 struct AdapterConfig {
   AdapterConfigBase base;
+  TargetConfig targets;
   std::optional<LoraConfig> lora;  // set when peft_type is LORA
   Json json;                       // the whole file, unknown keys included
   // The names of keys that no PEFT known to us writes and that were ignored:

@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 #include "peft_cc/config/adapter_config.h"
+#include "peft_cc/config/lora_ranks.h"
 #include "peft_cc/config/target_matcher.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -27,12 +28,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       {"lm_head", true, true},
   };
   std::vector<std::string> notes;
-  const auto matches =
-      peft::MatchTargets(*config->lora, modules, "llama", &notes);
-  if (matches.ok()) {
-    for (const peft::TargetMatch& match : *matches) {
-      if (match.r < 1) std::abort();
-    }
+  const auto names = peft::MatchTargets(config->targets, config->base.peft_type,
+                                        modules, "llama", &notes);
+  if (!names.ok()) return 0;
+  const auto ranks = peft::FindLoraRanks(*config->lora, *names, &notes);
+  if (!ranks.ok()) return 0;
+  for (const peft::LoraRank& rank : *ranks) {
+    if (rank.r < 1) std::abort();
   }
   return 0;
 }

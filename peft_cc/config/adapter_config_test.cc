@@ -57,9 +57,9 @@ TEST(AdapterConfigTest, MissingKeysHavePeftsDefaults) {
   EXPECT_EQ(config.lora->r, 8);
   EXPECT_EQ(config.lora->lora_alpha, 8);
   EXPECT_FALSE(config.lora->use_rslora);
-  EXPECT_EQ(config.lora->bias, BiasMode::kNone);
-  EXPECT_FALSE(config.lora->target_modules.has_value());
-  EXPECT_FALSE(config.lora->layers_to_transform.has_value());
+  EXPECT_EQ(config.targets.bias, BiasMode::kNone);
+  EXPECT_FALSE(config.targets.target_modules.has_value());
+  EXPECT_FALSE(config.targets.layers_to_transform.has_value());
   EXPECT_TRUE(config.lora->rank_pattern.empty());
   EXPECT_TRUE(config.notes.empty());
 }
@@ -70,7 +70,8 @@ TEST(AdapterConfigTest, AFileOfPeftIsReadWithoutRemarksAndWrittenBackEqual) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->lora->r, 16);
   EXPECT_EQ(config->lora->lora_alpha, 32);
-  EXPECT_EQ(config->lora->target_modules->names, (Strings{"q_proj", "v_proj"}));
+  EXPECT_EQ(config->targets.target_modules->names,
+            (Strings{"q_proj", "v_proj"}));
   EXPECT_EQ(config->base.task_type, "CAUSAL_LM");
   EXPECT_EQ(config->base.base_model_name_or_path, "caf\u00e9/base");
   EXPECT_EQ(config->base.peft_version, "0.21.2");
@@ -98,14 +99,15 @@ TEST(AdapterConfigTest, ReadsEveryFieldThatDecidesNumbers) {
          "layers_pattern": "h", "rank_pattern": {"z": 1, "a": 2},
          "alpha_pattern": {"z": 0.5})");
   const LoraConfig& lora = *config.lora;
+  const TargetConfig& targets = config.targets;
   EXPECT_EQ(lora.r, 3);
   EXPECT_EQ(lora.lora_alpha, 1.5);
-  EXPECT_TRUE(lora.use_rslora && lora.lora_bias && lora.fan_in_fan_out);
-  EXPECT_EQ(lora.bias, BiasMode::kLoraOnly);
-  EXPECT_EQ(lora.exclude_modules->regex, ".*b");
-  EXPECT_TRUE(lora.exclude_modules->is_regex);
-  EXPECT_EQ(*lora.layers_to_transform, (std::vector<int64_t>{1, 2}));
-  EXPECT_EQ(lora.layers_pattern, (Strings{"h"}));
+  EXPECT_TRUE(lora.use_rslora && lora.lora_bias && targets.fan_in_fan_out);
+  EXPECT_EQ(targets.bias, BiasMode::kLoraOnly);
+  EXPECT_EQ(targets.exclude_modules->regex, ".*b");
+  EXPECT_TRUE(targets.exclude_modules->is_regex);
+  EXPECT_EQ(*targets.layers_to_transform, (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(targets.layers_pattern, (Strings{"h"}));
   EXPECT_EQ(lora.rank_pattern[0], (std::pair<std::string, int64_t>("z", 1)));
   EXPECT_EQ(lora.rank_pattern[1], (std::pair<std::string, int64_t>("a", 2)));
   EXPECT_EQ(lora.alpha_pattern[0], (std::pair<std::string, double>("z", 0.5)));
@@ -117,16 +119,16 @@ TEST(AdapterConfigTest, AcceptsOtherWritingsThatMeanTheSame) {
          "rank_pattern": null, "bias": "all", "use_dora": 0)");
   EXPECT_EQ(config.lora->r, 4);
   EXPECT_TRUE(config.lora->use_rslora);
-  EXPECT_EQ(*config.lora->layers_to_transform, (std::vector<int64_t>{5}));
-  EXPECT_EQ(config.lora->bias, BiasMode::kAll);
+  EXPECT_EQ(*config.targets.layers_to_transform, (std::vector<int64_t>{5}));
+  EXPECT_EQ(config.targets.bias, BiasMode::kAll);
   EXPECT_EQ(config.notes.size(), 2u);
 }
 
 TEST(AdapterConfigTest, AllLinearInAnyCase) {
   EXPECT_TRUE(Parsed(R"("target_modules": "All-Linear")")
-                  .lora->target_modules->IsAllLinear());
+                  .targets.target_modules->IsAllLinear());
   EXPECT_FALSE(Parsed(R"("target_modules": ["all-linear"])")
-                   .lora->target_modules->IsAllLinear());
+                   .targets.target_modules->IsAllLinear());
 }
 
 TEST(AdapterConfigTest, WrongTypesAndValuesNameTheKey) {

@@ -8,12 +8,12 @@
 namespace peft {
 namespace {
 
-struct DefaultTargets {
+struct DefaultTargetsEntry {
   absl::string_view model_type;
   absl::string_view targets;  // with commas between; a regex for gemma4
 };
 
-constexpr DefaultTargets kDefaults[] = {
+constexpr DefaultTargetsEntry kLora[] = {
     {"bart", "q_proj,v_proj"},
     {"bert", "query,value"},
     {"blip-2", "q,v,q_proj,v_proj"},
@@ -58,8 +58,10 @@ constexpr DefaultTargets kDefaults[] = {
 
 }  // namespace
 
-std::optional<ModuleSelector> DefaultLoraTargets(absl::string_view model_type) {
-  for (const DefaultTargets& entry : kDefaults) {
+std::optional<ModuleSelector> DefaultTargets(absl::string_view peft_type,
+                                             absl::string_view model_type) {
+  if (peft_type != "LORA") return std::nullopt;
+  for (const DefaultTargetsEntry& entry : kLora) {
     if (entry.model_type != model_type) continue;
     ModuleSelector selector;
     selector.is_regex = model_type == "gemma4";

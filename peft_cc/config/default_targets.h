@@ -1,4 +1,4 @@
-// The modules that LORA targets where target_modules is null.
+// The modules that a method targets where target_modules is null.
 #ifndef PEFT_CC_CONFIG_DEFAULT_TARGETS_H_
 #define PEFT_CC_CONFIG_DEFAULT_TARGETS_H_
 
@@ -9,10 +9,11 @@
 
 namespace peft {
 
-// PEFT's choice for the base model's config.model_type; nullopt for the types
-// that have none. Source: peft 0.21.2,
-// TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.
-std::optional<ModuleSelector> DefaultLoraTargets(absl::string_view model_type);
+// PEFT's choice for method `peft_type` and the base model's config.model_type;
+// nullopt for the types that have none. Source: peft 0.21.2,
+// TRANSFORMERS_MODELS_TO_*_TARGET_MODULES_MAPPING.
+std::optional<ModuleSelector> DefaultTargets(absl::string_view peft_type,
+                                             absl::string_view model_type);
 
 }  // namespace peft
 

@@ -1,19 +1,10 @@
 #include "peft_cc/config/lora_keys.h"
 
-#include <algorithm>
-#include <iterator>
-
 namespace peft {
 namespace {
 
-constexpr JsonTypes kListOrNull = kListType | kNullType;
-constexpr JsonTypes kObjectOrNull = kObjectType | kNullType;
-constexpr JsonTypes kStringOrNull = kStringType | kNullType;
-// Booleans may be written as 0 and 1, see ConfigReader::ReadBool.
-constexpr JsonTypes kFlag = kBoolType | kNumberType | kNullType;
-
 // What kRead keys may hold is checked where they are read.
-constexpr LoraKey kKeys[] = {
+constexpr ConfigKey kKeys[] = {
     {"alora_invocation_tokens", KeyUse::kRefusedUnlessEmpty, kListOrNull,
      "activated LoRA starts at its invocation tokens"},
     {"alpha_pattern", KeyUse::kRead, kAnyType, ""},
@@ -72,27 +63,8 @@ constexpr LoraKey kKeys[] = {
      "VeLoRA compresses gradients in training only"},
 };
 
-constexpr absl::string_view kForeignKeys[] = {
-    "lora_dtype",      // ms-swift: the dtype in training
-    "lorap_emb_lr",    // ms-swift: LoRA+ learning rates
-    "lorap_lr_ratio",  // ms-swift
-    "merge_weights",   // PEFT 0.1: whether eval() merges
-};
-
 }  // namespace
 
-absl::Span<const LoraKey> LoraKeys() { return kKeys; }
-
-const LoraKey* FindLoraKey(absl::string_view name) {
-  const LoraKey* found = std::lower_bound(
-      std::begin(kKeys), std::end(kKeys), name,
-      [](const LoraKey& key, absl::string_view n) { return key.name < n; });
-  return found != std::end(kKeys) && found->name == name ? found : nullptr;
-}
-
-bool IsHarmlessForeignKey(absl::string_view name) {
-  return std::find(std::begin(kForeignKeys), std::end(kForeignKeys), name) !=
-         std::end(kForeignKeys);
-}
+ConfigKeys LoraKeys() { return kKeys; }
 
 }  // namespace peft

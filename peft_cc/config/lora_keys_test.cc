@@ -9,8 +9,8 @@ namespace {
 
 TEST(LoraKeysTest, AreSortedSoThatEachIsFound) {
   for (size_t i = 0; i < LoraKeys().size(); ++i) {
-    const LoraKey& key = LoraKeys()[i];
-    EXPECT_EQ(FindLoraKey(key.name), &key) << key.name;
+    const ConfigKey& key = LoraKeys()[i];
+    EXPECT_EQ(FindConfigKey(LoraKeys(), key.name), &key) << key.name;
     if (i > 0) {
       EXPECT_LT(LoraKeys()[i - 1].name, key.name);
     }
@@ -21,7 +21,7 @@ TEST(LoraKeysTest, AreSortedSoThatEachIsFound) {
 TEST(LoraKeysTest, AreAsManyAsPeftHas) { EXPECT_EQ(LoraKeys().size(), 42u); }
 
 TEST(LoraKeysTest, RefusedAndNotedKeysSayWhy) {
-  for (const LoraKey& key : LoraKeys()) {
+  for (const ConfigKey& key : LoraKeys()) {
     const bool silent =
         key.use == KeyUse::kRead || key.use == KeyUse::kTraining;
     EXPECT_EQ(key.meaning.empty(), silent) << key.name;
@@ -30,14 +30,8 @@ TEST(LoraKeysTest, RefusedAndNotedKeysSayWhy) {
 
 TEST(LoraKeysTest, OthersAreNotFound) {
   for (const char* name : {"", "R", "rr", "zzz", "enable_lora"}) {
-    EXPECT_EQ(FindLoraKey(name), nullptr) << name;
+    EXPECT_EQ(FindConfigKey(LoraKeys(), name), nullptr) << name;
   }
-}
-
-TEST(LoraKeysTest, ForeignKeysAreNoneOfPefts) {
-  EXPECT_TRUE(IsHarmlessForeignKey("lorap_lr_ratio"));
-  EXPECT_FALSE(IsHarmlessForeignKey("enable_lora"));
-  EXPECT_FALSE(IsHarmlessForeignKey("r"));
 }
 
 }  // namespace

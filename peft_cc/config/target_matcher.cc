@@ -1,25 +1,21 @@
 #include "peft_cc/config/target_matcher.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/config/default_targets.h"
+#include "peft_cc/config/match_deadline.h"
 #include "peft_cc/config/module_names.h"
-#include "peft_cc/config/pattern_table.h"
 #include "peft_cc/config/target_rules.h"
 
 namespace peft {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // PEFT's word for "no module at all"; such an adapter targets nothing.
 constexpr char kDummyTargets[] = "dummy-target-modules";
@@ -27,25 +23,9 @@ constexpr char kDummyTargets[] = "dummy-target-modules";
 // PEFT shrinks lists from this size on.
 constexpr size_t kMinSizeToShrink = 20;
 
-// Every single match is bounded; so is their sum over all modules and
-// patterns, which a hostile config can multiply. Real ones take milliseconds.
-constexpr std::chrono::seconds kMaxTime(20);
-
-std::string ListNames(const std::vector<std::string>& names) {
-  constexpr size_t kMaxListed = 10;
-  const size_t listed = std::min(names.size(), kMaxListed);
-  std::string text = absl::StrJoin(
-      names.begin(), names.begin() + listed, ", ",
-      [](std::string* out, const std::string& name) { *out += Quoted(name); });
-  if (listed < names.size()) {
-    absl::StrAppend(&text, " and ", names.size() - listed, " more");
-  }
-  return text;
-}
-
 std::string Describe(const ModuleSelector& selector) {
   return selector.is_regex ? Quoted(selector.regex)
-                           : absl::StrCat("[", ListNames(selector.names), "]");
+                           : absl::StrCat("[", ShortList(selector.names), "]");
 }
 
 absl::Status NoTargets(absl::string_view message) {
@@ -71,42 +51,37 @@ absl::Status CheckMamba(absl::string_view name, const std::string& model_type) {
 
 class Matcher {
  public:
-  Matcher(const LoraConfig& config, const std::vector<ModuleInfo>& modules,
-          const std::string& model_type, std::vector<std::string>* notes)
+  Matcher(const TargetConfig& config, const std::string& peft_type,
+          const std::vector<ModuleInfo>& modules, const std::string& model_type,
+          std::vector<std::string>* notes)
       : config_(config),
+        peft_type_(peft_type),
         modules_(modules),
         model_type_(model_type),
-        notes_(*notes),
-        deadline_(Clock::now() + kMaxTime) {}
+        notes_(*notes) {}
 
-  absl::StatusOr<std::vector<TargetMatch>> Match();
+  absl::StatusOr<std::vector<std::string>> Match();
 
  private:
   absl::StatusOr<ModuleSelector> Target() const;
   ModuleSelector AllLinear() const;
   absl::Status Shrink(ModuleSelector* target) const;
   absl::Status FindTargets(const TargetRules& rules);
-  absl::Status CheckDeadline() const;
   absl::Status CheckAnyTarget(const ModuleSelector& target) const;
   std::string LayerHint() const;
-  // Sets `field` of every match to the value of the first key that matches.
-  template <typename Value>
-  absl::Status ApplyPattern(
-      absl::string_view what,
-      const std::vector<std::pair<std::string, Value>>& pattern,
-      Value TargetMatch::*field);
 
-  const LoraConfig& config_;
+  const TargetConfig& config_;
+  const std::string& peft_type_;
   const std::vector<ModuleInfo>& modules_;
   const std::string& model_type_;
   std::vector<std::string>& notes_;
-  const Clock::time_point deadline_;
-  std::vector<TargetMatch> matches_;
+  const MatchDeadline deadline_;
+  std::vector<std::string> matches_;
   bool any_excluded_ = false;
   bool any_unmatched_ = false;
 };
 
-absl::StatusOr<std::vector<TargetMatch>> Matcher::Match() {
+absl::StatusOr<std::vector<std::string>> Matcher::Match() {
   PEFT_ASSIGN_OR_RETURN(ModuleSelector target, Target());
   if (target.is_regex && target.regex == kDummyTargets) {
     notes_.push_back("target_modules is the placeholder for no module");
@@ -117,10 +92,6 @@ absl::StatusOr<std::vector<TargetMatch>> Matcher::Match() {
                         TargetRules::Create(config_, target));
   PEFT_RETURN_IF_ERROR(FindTargets(rules));
   PEFT_RETURN_IF_ERROR(CheckAnyTarget(target));
-  PEFT_RETURN_IF_ERROR(
-      ApplyPattern("rank_pattern", config_.rank_pattern, &TargetMatch::r));
-  PEFT_RETURN_IF_ERROR(ApplyPattern("alpha_pattern", config_.alpha_pattern,
-                                    &TargetMatch::alpha));
   return std::move(matches_);
 }
 
@@ -129,7 +100,8 @@ absl::StatusOr<ModuleSelector> Matcher::Target() const {
     return config_.target_modules->IsAllLinear() ? AllLinear()
                                                  : *config_.target_modules;
   }
-  std::optional<ModuleSelector> target = DefaultLoraTargets(model_type_);
+  std::optional<ModuleSelector> target =
+      DefaultTargets(peft_type_, model_type_);
   if (target.has_value()) return *std::move(target);
   return MakeError(
       absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
@@ -171,23 +143,16 @@ absl::Status Matcher::Shrink(ModuleSelector* target) const {
 absl::Status Matcher::FindTargets(const TargetRules& rules) {
   for (const ModuleInfo& module : modules_) {
     if (module.name.empty()) continue;  // the model itself
-    PEFT_RETURN_IF_ERROR(CheckDeadline());
+    PEFT_RETURN_IF_ERROR(deadline_.Check());
     PEFT_ASSIGN_OR_RETURN(const TargetDecision decision,
                           rules.Decide(module.name));
     any_excluded_ |= decision == TargetDecision::kExcluded;
     any_unmatched_ |= decision == TargetDecision::kNotTargeted;
     if (decision != TargetDecision::kTargeted) continue;
     PEFT_RETURN_IF_ERROR(CheckMamba(module.name, model_type_));
-    matches_.push_back({module.name, config_.r, config_.lora_alpha});
+    matches_.push_back(module.name);
   }
   return absl::OkStatus();
-}
-
-absl::Status Matcher::CheckDeadline() const {
-  if (Clock::now() < deadline_) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kResourceExhausted, error_id::kRegex,
-                   "matching the config's patterns with the model's modules "
-                   "takes too long; write them as plain names");
 }
 
 absl::Status Matcher::CheckAnyTarget(const ModuleSelector& target) const {
@@ -229,40 +194,18 @@ std::string Matcher::LayerHint() const {
   }
   if (!config_.layers_pattern.empty()) {
     absl::StrAppend(&hint, "; layers_pattern is [",
-                    ListNames(config_.layers_pattern), "]");
+                    ShortList(config_.layers_pattern), "]");
   }
   return hint;
 }
 
-template <typename Value>
-absl::Status Matcher::ApplyPattern(
-    absl::string_view what,
-    const std::vector<std::pair<std::string, Value>>& pattern,
-    Value TargetMatch::*field) {
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : pattern) keys.push_back(key);
-  PEFT_ASSIGN_OR_RETURN(PatternTable table,
-                        PatternTable::Create(what, std::move(keys)));
-  for (TargetMatch& match : matches_) {
-    PEFT_RETURN_IF_ERROR(CheckDeadline());
-    PEFT_ASSIGN_OR_RETURN(const std::optional<size_t> index,
-                          table.Find(match.name));
-    if (index.has_value()) match.*field = pattern[*index].second;
-  }
-  const std::vector<std::string> unmatched = table.Unmatched();
-  if (!unmatched.empty()) {
-    notes_.push_back(absl::StrCat(
-        what, " has keys that match no target: ", ListNames(unmatched)));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
-absl::StatusOr<std::vector<TargetMatch>> MatchTargets(
-    const LoraConfig& config, const std::vector<ModuleInfo>& modules,
-    const std::string& model_type, std::vector<std::string>* out_notes) {
-  return Matcher(config, modules, model_type, out_notes).Match();
+absl::StatusOr<std::vector<std::string>> MatchTargets(
+    const TargetConfig& config, const std::string& peft_type,
+    const std::vector<ModuleInfo>& modules, const std::string& model_type,
+    std::vector<std::string>* out_notes) {
+  return Matcher(config, peft_type, modules, model_type, out_notes).Match();
 }
 
 }  // namespace peft

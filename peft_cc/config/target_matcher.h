@@ -1,6 +1,5 @@
-// Which modules of a model an adapter config hits, and with which rank and
-// alpha: PEFT's matching rules (BaseTuner.inject_adapter and
-// check_target_module_exists of peft 0.21.2).
+// Which modules of a model an adapter config hits: PEFT's matching rules
+// (BaseTuner.inject_adapter and check_target_module_exists of peft 0.21.2).
 #ifndef PEFT_CC_CONFIG_TARGET_MATCHER_H_
 #define PEFT_CC_CONFIG_TARGET_MATCHER_H_
 
@@ -21,28 +20,22 @@ struct ModuleInfo {
   bool is_output_embedding = false;
 };
 
-// A module that is targeted. r is at least 1 where the config was parsed.
-struct TargetMatch {
-  std::string name;
-  int64_t r = 0;
-  double alpha = 0;
-};
-
-// All modules of `modules` that `config` targets, in the order of `modules`,
-// with rank and alpha after the patterns. `modules` are all of the model, not
-// only those that can be adapted: "self_attn" in target_modules hits a block.
-// Modules that match by name but are not linear are returned too: the caller
-// decides what it can adapt (PEFT refuses what it cannot). `model_type` chooses
-// the default targets when target_modules is null. Pattern keys that hit no
-// target, and an exclude_modules without effect, are added to `out_notes`.
+// The names of all modules of `modules` that `config` targets, in the order of
+// `modules`, which are all of the model, not only those that can be adapted:
+// "self_attn" in target_modules hits a block. Modules that match by name but
+// are not linear are returned too: the caller decides what it can adapt (PEFT
+// refuses what it cannot). `peft_type` and `model_type` choose the default
+// targets when target_modules is null. An exclude_modules without effect is
+// added to `out_notes`.
 //
 // Fails with INVALID_ARGUMENT (NO_TARGET_MATCHED, with PEFT's reason; REGEX;
 // ADAPTER_CONFIG: no default targets, or a module that PEFT refuses in Mambas),
 // UNIMPLEMENTED (REGEX: a pattern that cannot be run) and RESOURCE_EXHAUSTED
 // (REGEX: patterns that take too much work).
-absl::StatusOr<std::vector<TargetMatch>> MatchTargets(
-    const LoraConfig& config, const std::vector<ModuleInfo>& modules,
-    const std::string& model_type, std::vector<std::string>* out_notes);
+absl::StatusOr<std::vector<std::string>> MatchTargets(
+    const TargetConfig& config, const std::string& peft_type,
+    const std::vector<ModuleInfo>& modules, const std::string& model_type,
+    std::vector<std::string>* out_notes);
 
 }  // namespace peft
 

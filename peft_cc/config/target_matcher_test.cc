@@ -15,6 +15,7 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/config/lora_ranks.h"
 
 namespace peft {
 namespace {
@@ -25,37 +26,45 @@ std::vector<ModuleInfo> Linears(const std::vector<std::string>& names) {
   return modules;
 }
 
-LoraConfig Targets(const std::vector<std::string>& names) {
-  LoraConfig config;
-  config.target_modules = ModuleSelector{false, "", names};
+AdapterConfig DefaultConfig() {
+  AdapterConfig config;
+  config.base.peft_type = "LORA";
+  config.lora.emplace();
   return config;
 }
 
-LoraConfig TargetRegex(const std::string& regex) {
-  LoraConfig config;
-  config.target_modules = ModuleSelector{true, regex, {}};
+AdapterConfig Targets(const std::vector<std::string>& names) {
+  AdapterConfig config = DefaultConfig();
+  config.targets.target_modules = ModuleSelector{false, "", names};
+  return config;
+}
+
+AdapterConfig TargetRegex(const std::string& regex) {
+  AdapterConfig config = DefaultConfig();
+  config.targets.target_modules = ModuleSelector{true, regex, {}};
   return config;
 }
 
 struct Outcome {
   absl::Status status;
-  std::vector<TargetMatch> matches;
+  std::vector<std::string> names;
+  std::vector<LoraRank> ranks;
   std::vector<std::string> notes;
 };
 
-Outcome Match(const LoraConfig& config, const std::vector<ModuleInfo>& modules,
+Outcome Match(const AdapterConfig& config,
+              const std::vector<ModuleInfo>& modules,
               const std::string& model_type = "llama") {
   Outcome outcome;
-  auto matches = MatchTargets(config, modules, model_type, &outcome.notes);
-  outcome.status = matches.status();
-  if (matches.ok()) outcome.matches = *std::move(matches);
+  auto names = MatchTargets(config.targets, config.base.peft_type, modules,
+                            model_type, &outcome.notes);
+  outcome.status = names.status();
+  if (!names.ok()) return outcome;
+  outcome.names = *std::move(names);
+  auto ranks = FindLoraRanks(*config.lora, outcome.names, &outcome.notes);
+  outcome.status = ranks.status();
+  if (ranks.ok()) outcome.ranks = *std::move(ranks);
   return outcome;
-}
-
-std::vector<std::string> Names(const Outcome& outcome) {
-  std::vector<std::string> names;
-  for (const TargetMatch& match : outcome.matches) names.push_back(match.name);
-  return names;
 }
 
 using Strings = std::vector<std::string>;
@@ -96,9 +105,9 @@ class PeftCasesTest : public testing::Test {
     AdapterConfigOptions options;
     options.inspect_only = true;  // modules_to_save
     const auto config = ParseAdapterConfig(DumpJson(json), options);
-    if (!config.ok()) return {config.status(), {}, {}};
+    if (!config.ok()) return {config.status(), {}, {}, {}};
     const auto model = one["model"].get<size_t>();
-    return Match(*config->lora, models_[model], types_[model]);
+    return Match(*config, models_[model], types_[model]);
   }
 
   // "r/alpha" of every target, under its name.
@@ -125,8 +134,9 @@ TEST_F(PeftCasesTest, TargetsRanksAndAlphasAreThoseOfPeft) {
     const Outcome outcome = Run(one);
     ASSERT_TRUE(outcome.status.ok()) << one["config"] << outcome.status;
     std::map<std::string, std::string> found;
-    for (const TargetMatch& match : outcome.matches) {
-      found[match.name] = absl::StrCat(match.r, "/", match.alpha);
+    for (size_t i = 0; i < outcome.names.size(); ++i) {
+      found[outcome.names[i]] =
+          absl::StrCat(outcome.ranks[i].r, "/", outcome.ranks[i].alpha);
     }
     EXPECT_EQ(found, Expected(one)) << one["config"];
     ++compared;
@@ -182,13 +192,13 @@ TEST(TargetMatcherTest, SuffixesMatchWholeElementsInModelOrder) {
       Match(Targets({"v_proj", "attn.q_proj"}),
             Linears({"m.attn.q_proj", "m.cross.q_proj", "m.attn.xv_proj",
                      "m.attn.v_proj", "v_proj"}));
-  EXPECT_EQ(Names(outcome),
+  EXPECT_EQ(outcome.names,
             (Strings{"m.attn.q_proj", "m.attn.v_proj", "v_proj"}));
 }
 
 TEST(TargetMatcherTest, RegexMatchesTheWholeName) {
   const auto modules = Linears({"m.q_proj", "m.q_proj_2"});
-  EXPECT_EQ(Names(Match(TargetRegex(".*q_proj"), modules)),
+  EXPECT_EQ(Match(TargetRegex(".*q_proj"), modules).names,
             (Strings{"m.q_proj"}));
   EXPECT_EQ(ErrorId(Match(TargetRegex("q_proj"), modules).status),
             error_id::kNoTargetMatched);
@@ -198,23 +208,23 @@ TEST(TargetMatcherTest, AllLinearLeavesOutTheHeadAndWhatIsNotLinear) {
   std::vector<ModuleInfo> modules = Linears({"m.up", "m.norm", "lm_head"});
   modules[1].is_linear = false;
   modules[2].is_output_embedding = true;
-  EXPECT_EQ(Names(Match(TargetRegex("All-Linear"), modules)),
-            (Strings{"m.up"}));
+  EXPECT_EQ(Match(TargetRegex("All-Linear"), modules).names, (Strings{"m.up"}));
 }
 
 TEST(TargetMatcherTest, ReturnsModulesThatAreNotLinear) {
   std::vector<ModuleInfo> modules = Linears({"m.self_attn"});
   modules[0].is_linear = false;
-  EXPECT_EQ(Names(Match(Targets({"self_attn"}), modules)),
+  EXPECT_EQ(Match(Targets({"self_attn"}), modules).names,
             (Strings{"m.self_attn"}));
 }
 
 TEST(TargetMatcherTest, DefaultTargetsDependOnTheModelType) {
   const auto modules = Linears({"a.q_proj", "a.k_proj", "a.c_attn"});
-  EXPECT_EQ(Names(Match(LoraConfig(), modules, "qwen3")),
+  EXPECT_EQ(Match(DefaultConfig(), modules, "qwen3").names,
             (Strings{"a.q_proj"}));
-  EXPECT_EQ(Names(Match(LoraConfig(), modules, "gpt2")), (Strings{"a.c_attn"}));
-  const Outcome unknown = Match(LoraConfig(), modules, "phi3");
+  EXPECT_EQ(Match(DefaultConfig(), modules, "gpt2").names,
+            (Strings{"a.c_attn"}));
+  const Outcome unknown = Match(DefaultConfig(), modules, "phi3");
   EXPECT_EQ(ErrorId(unknown.status), error_id::kAdapterConfig);
   EXPECT_TRUE(absl::StrContains(unknown.status.message(), "\"phi3\""));
 }
@@ -222,39 +232,39 @@ TEST(TargetMatcherTest, DefaultTargetsDependOnTheModelType) {
 TEST(TargetMatcherTest, DefaultOfGemma4IsARegex) {
   const auto modules = Linears({"language_model.l.q_proj", "vision.q_proj",
                                 "model.language_model.layers.1.q_proj"});
-  EXPECT_EQ(Names(Match(LoraConfig(), modules, "gemma4")),
+  EXPECT_EQ(Match(DefaultConfig(), modules, "gemma4").names,
             (Strings{"language_model.l.q_proj",
                      "model.language_model.layers.1.q_proj"}));
 }
 
 TEST(TargetMatcherTest, TheFirstKeyOfTheFileWins) {
-  LoraConfig config = Targets({"q_proj"});
-  config.rank_pattern = {{".*proj", 2}, {"q_proj", 3}};
-  config.alpha_pattern = {{"q_proj", 5}, {".*proj", 7}};
+  AdapterConfig config = Targets({"q_proj"});
+  config.lora->rank_pattern = {{".*proj", 2}, {"q_proj", 3}};
+  config.lora->alpha_pattern = {{"q_proj", 5}, {".*proj", 7}};
   const Outcome outcome = Match(config, Linears({"m.q_proj"}));
-  ASSERT_EQ(outcome.matches.size(), 1u);
-  EXPECT_EQ(outcome.matches[0].r, 2);
-  EXPECT_EQ(outcome.matches[0].alpha, 5);
+  ASSERT_EQ(outcome.ranks.size(), 1u);
+  EXPECT_EQ(outcome.ranks[0].r, 2);
+  EXPECT_EQ(outcome.ranks[0].alpha, 5);
   EXPECT_TRUE(outcome.notes.empty());
 }
 
 TEST(TargetMatcherTest, DotsInPatternKeysAreAnyCharacter) {
-  LoraConfig config = Targets({"q_proj"});
-  config.rank_pattern = {{"layers.1.q.proj", 2}};
+  AdapterConfig config = Targets({"q_proj"});
+  config.lora->rank_pattern = {{"layers.1.q.proj", 2}};
   const Outcome outcome =
       Match(config, Linears({"m.layers.1.q_proj", "m.layers.2.q_proj",
                              "m.layersX1.q_proj", "m.\u00e9layers.1.q_proj"}));
-  ASSERT_EQ(outcome.matches.size(), 4u);
-  EXPECT_EQ(outcome.matches[0].r, 2);
-  EXPECT_EQ(outcome.matches[1].r, 8);
-  EXPECT_EQ(outcome.matches[2].r, 2);
-  EXPECT_EQ(outcome.matches[3].r, 8);
+  ASSERT_EQ(outcome.ranks.size(), 4u);
+  EXPECT_EQ(outcome.ranks[0].r, 2);
+  EXPECT_EQ(outcome.ranks[1].r, 8);
+  EXPECT_EQ(outcome.ranks[2].r, 2);
+  EXPECT_EQ(outcome.ranks[3].r, 8);
 }
 
 TEST(TargetMatcherTest, BadRegexesNameTheirKey) {
   const auto modules = Linears({"m.q_proj"});
-  LoraConfig config = Targets({"q_proj"});
-  config.rank_pattern = {{"q_proj", 2}, {"(", 3}};
+  AdapterConfig config = Targets({"q_proj"});
+  config.lora->rank_pattern = {{"q_proj", 2}, {"(", 3}};
   Outcome outcome = Match(config, modules);
   EXPECT_EQ(ErrorId(outcome.status), error_id::kRegex);
   EXPECT_TRUE(absl::StartsWith(outcome.status.message(), "rank_pattern: "))
@@ -273,8 +283,8 @@ TEST(TargetMatcherTest, MambaRefusesItsOutputProjection) {
 }
 
 TEST(TargetMatcherTest, NotesAnExcludeWithoutEffect) {
-  LoraConfig config = Targets({"q_proj"});
-  config.exclude_modules = ModuleSelector{false, "", {"lm_head"}};
+  AdapterConfig config = Targets({"q_proj"});
+  config.targets.exclude_modules = ModuleSelector{false, "", {"lm_head"}};
   const Outcome outcome = Match(config, Linears({"m.q_proj"}));
   ASSERT_EQ(outcome.notes.size(), 1u);
   EXPECT_TRUE(absl::StrContains(outcome.notes[0], "\"lm_head\""));
@@ -283,32 +293,32 @@ TEST(TargetMatcherTest, NotesAnExcludeWithoutEffect) {
 // 19,800 modules as in a large mixture of experts, each with a rank of its own.
 TEST(TargetMatcherTest, LargeModelsTakeNoTime) {
   Strings names;
-  LoraConfig config = TargetRegex(R"(.*\.experts\.\d+\.w[123])");
+  AdapterConfig config = TargetRegex(R"(.*\.experts\.\d+\.w[123])");
   for (int layer = 0; layer < 20; ++layer) {
     for (int expert = 0; expert < 330; ++expert) {
       for (const char* w : {"w1", "w2", "w3"}) {
         names.push_back(absl::StrCat("model.layers.", layer, ".mlp.experts.",
                                      expert, ".", w));
-        config.rank_pattern.emplace_back(names.back(), layer + 1);
+        config.lora->rank_pattern.emplace_back(names.back(), layer + 1);
       }
     }
   }
   const auto start = std::chrono::steady_clock::now();
   const Outcome outcome = Match(config, Linears(names));
-  ASSERT_EQ(outcome.matches.size(), names.size()) << outcome.status;
-  EXPECT_EQ(outcome.matches.back().r, 20);
+  ASSERT_EQ(outcome.ranks.size(), names.size()) << outcome.status;
+  EXPECT_EQ(outcome.ranks.back().r, 20);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
 }
 
 // Plain keys of one length whose dots are all at other places.
 TEST(TargetMatcherTest, ManyShapesOfKeysTakeNoTime) {
-  LoraConfig config = Targets({"q_proj"});
+  AdapterConfig config = Targets({"q_proj"});
   for (int i = 0; i < 20000; ++i) {
     std::string key(16, 'a');
     for (int bit = 0; bit < 15; ++bit) {
       if ((i >> bit & 1) != 0) key[bit] = '.';
     }
-    config.rank_pattern.emplace_back(key, 1);
+    config.lora->rank_pattern.emplace_back(key, 1);
   }
   const auto start = std::chrono::steady_clock::now();
   EXPECT_TRUE(Match(config, Linears({"a.aaaaaaaaaaa.q_proj"})).status.ok());
@@ -316,21 +326,21 @@ TEST(TargetMatcherTest, ManyShapesOfKeysTakeNoTime) {
 }
 
 TEST(TargetMatcherTest, LongListsOfRegexesAreRefused) {
-  LoraConfig config = Targets({"q_proj"});
-  config.modules_to_save.assign(1025, "a*");
+  AdapterConfig config = Targets({"q_proj"});
+  config.targets.modules_to_save.assign(1025, "a*");
   EXPECT_EQ(Match(config, Linears({"q_proj"})).status.code(),
             absl::StatusCode::kResourceExhausted);
 }
 
 TEST(TargetMatcherTest, HostilePatternsEnd) {
-  LoraConfig config = Targets({"q_proj"});
-  config.rank_pattern = {{"(?:(?:[a-z.]|[a-z])*)*0", 1}};
+  AdapterConfig config = Targets({"q_proj"});
+  config.lora->rank_pattern = {{"(?:(?:[a-z.]|[a-z])*)*0", 1}};
   EXPECT_EQ(Match(config, Linears({"m." + std::string(200, 'a') + "0a.q_proj"}))
                 .status.code(),
             absl::StatusCode::kResourceExhausted);
-  config.rank_pattern.clear();
+  config.lora->rank_pattern.clear();
   for (int i = 0; i < 1025; ++i) {
-    config.rank_pattern.emplace_back(absl::StrCat("x*", i), 1);
+    config.lora->rank_pattern.emplace_back(absl::StrCat("x*", i), 1);
   }
   EXPECT_EQ(Match(config, Linears({"q_proj"})).status.code(),
             absl::StatusCode::kResourceExhausted);

@@ -33,7 +33,7 @@ absl::StatusOr<PythonRegex> CompileFor(absl::string_view key,
 
 }  // namespace
 
-absl::StatusOr<TargetRules> TargetRules::Create(const LoraConfig& config,
+absl::StatusOr<TargetRules> TargetRules::Create(const TargetConfig& config,
                                                 const ModuleSelector& target) {
   TargetRules rules;
   PEFT_ASSIGN_OR_RETURN(rules.target_, Compile("target_modules", target));
@@ -69,7 +69,7 @@ absl::StatusOr<TargetRules::Selector> TargetRules::Compile(
   return compiled;
 }
 
-void TargetRules::CompileLayers(const LoraConfig& config) {
+void TargetRules::CompileLayers(const TargetConfig& config) {
   if (!config.layers_to_transform.has_value()) return;
   layers_.insert(config.layers_to_transform->begin(),
                  config.layers_to_transform->end());

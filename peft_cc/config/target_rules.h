@@ -28,7 +28,7 @@ class TargetRules {
   // Fails with (REGEX) for a regex that Python refuses or that cannot be run;
   // one in layers_pattern only when it is needed, as in PEFT. More than 1024
   // entries in modules_to_save or layers_pattern are RESOURCE_EXHAUSTED.
-  static absl::StatusOr<TargetRules> Create(const LoraConfig& config,
+  static absl::StatusOr<TargetRules> Create(const TargetConfig& config,
                                             const ModuleSelector& target);
 
   // Fails with (REGEX) where a regex takes too much work, or layers_pattern is
@@ -45,7 +45,7 @@ class TargetRules {
   TargetRules() = default;
   static absl::StatusOr<Selector> Compile(absl::string_view key,
                                           const ModuleSelector& selector);
-  void CompileLayers(const LoraConfig& config);
+  void CompileLayers(const TargetConfig& config);
   absl::StatusOr<bool> IsExcluded(absl::string_view name) const;
   absl::StatusOr<bool> IsInLayers(absl::string_view name) const;
 

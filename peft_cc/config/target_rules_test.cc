@@ -21,7 +21,7 @@ ModuleSelector Regex(const std::string& regex) {
 }
 
 // 't' for targeted, 'n' for not, 'x' for excluded, for each of `names`.
-std::string Decisions(const LoraConfig& config, const ModuleSelector& target,
+std::string Decisions(const TargetConfig& config, const ModuleSelector& target,
                       const Strings& names) {
   const auto rules = TargetRules::Create(config, target);
   if (!rules.ok()) return rules.status().ToString();
@@ -37,7 +37,7 @@ std::string Decisions(const LoraConfig& config, const ModuleSelector& target,
 }
 
 TEST(TargetRulesTest, ExcludedModulesAreExcludedEvenIfNotTargeted) {
-  LoraConfig config;
+  TargetConfig config;
   config.exclude_modules = Names({"b", "a.c"});
   EXPECT_EQ(Decisions(config, Names({"a", "b"}), {"a", "b", "x.b", "a.c", "c"}),
             "txxxn");
@@ -46,13 +46,13 @@ TEST(TargetRulesTest, ExcludedModulesAreExcludedEvenIfNotTargeted) {
 }
 
 TEST(TargetRulesTest, AnEmptyExcludeExcludesNothing) {
-  LoraConfig config;
+  TargetConfig config;
   config.exclude_modules = Regex("");
   EXPECT_EQ(Decisions(config, Regex(".*"), {"a", ""}), "tt");
 }
 
 TEST(TargetRulesTest, SavedModulesAndWhatIsInThemAreExcluded) {
-  LoraConfig config;
+  TargetConfig config;
   config.modules_to_save = {"head"};
   EXPECT_EQ(Decisions(config, Regex(".*"),
                       {"head", "m.head", "m.head.x", "m.heads", "m.xhead"}),
@@ -60,7 +60,7 @@ TEST(TargetRulesTest, SavedModulesAndWhatIsInThemAreExcluded) {
 }
 
 TEST(TargetRulesTest, TheLayerIsTheFirstNumberBelowTwoElements) {
-  LoraConfig config;
+  TargetConfig config;
   config.layers_to_transform = {1};
   EXPECT_EQ(Decisions(config, Names({"q"}),
                       {"m.layers.1.q", "m.layers.0.q", "m.layers.1.x.0.q",
@@ -69,13 +69,13 @@ TEST(TargetRulesTest, TheLayerIsTheFirstNumberBelowTwoElements) {
 }
 
 TEST(TargetRulesTest, AnEmptyLayerListIsNoFilter) {
-  LoraConfig config;
+  TargetConfig config;
   config.layers_to_transform.emplace();
   EXPECT_EQ(Decisions(config, Names({"q"}), {"m.layers.0.q", "m.q"}), "tt");
 }
 
 TEST(TargetRulesTest, LayersPatternNamesWhatIsNumbered) {
-  LoraConfig config;
+  TargetConfig config;
   config.layers_to_transform = {1};
   config.layers_pattern = {"h", "layers"};
   EXPECT_EQ(Decisions(config, Names({"q"}),
@@ -85,7 +85,7 @@ TEST(TargetRulesTest, LayersPatternNamesWhatIsNumbered) {
 }
 
 TEST(TargetRulesTest, FullNamesAreNotFilteredByLayer) {
-  LoraConfig config;
+  TargetConfig config;
   config.layers_to_transform = {1};
   EXPECT_EQ(Decisions(config, Names({"m.layers.0.q", "m.layers.1.q"}),
                       {"m.layers.0.q", "m.layers.1.q"}),
@@ -93,7 +93,7 @@ TEST(TargetRulesTest, FullNamesAreNotFilteredByLayer) {
 }
 
 TEST(TargetRulesTest, ABadLayersPatternIsAnErrorWhenItIsNeeded) {
-  LoraConfig config;
+  TargetConfig config;
   config.layers_to_transform = {1};
   config.layers_pattern = {"("};
   EXPECT_EQ(Decisions(config, Names({"q"}), {"q", "m.x"}), "tn");

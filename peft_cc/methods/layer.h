@@ -1,4 +1,4 @@
-// What a method is told about the layer that it adapts, and what it asks of
+// What a method is told about the layers that it adapts, and what it asks of
 // the adapter's file.
 #ifndef PEFT_CC_METHODS_LAYER_H_
 #define PEFT_CC_METHODS_LAYER_H_
@@ -9,16 +9,38 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
 
+// What a layer computes. Norms are among them because methods may replace them
+// and because a wrong target should be told from an unknown one.
+enum class SiteKind {
+  kLinear,
+  kConv1D,  // HF Conv1D: a linear layer whose weight is stored (in, out)
+  kEmbedding,
+  kNorm,
+};
+
 // The layer below an adapter.
-struct LayerShape {
-  bool is_embedding = false;
+struct Layer {
+  std::string name;  // as the model that the adapter was trained on calls it
+  SiteKind kind = SiteKind::kLinear;
   int64_t in_features = 0;   // embedding: rows of the table
   int64_t out_features = 0;  // embedding: width of a row
+  // Linear (out, in); Conv1D (in, out); embedding (rows, width). Unspecified
+  // dtype where a host registered none.
+  Tensor weight;
 };
+
+// The names of `layers`.
+inline std::vector<std::string> NamesOf(const std::vector<Layer>& layers) {
+  std::vector<std::string> names;
+  names.reserve(layers.size());
+  for (const Layer& layer : layers) names.push_back(layer.name);
+  return names;
+}
 
 // A tensor that a layer needs, by its name behind the module's
 // ("lora_A.weight").
@@ -29,6 +51,13 @@ struct TensorSpec {
 
 // The tensors that a file has for one layer, by part.
 using LayerTensors = std::map<std::string, Tensor, std::less<>>;
+
+// The tensor of that part, or null.
+inline const Tensor* FindPart(const LayerTensors& tensors,
+                              absl::string_view part) {
+  const auto it = tensors.find(part);
+  return it == tensors.end() ? nullptr : &it->second;
+}
 
 }  // namespace peft
 

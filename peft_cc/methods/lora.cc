@@ -17,9 +17,8 @@ constexpr char kBBias[] = "lora_B.bias";
 constexpr char kEmbeddingA[] = "lora_embedding_A";
 constexpr char kEmbeddingB[] = "lora_embedding_B";
 
-const Tensor* FindPart(const LayerTensors& tensors, absl::string_view part) {
-  const auto it = tensors.find(part);
-  return it == tensors.end() ? nullptr : &it->second;
+bool IsEmbedding(const Layer& layer) {
+  return layer.kind == SiteKind::kEmbedding;
 }
 
 Bias ScaledBias(const Tensor& tensor, float scale) {
@@ -27,6 +26,31 @@ Bias ScaledBias(const Tensor& tensor, float scale) {
   for (float& value : bias.delta) value *= scale;
   return bias;
 }
+
+class Lora : public Method {
+ public:
+  Lora(const LoraConfig& config, std::vector<Layer> layers,
+       std::vector<LoraRank> ranks)
+      : config_(config), layers_(std::move(layers)), ranks_(std::move(ranks)) {}
+
+  absl::StatusOr<std::vector<TensorSpec>> Tensors(size_t i) const override {
+    return LoraTensorSpecs(config_, ranks_[i], layers_[i]);
+  }
+
+  std::string ShapeReason(size_t i) const override {
+    return absl::StrCat("rank ", ranks_[i].r, " by the config");
+  }
+
+  absl::StatusOr<SiteProgram> Lower(size_t i, const LayerTensors& tensors,
+                                    const LowerServices&) const override {
+    return LowerLora(config_, ranks_[i], layers_[i], tensors);
+  }
+
+ private:
+  const LoraConfig config_;
+  const std::vector<Layer> layers_;
+  const std::vector<LoraRank> ranks_;
+};
 
 }  // namespace
 
@@ -43,8 +67,8 @@ absl::StatusOr<float> LoraScale(const LoraConfig& config,
 }
 
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
-    const LoraConfig& config, const LoraRank& rank, const LayerShape& layer) {
-  const bool embedding = layer.is_embedding;
+    const LoraConfig& config, const LoraRank& rank, const Layer& layer) {
+  const bool embedding = IsEmbedding(layer);
   if (embedding && config.lora_bias) {
     return MakeError(absl::StatusCode::kInvalidArgument,
                      error_id::kAdapterConfig,
@@ -60,18 +84,27 @@ absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
 }
 
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
-                                      const LoraRank& rank,
-                                      const LayerShape& layer,
+                                      const LoraRank& rank, const Layer& layer,
                                       const LayerTensors& tensors) {
   PEFT_ASSIGN_OR_RETURN(const float scale, LoraScale(config, rank));
-  const Tensor* a = FindPart(tensors, layer.is_embedding ? kEmbeddingA : kA);
-  const Tensor* b = FindPart(tensors, layer.is_embedding ? kEmbeddingB : kB);
+  const Tensor* a = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingA : kA);
+  const Tensor* b = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingB : kB);
   const Tensor* bias = FindPart(tensors, kBBias);
   SiteProgram program;
   if (a != nullptr && b != nullptr) program.push_back(LowRank{*a, *b, scale});
   // The bias belongs to B, so the scale covers it: s (B(Ax) + bias).
   if (bias != nullptr) program.push_back(ScaledBias(*bias, scale));
   return program;
+}
+
+absl::StatusOr<std::unique_ptr<Method>> MakeLora(
+    const AdapterConfig& config, std::vector<Layer> layers,
+    std::vector<std::string>* out_notes) {
+  PEFT_ASSIGN_OR_RETURN(
+      std::vector<LoraRank> ranks,
+      FindLoraRanks(*config.lora, NamesOf(layers), out_notes));
+  return std::unique_ptr<Method>(std::make_unique<Lora>(
+      *config.lora, std::move(layers), std::move(ranks)));
 }
 
 }  // namespace peft

@@ -2,22 +2,19 @@
 #ifndef PEFT_CC_METHODS_LORA_H_
 #define PEFT_CC_METHODS_LORA_H_
 
-#include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "peft_cc/config/adapter_config.h"
+#include "peft_cc/config/lora_ranks.h"
 #include "peft_cc/methods/forms.h"
 #include "peft_cc/methods/layer.h"
+#include "peft_cc/methods/method.h"
 
 namespace peft {
-
-// Rank and alpha of one layer, after the config's patterns.
-struct LoraRank {
-  int64_t r = 0;
-  double alpha = 0;
-};
 
 // What the adapter multiplies its product with: alpha / r, or alpha / sqrt(r)
 // with use_rslora. INVALID_ARGUMENT (ADAPTER_CONFIG) when it is not a finite
@@ -30,14 +27,19 @@ absl::StatusOr<float> LoraScale(const LoraConfig& config, const LoraRank& rank);
 // INVALID_ARGUMENT (ADAPTER_CONFIG) for lora_bias on an embedding, which PEFT
 // refuses too.
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
-    const LoraConfig& config, const LoraRank& rank, const LayerShape& layer);
+    const LoraConfig& config, const LoraRank& rank, const Layer& layer);
 
 // The forms of one layer. `tensors` holds those of LoraTensorSpecs, already
 // checked; an absent one acts as zero.
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
-                                      const LoraRank& rank,
-                                      const LayerShape& layer,
+                                      const LoraRank& rank, const Layer& layer,
                                       const LayerTensors& tensors);
+
+// LORA for the table of methods: the functions above with the ranks of
+// rank_pattern and alpha_pattern.
+absl::StatusOr<std::unique_ptr<Method>> MakeLora(
+    const AdapterConfig& config, std::vector<Layer> layers,
+    std::vector<std::string>* out_notes);
 
 }  // namespace peft
 

@@ -20,9 +20,11 @@ Tensor MakeTensor(std::vector<int64_t> shape, std::vector<float> values) {
   return tensor;
 }
 
-LayerShape Linear(int64_t in, int64_t out) { return {false, in, out}; }
-LayerShape Embedding(int64_t rows, int64_t width) {
-  return {true, rows, width};
+Layer Linear(int64_t in, int64_t out) {
+  return {"m", SiteKind::kLinear, in, out, Tensor()};
+}
+Layer Embedding(int64_t rows, int64_t width) {
+  return {"m", SiteKind::kEmbedding, rows, width, Tensor()};
 }
 
 std::vector<std::string> PartsOf(const std::vector<TensorSpec>& specs) {

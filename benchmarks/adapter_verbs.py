@@ -1,0 +1,289 @@
+"""Measures the adapter verbs beside PEFT, both in one interleaved run.
+
+  ./bazelw run //benchmarks:adapter_verbs -- [--rounds 5] [--resident 100]
+
+On the base model of side_by_side.py, with LoRA adapters of r=16 on all seven
+linears: loading the first and a late adapter, switching, replacing, merging and
+unmerging, a batch of eight rows with eight adapters, DoRA beside LoRA, and the
+memory of a resident adapter. What the machine itself can do (copying, matrix
+products) is measured in the same run.
+"""
+
+import argparse
+import copy
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from benchmarks import side_by_side
+from testing import peft_ctypes
+
+BATCH = 8
+DECODE_STEPS = 8
+RANK = 16
+HIGH_RANK = 128
+
+
+def make_files(folder, shape):
+    """The base, BATCH + 1 LoRA adapters, one of a high rank, and a DoRA."""
+    import peft
+    import torch
+    import transformers
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(**side_by_side.SHAPES[shape])
+    base = transformers.AutoModelForCausalLM.from_config(config)
+    base.save_pretrained(folder / "base")
+    configs = {f"lora{i}": dict(r=RANK) for i in range(BATCH + 1)}
+    configs["high"] = dict(r=HIGH_RANK)
+    configs["dora"] = dict(r=RANK, use_dora=True)
+    for name, fields in configs.items():
+        lora = peft.LoraConfig(lora_alpha=fields["r"], init_lora_weights=False,
+                               target_modules="all-linear",
+                               task_type="CAUSAL_LM", **fields)
+        model = peft.get_peft_model(copy.deepcopy(base), lora)
+        model.save_pretrained(folder / name)
+        del model
+
+
+class Ours:
+    """The SDK, through the C ABI."""
+
+    def __init__(self, library, folder, threads):
+        self.folder = folder
+        self.model = peft_ctypes.Model(library, folder / "base", threads)
+
+    def load(self, name, folder_name=None):
+        self.model.load_adapter(self.folder / (folder_name or name), name)
+
+    def delete(self, name):
+        self.model.delete_adapter([name])
+
+    def switch(self, name):
+        self.model.set_adapter([name])
+
+    def replace(self, name, folder_name):
+        self.model.replace_adapter(self.folder / folder_name, name)
+
+    def merge(self):
+        self.model.merge_adapter()
+
+    def unmerge(self):
+        self.model.unmerge_adapter()
+
+    def start(self, rows, names=None):
+        self.names = names
+        self.model.reset()
+        self.model.step(np.full((rows, 8), 5), adapter_names=names)
+
+    def step(self, rows):
+        self.model.step(np.full((rows, 1), 7), adapter_names=self.names)
+
+
+class Theirs:
+    """PEFT."""
+
+    def __init__(self, folder, threads):
+        import peft
+        import torch
+        import transformers
+        from peft.utils import hotswap
+        transformers.logging.set_verbosity_error()
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(False)
+        self.peft, self.torch, self.transformers = peft, torch, transformers
+        self.hotswap = hotswap.hotswap_adapter
+        self.folder = folder
+        self.model = None
+
+    def load(self, name, folder_name=None):
+        path = self.folder / (folder_name or name)
+        if self.model is None:
+            base = self.transformers.AutoModelForCausalLM.from_pretrained(
+                self.folder / "base").eval()
+            start = time.perf_counter()
+            self.model = self.peft.PeftModel.from_pretrained(
+                base, path, adapter_name=name).eval()
+            self.first_load = time.perf_counter() - start
+        else:
+            self.model.load_adapter(path, name)
+        self.model.set_adapter(name)
+
+    def delete(self, name):
+        self.model.delete_adapter(name)
+
+    def switch(self, name):
+        self.model.set_adapter(name)
+
+    def replace(self, name, folder_name):
+        self.hotswap(self.model, self.folder / folder_name, name)
+
+    def merge(self):
+        self.model.merge_adapter()
+
+    def unmerge(self):
+        self.model.unmerge_adapter()
+
+    def start(self, rows, names=None):
+        self.extra = {} if names is None else {"adapter_names": names}
+        self.cache = self.transformers.DynamicCache()
+        self._run(np.full((rows, 8), 5))
+
+    def step(self, rows):
+        self._run(np.full((rows, 1), 7))
+
+    def _run(self, ids):
+        self.model(input_ids=self.torch.from_numpy(ids),
+                   past_key_values=self.cache, logits_to_keep=1, **self.extra)
+
+
+def measure_decode(timer, sides, label, rows, names, active):
+    for key, side in sides.items():
+        side.switch(active)
+        side.start(rows, names)
+        side.step(rows)
+        timer.time(label, key, lambda: side.step(rows), DECODE_STEPS)
+
+
+def measure_round(timer, sides, peers):
+    """One round of everything that both sides can do."""
+    for key, side in sides.items():
+        timer.time("load one more adapter", key,
+                   lambda: side.load("new", "lora8"))
+        side.delete("new")
+    for key, side in sides.items():
+        side.switch("lora0")
+        timer.time("switch", key, lambda: side.switch("lora1"))
+        timer.time("switch", key, lambda: side.switch("lora0"))
+    for key, side in sides.items():
+        timer.time("replace", key, lambda: side.replace("lora7", "lora8"))
+    for name in ("lora0", "high"):
+        rank = RANK if name == "lora0" else HIGH_RANK
+        for key, side in sides.items():
+            side.switch(name)
+            timer.time(f"merge, r={rank}", key, side.merge)
+            timer.time(f"unmerge, r={rank}", key, side.unmerge)
+    names = [f"lora{i}" for i in range(BATCH)]
+    measure_decode(timer, sides, "decode step, batch 8, one adapter", BATCH,
+                   None, "lora0")
+    measure_decode(timer, sides, "decode step, batch 8, eight adapters", BATCH,
+                   names, "lora0")
+    measure_decode(timer, sides, "decode step, LoRA", 1, None, "lora0")
+    measure_decode(timer, sides, "decode step, DoRA", 1, None, "dora")
+    for peer in peers:
+        peer(timer)
+
+
+def machine_peers(folder, threads):
+    """Copying the base's weights, and the rate of its merges' products."""
+    import torch
+    weights = np.zeros((folder / "base/model.safetensors").stat().st_size // 4,
+                       np.float32)
+    copy_of = np.empty_like(weights)
+    rows = torch.rand(1536, 1536)
+
+    def copy_weights(timer):
+        timer.time("copy of the base weights", "machine",
+                   lambda: np.copyto(copy_of, weights))
+
+    def product(timer):
+        torch.set_num_threads(threads)
+        timer.time("1536^3 product", "machine", lambda: torch.mm(rows, rows), 3)
+
+    return [copy_weights, product]
+
+
+def print_table(timer, extra):
+    print("\n| | SDK | PEFT | ratio |\n|---|---|---|---|")
+    for measure in dict.fromkeys(m for m, _ in timer.samples):
+        if (measure, "machine") in timer.samples:
+            print(f"| {measure} | {timer.median(measure, 'machine'):.4g} ms | "
+                  "(the machine) | |")
+            continue
+        ours, theirs = (timer.median(measure, k) for k in ("ours", "theirs"))
+        print(f"| {measure} | {ours:.4g} ms | {theirs:.4g} ms | "
+              f"{theirs / ours:.3g} |")
+    for label, value in extra.items():
+        print(f"| {label} | {value} | | |")
+
+
+def late_loads(side, resident):
+    """Median milliseconds of the last loads, with `resident` before them."""
+    times = []
+    for i in range(resident):
+        start = time.perf_counter()
+        side.load(f"many{i}", "lora8")
+        times.append(1e3 * (time.perf_counter() - start))
+    for i in range(resident):
+        side.delete(f"many{i}")
+    return float(np.median(times[-5:]))
+
+
+def resident_bytes(side):
+    """What one more adapter takes, by the process and by its file."""
+
+    def rss():
+        status = pathlib.Path("/proc/self/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+    count = 10
+    before = rss()
+    for i in range(count):
+        side.load(f"rss{i}", "lora8")
+    per_adapter = (rss() - before) / count
+    for i in range(count):
+        side.delete(f"rss{i}")
+    file = side.folder / "lora8/adapter_model.safetensors"
+    return per_adapter, file.stat().st_size
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--library", required=True, help="libpeft.so")
+    parser.add_argument("--shape", default="135m", choices=side_by_side.SHAPES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--resident", type=int, default=100,
+                        help="adapters before the late load of the SDK")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    library = peft_ctypes.Library(os.path.abspath(arguments.library))
+    timer = side_by_side.Timer()
+    extra = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        make_files(folder, arguments.shape)
+        ours = Ours(library, folder, arguments.threads)
+        theirs = Theirs(folder, arguments.threads)
+        sides = {"ours": ours, "theirs": theirs}
+        timer.time("load the first adapter", "ours", lambda: ours.load("lora0"))
+        theirs.load("lora0")
+        timer.samples["load the first adapter", "theirs"] = [
+            1e3 * theirs.first_load]
+        for adapter in [f"lora{i}" for i in range(1, BATCH)] + ["high", "dora"]:
+            for side in sides.values():
+                side.load(adapter)
+        per_adapter, file_bytes = resident_bytes(ours)
+        extra["memory per resident adapter"] = (
+            f"{per_adapter / 2**20:.2f} MiB, its file "
+            f"{file_bytes / 2**20:.2f} MiB")
+        extra[f"load of adapter {arguments.resident}"] = (
+            f"{late_loads(ours, arguments.resident):.3g} ms")
+        peers = machine_peers(folder, arguments.threads)
+        for index in range(arguments.rounds):
+            measure_round(timer, sides, peers)
+            print(f"round {index + 1} of {arguments.rounds}", file=sys.stderr)
+    print(f"{arguments.shape} Llama shape, f32, {arguments.threads} threads, "
+          f"medians of {arguments.rounds} interleaved rounds")
+    print_table(timer, extra)
+
+
+if __name__ == "__main__":
+    main()

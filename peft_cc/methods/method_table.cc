@@ -1,0 +1,36 @@
+#include "peft_cc/methods/method_table.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "peft_cc/methods/lora.h"
+
+namespace peft {
+namespace {
+
+constexpr SiteKind kLoraKinds[] = {SiteKind::kLinear, SiteKind::kConv1D,
+                                   SiteKind::kEmbedding};
+
+constexpr MethodInfo kMethods[] = {
+    {"LORA", "LoRA", "lora_", kLoraKinds, "a linear layer or an embedding",
+     MakeLora},
+};
+
+}  // namespace
+
+absl::Span<const MethodInfo> Methods() { return kMethods; }
+
+const MethodInfo* FindMethod(absl::string_view peft_type) {
+  for (const MethodInfo& method : kMethods) {
+    if (method.peft_type == peft_type) return &method;
+  }
+  return nullptr;
+}
+
+std::string MethodNames(absl::string_view separator) {
+  return absl::StrJoin(kMethods, separator,
+                       [](std::string* out, const MethodInfo& method) {
+                         absl::StrAppend(out, method.peft_type);
+                       });
+}
+
+}  // namespace peft
