@@ -76,6 +76,12 @@ def peft_repositories():
         }},
         build_file = "//third_party:nlohmann_json.BUILD",
     )
+    system_folder(
+        name = "eigen",
+        folders = {"Eigen": "/usr/include/eigen3/Eigen"},
+        package = "libeigen3-dev",
+        build_file = "//third_party:eigen.BUILD",
+    )
 
     # Fetched through pip, when a target that needs them is built.
     cuda(name = "cuda")

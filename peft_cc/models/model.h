@@ -126,6 +126,8 @@ class Model {
 
   // What the first active adapter is called, where `name` is empty.
   absl::StatusOr<std::string> NameOrActive(const std::string& name) const;
+  // `options` with the model's pool where they have none.
+  AdapterLoadOptions WithPool(const AdapterLoadOptions& options) const;
   absl::StatusOr<LoadedAdapter> Build(const std::string& name,
                                       const std::string& config,
                                       TensorMap tensors,

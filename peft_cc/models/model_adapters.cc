@@ -54,6 +54,12 @@ absl::Status Model::CheckRoom(const std::string& path,
   return registry_.CheckRoom(estimate->size_bytes, replaced);
 }
 
+AdapterLoadOptions Model::WithPool(const AdapterLoadOptions& options) const {
+  AdapterLoadOptions with_pool = options;
+  if (with_pool.pool == nullptr) with_pool.pool = pool_;
+  return with_pool;
+}
+
 absl::StatusOr<LoadedAdapter> Model::Build(
     const std::string& name, const std::string& config, TensorMap tensors,
     const AdapterLoadOptions& options) const {
@@ -65,7 +71,7 @@ absl::StatusOr<LoadedAdapter> Model::Build(
     return WithContext(parsed.status(), absl::StrCat("adapter ", Quoted(name)));
   }
   return BuildAdapter(base_->sites(), name, *std::move(parsed),
-                      std::move(tensors), options);
+                      std::move(tensors), WithPool(options));
 }
 
 absl::StatusOr<LoadReport> Model::LoadAdapter(const std::string& name,
@@ -74,7 +80,7 @@ absl::StatusOr<LoadReport> Model::LoadAdapter(const std::string& name,
                                               bool is_trainable) {
   const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
     PEFT_RETURN_IF_ERROR(CheckRoom(path, options, ""));
-    return peft::LoadAdapter(base_->sites(), name, path, options);
+    return peft::LoadAdapter(base_->sites(), name, path, WithPool(options));
   };
   return Add(name, {FolderText(path, options), is_trainable}, load);
 }
@@ -91,7 +97,7 @@ absl::StatusOr<LoadReport> Model::ReplaceAdapter(
     const AdapterLoadOptions& options, const ReplaceOptions& how) {
   const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
     PEFT_RETURN_IF_ERROR(CheckRoom(path, options, name));
-    return peft::LoadAdapter(base_->sites(), name, path, options);
+    return peft::LoadAdapter(base_->sites(), name, path, WithPool(options));
   };
   return Replace(name, {FolderText(path, options), how.is_trainable}, how,
                  load);

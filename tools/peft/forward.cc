@@ -3,6 +3,7 @@
 #include "tools/peft/commands.h"
 #include "tools/peft/handles.h"
 #include "tools/peft/progress.h"
+#include "tools/peft/rows.h"
 #include "tools/peft/setup.h"
 
 namespace peft_tool {
@@ -15,6 +16,7 @@ std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();
   specs.push_back({"--ids", "FILE", "safetensors with \"input_ids\""});
   specs.push_back({"--output", "FILE", "safetensors to write \"logits\" to"});
+  specs.push_back(RowOptionSpec());
   specs.push_back({"--last", "N", "logits of the last N positions only"});
   return specs;
 }
@@ -56,6 +58,9 @@ int RunForward(const std::vector<std::string>& words) {
   if (int code = ReadTokens(args.Get("--ids"), &tokens)) return code;
   Model model;
   if (int code = OpenModel("forward", args, &model)) return code;
+  Rows rows;
+  if (int code = rows.Read("forward", args, model)) return code;
+  rows.Repeat(&tokens);
   peft_session_t* raw = nullptr;
   if (peft_status_t* status = peft_session_create(model.get(), nullptr, &raw)) {
     return Fail(status);
@@ -63,6 +68,8 @@ int RunForward(const std::vector<std::string>& words) {
   Session session(raw);
   peft_forward_options_t options = PEFT_FORWARD_OPTIONS_INIT;
   options.logits_to_keep = keep;
+  options.activations = rows.data();
+  options.num_activations = rows.size();
   const peft_forward_input_t input = tokens.Input();
   peft_tensor_view_t logits = PEFT_TENSOR_VIEW_INIT;
   Progress progress("running the model");

@@ -5,6 +5,7 @@
 #include "tools/peft/commands.h"
 #include "tools/peft/handles.h"
 #include "tools/peft/progress.h"
+#include "tools/peft/rows.h"
 #include "tools/peft/setup.h"
 
 namespace peft_tool {
@@ -36,6 +37,7 @@ std::vector<OptionSpec> Specs() {
       {"--stop", "LIST",
        "token ids that, one after another, end a row; may "
        "be repeated"},
+      RowOptionSpec(),
       {"--stream", nullptr, "print each token as it comes (one row only)"},
   };
   specs.insert(specs.end(), own.begin(), own.end());
@@ -171,11 +173,16 @@ int RunGenerate(const std::vector<std::string>& words) {
   if (int code = ReadLists(args, &lists, &options)) return code;
   if (int code = ReadPrompt(args, &tokens)) return code;
   const bool stream = args.Has("--stream");
-  if (stream && tokens.batch != 1) {
+  if (stream && (tokens.batch != 1 || args.GetAll("--row").size() > 1)) {
     return FailUsage("generate", "--stream needs a prompt of one row");
   }
   Model model;
   if (int code = OpenModel("generate", args, &model)) return code;
+  Rows rows;
+  if (int code = rows.Read("generate", args, model)) return code;
+  rows.Repeat(&tokens);
+  options.activations = rows.data();
+  options.num_activations = rows.size();
   return Generate(model, tokens, stream, &options);
 }
 

@@ -24,6 +24,8 @@ using Report = Handle<peft_load_report_t, peft_load_report_free>;
 using StateDict = Handle<peft_state_dict_t, peft_state_dict_free>;
 using TensorHandle = Handle<peft_tensor_t, peft_tensor_free>;
 using String = Handle<peft_string_t, peft_string_free>;
+using StringList = Handle<peft_string_list_t, peft_string_list_free>;
+using Activation = Handle<peft_activation_t, peft_activation_free>;
 using Result = Handle<peft_generate_result_t, peft_generate_result_free>;
 
 // Exit codes of the tool.

@@ -62,6 +62,14 @@ void PrintModel(const Json& model) {
                          : "no: " + Text(model["reason"]));
 }
 
+// What the adapter in `folder` will take once it is loaded.
+void PrintMemory(const std::string& folder) {
+  peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
+  if (Status(peft_estimate_adapter(folder.c_str(), nullptr, &estimate))) return;
+  PrintLine("memory", std::to_string(estimate.size_bytes) + " bytes, file " +
+                          std::to_string(estimate.file_bytes) + " bytes");
+}
+
 void PrintSummary(const Json& summary) {
   const std::string version = Text(summary["peft_version"]);
   PrintLine("method", Text(summary["peft_type"]) +
@@ -82,6 +90,7 @@ void PrintSummary(const Json& summary) {
   if (!summary["ignored_keys"].empty()) {
     PrintNames("ignored keys", summary["ignored_keys"]);
   }
+  PrintMemory(Text(summary["folder"]));
   for (const Json& note : summary["notes"]) PrintLine("note", Text(note));
   if (summary.contains("model")) PrintModel(summary["model"]);
 }

@@ -19,6 +19,8 @@ const char kHelp[] =
     "Works with PEFT adapters and Hugging Face models without Python.\n"
     "\n"
     "  inspect ADAPTER  say what an adapter folder holds and if it can run\n"
+    "  list             load adapters and say what each takes\n"
+    "  save             write an adapter again, as safetensors\n"
     "  forward          run a model with adapters and write its logits\n"
     "  generate         generate token ids\n"
     "  version          say what this build is and can do\n"
@@ -46,6 +48,8 @@ int Run(const std::vector<std::string>& words) {
   const std::string& command = words[0];
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (command == "inspect") return RunInspect(rest);
+  if (command == "list") return RunList(rest);
+  if (command == "save") return RunSave(rest);
   if (command == "forward") return RunForward(rest);
   if (command == "generate") return RunGenerate(rest);
   if (command == "version" || command == "--version") return PrintVersion();

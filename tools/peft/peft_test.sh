@@ -38,7 +38,7 @@ run 2
 run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
-for command in inspect forward generate; do
+for command in inspect list save forward generate; do
   run 0 $command --help && says "usage: peft $command"
   run 2 $command --nonsense && complains 'unknown option --nonsense'
 done
@@ -57,6 +57,29 @@ cp $data/adapters/german/adapter_model.safetensors $tmp/ia3/
 run 0 inspect $tmp/ia3 && says 'IA3'
 echo '{"peft_type": 7' >$tmp/ia3/adapter_config.json
 run 1 inspect $tmp/ia3 && complains 'adapter_config.json'
+
+run 0 inspect $data/adapters/german && says 'memory'
+
+# list
+run 0 list --model $data/base --adapter $data/adapters/german \
+  --adapter $data/adapters/roman
+says "$(printf 'german\tLORA\t16')"
+says "$(printf 'roman\tLORA\t16')"
+run 2 list --adapter $data/adapters/german
+
+# save
+run 0 save --model $data/base --adapter $data/adapters/roman \
+  --output $tmp/saved
+run 0 inspect $tmp/saved && says 'LORA'
+[ -e $tmp/saved/adapter_model.safetensors ] || fail "no safetensors were saved"
+run 1 save --model $data/base --adapter $data/adapters/roman \
+  --output $tmp/saved
+complains 'exists already'
+run 0 save --model $data/base --adapter $data/adapters/roman \
+  --output $tmp/saved --overwrite
+run 2 save --model $data/base --output $tmp/saved
+run 1 save --model $data/base --adapter $data/adapters/roman \
+  --output $tmp/none/saved
 
 # forward
 write_ids $tmp/ids.safetensors
@@ -94,6 +117,26 @@ run 1 generate --model $data/base --prompt-ids 1,99999
 complains '99999'
 run 2 generate --model $data/base --prompt-ids 1,x
 run 2 generate --model $data/base --prompt-ids 1 --max-new-tokens 0
+
+# A row for each: equal to a run of its own, for the base and for a set.
+run 0 generate --model $data/base --adapter $data/adapters/german \
+  --prompt-ids 1,7,13
+german=$(cat $tmp/out)
+run 1 generate --model $data/base --adapter $data/adapters/german \
+  --prompt-ids 1,7,13 --row 'german*0.5+german*2'
+complains 'given twice'
+run 0 generate --model $data/base --adapter $data/adapters/german \
+  --adapter $data/adapters/french --prompt-ids 1,7,13 \
+  --row german --row __base__ --row 'french*0+german'
+[ "$(sed -n 1p $tmp/out)" = "$german" ] || fail "row 1 is not german"
+[ "$(sed -n 2p $tmp/out)" = '21 30 36 33 2' ] || fail "row 2 is not the base"
+[ "$(sed -n 3p $tmp/out)" = "$german" ] || fail "row 3 is not german"
+run 2 generate --model $data/base --prompt-ids 1 --row '*2'
+run 1 generate --model $data/base --prompt-ids 1 --row x && complains '"x"'
+run 0 forward --model $data/base --adapter $data/adapters/german \
+  --ids $tmp/ids.safetensors --output $tmp/rows.safetensors \
+  --row german --row __base__
+grep -aq '"shape":\[2,6,' $tmp/rows.safetensors || fail "not two rows"
 
 [ $failures = 0 ] || exit 1
 echo "all good"

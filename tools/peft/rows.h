@@ -1,0 +1,49 @@
+// Adapters for each row of a batch, as the command line names them.
+#ifndef TOOLS_PEFT_ROWS_H_
+#define TOOLS_PEFT_ROWS_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/peft/args.h"
+#include "tools/peft/handles.h"
+#include "tools/peft/setup.h"
+
+namespace peft_tool {
+
+// An adapter of a row with the scale given to it.
+struct RowAdapter {
+  std::string name;
+  float scale = 1.0f;
+};
+
+// Reads "NAME[*SCALE][+NAME[*SCALE]]...", or "__base__" for none at all; false
+// for anything else.
+bool ParseRow(const std::string& text, std::vector<RowAdapter>* out_adapters);
+
+// The option that Rows reads.
+OptionSpec RowOptionSpec();
+
+// One activation for each --row; none without one.
+class Rows {
+ public:
+  // Returns an exit code; prints what went wrong. The adapters must be loaded.
+  int Read(const std::string& command, const Args& args, const Model& model);
+
+  // A prompt of one row is run once under each.
+  void Repeat(TokenBatch* tokens) const;
+
+  // What forward and generate take; null and 0 without any.
+  const peft_activation_t* const* data() const {
+    return pointers_.empty() ? nullptr : pointers_.data();
+  }
+  size_t size() const { return pointers_.size(); }
+
+ private:
+  std::vector<Activation> activations_;
+  std::vector<const peft_activation_t*> pointers_;
+};
+
+}  // namespace peft_tool
+
+#endif  // TOOLS_PEFT_ROWS_H_

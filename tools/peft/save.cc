@@ -1,0 +1,58 @@
+#include <string>
+#include <vector>
+
+#include "tools/peft/commands.h"
+#include "tools/peft/handles.h"
+#include "tools/peft/setup.h"
+
+namespace peft_tool {
+namespace {
+
+const char kUsage[] =
+    "peft save --model DIR --adapter DIR --output DIR [--overwrite]";
+
+std::vector<OptionSpec> Specs() {
+  return {
+      {"--model", "DIR", "folder of the base model (Hugging Face layout)"},
+      {"--adapter", "DIR", "PEFT adapter folder, of safetensors or .bin"},
+      {"--output", "DIR", "folder to write; its parent must exist"},
+      {"--overwrite", nullptr, "replace the adapter that is at --output"},
+      {"--lenient", nullptr, "report missing tensors and unknown keys only"},
+      {"--threads", "N", "threads to use; 0, the default: one per core"},
+      {"--help", nullptr, "show this text"},
+  };
+}
+
+}  // namespace
+
+int RunSave(const std::vector<std::string>& words) {
+  Args args(words, Specs());
+  if (args.Has("--help")) {
+    return PrintHelp(HelpText(
+        kUsage,
+        "Loads an adapter and writes it again as PEFT does: as safetensors, "
+        "with PEFT's names.",
+        Specs(),
+        "The folder appears whole or not at all. Without --overwrite a folder "
+        "with files\nis left alone; with it, its other files stay."));
+  }
+  if (!args.error().empty()) return FailUsage("save", args.error());
+  if (!args.positional().empty()) {
+    return FailUsage("save", "unexpected \"" + args.positional()[0] + "\"");
+  }
+  if (args.GetAll("--adapter").size() != 1) {
+    return FailUsage("save", "give one --adapter DIR");
+  }
+  if (!args.Has("--output")) {
+    return FailUsage("save", "--output DIR is needed");
+  }
+  Model model;
+  if (int code = OpenModel("save", args, &model)) return code;
+  peft_save_options_t options = PEFT_SAVE_OPTIONS_INIT;
+  options.overwrite = args.Has("--overwrite") ? 1 : 0;
+  peft_status_t* status = peft_model_save_adapter(
+      model.get(), nullptr, args.Get("--output").c_str(), &options);
+  return status != nullptr ? Fail(status) : kExitOk;
+}
+
+}  // namespace peft_tool
