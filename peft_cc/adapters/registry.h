@@ -118,6 +118,9 @@ class AdapterRegistry {
   // for one that is merged.
   absl::Status Delete(absl::Span<const std::string> names);
 
+  // Unmerges and deletes all, but for those that are being loaded.
+  void Clear();
+
   // The loaded adapters in load order.
   std::vector<std::string> Names() const;
 

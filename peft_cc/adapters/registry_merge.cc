@@ -192,6 +192,20 @@ bool AdapterRegistry::Unmerge() {
   return true;
 }
 
+void AdapterRegistry::Clear() {
+  std::vector<Choice> active;
+  Removed removed;
+  std::shared_ptr<const Plan> plan;
+  absl::MutexLock lock(&mutex_);
+  const std::vector<std::string> names = LoadedNames();
+  removed.adapters.reserve(names.size());
+  plan = *MakePlan({}, false);
+  DropMerged(removed);
+  active_.swap(active);
+  plan_.swap(plan);
+  Remove(names, removed);
+}
+
 std::vector<std::string> AdapterRegistry::MergedNames() const {
   absl::ReaderMutexLock lock(&mutex_);
   std::vector<std::string> names;

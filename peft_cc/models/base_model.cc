@@ -95,6 +95,8 @@ absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
   std::unique_ptr<BaseModel> model(new BaseModel());
   PEFT_ASSIGN_OR_RETURN(model->config_, ReadConfig(path));
   PEFT_ASSIGN_OR_RETURN(WeightFiles files, ReadWeightFiles(path, mode));
+  model->folder_ = path;
+  model->files_ = files;
   model->notes_ = std::move(files.notes);
   model->description_ = DescribeDecoder(model->config_);
   PEFT_RETURN_IF_ERROR(model->TakeWeights(std::move(files.tensors)));
