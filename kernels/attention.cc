@@ -132,11 +132,13 @@ class Run {
     tile.first_position = first_position_ + query;
     tile.head_dim = cut_.shape.head_dim;
     tile.window = cut_.shape.sliding_window;
+    tile.causal = cut_.shape.causal;
     tile.keys = kv_.keys + offset;
     tile.values = kv_.values + offset;
     tile.kv_stride = kv_.stride;
     tile.mask = kv_.mask;
-    tile.last_key = tile.first_position + positions;
+    tile.last_key = tile.causal ? tile.first_position + positions
+                                : first_position_ + cut_.rows;
     if (tile.window > 0) {
       const int64_t key =
           std::max<int64_t>(0, tile.first_position - tile.window + 1);
@@ -223,6 +225,7 @@ void Attention(const AttentionShape& shape, ConstRows queries,
                float* workspace, ThreadPool& pool) {
   assert(shape.num_kv_heads > 0);
   assert(shape.num_heads % shape.num_kv_heads == 0);
+  assert(shape.causal || shape.sliding_window == 0);
   const Cut cut(shape, queries.rows, first_position + queries.rows);
   const Run run(cut, queries, first_position, kv, output);
   const int64_t work = queries.rows * (first_position + queries.rows) *

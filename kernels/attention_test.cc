@@ -21,6 +21,7 @@ struct Case {
   int64_t rows;
   int64_t window = 0;
   bool masked = false;
+  bool causal = true;
 };
 
 // Random queries and a cache, and what attention to it should give.
@@ -37,6 +38,7 @@ class Problem {
     shape.head_dim = c.head_dim;
     shape.scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
     shape.sliding_window = c.window;
+    shape.causal = c.causal;
     for (uint8_t& m : mask) m = c.masked && random() % 3 == 0 ? 0 : 1;
   }
 
@@ -50,7 +52,7 @@ class Problem {
   }
 
   bool Allowed(int64_t position, int64_t key) const {
-    return key <= position && mask[key] != 0 &&
+    return (!c_.causal || key <= position) && mask[key] != 0 &&
            (c_.window == 0 || position - key < c_.window);
   }
 
@@ -60,7 +62,8 @@ class Problem {
     const int64_t group = c_.heads / c_.kv_heads;
     std::vector<double> weights(mask.size(), 0.0);
     double max = -std::numeric_limits<double>::infinity();
-    for (int64_t j = 0; j <= position; ++j) {
+    const auto num_keys = static_cast<int64_t>(mask.size());
+    for (int64_t j = 0; j < num_keys; ++j) {
       double score = 0;
       for (int64_t i = 0; i < c_.head_dim; ++i) {
         score += double{queries.At(row, head * c_.head_dim + i)} *
@@ -147,6 +150,20 @@ TEST_P(AttentionTest, MatchesDoublePrecision) {
       {2, 1, 260, 90, 3},
   };
   Random random(21);
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
+  for (const Case& c : cases) {
+    Problem problem(c, random);
+    problem.ExpectRight(problem.Run(*pool));
+  }
+}
+
+TEST_P(AttentionTest, BothDirectionsMatchDoublePrecision) {
+  const std::vector<Case> cases = {
+      {1, 1, 8, 0, 1, 0, false, false},   {4, 2, 16, 0, 7, 0, false, false},
+      {2, 2, 32, 0, 70, 0, true, false},  {12, 12, 64, 0, 130, 0, true, false},
+      {2, 1, 20, 0, 600, 0, true, false},
+  };
+  Random random(24);
   const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
   for (const Case& c : cases) {
     Problem problem(c, random);

@@ -29,6 +29,23 @@ void ForEachRow(int64_t rows, int64_t cols, ThreadPool& pool,
   });
 }
 
+void (*PlainKernelOf(Activation activation))(const float*, int64_t, float*) {
+  const cpu::KernelTable& kernels = cpu::Kernels();
+  switch (activation) {
+    case Activation::kSilu:
+      return kernels.silu;
+    case Activation::kGelu:
+      return kernels.gelu;
+    case Activation::kGeluTanh:
+      return kernels.gelu_tanh;
+    case Activation::kTanh:
+      return kernels.tanh;
+    case Activation::kRelu:
+      break;
+  }
+  return kernels.relu;
+}
+
 using GatedKernel = void (*)(const float*, const float*, int64_t, float*);
 
 GatedKernel KernelOf(Activation activation) {
@@ -40,6 +57,8 @@ GatedKernel KernelOf(Activation activation) {
       return kernels.gated_gelu;
     case Activation::kGeluTanh:
       return kernels.gated_gelu_tanh;
+    case Activation::kTanh:
+      return kernels.gated_tanh;
     case Activation::kRelu:
       break;
   }
@@ -71,6 +90,19 @@ void RmsNorm(ConstRows x, const VectorView& weight, float epsilon, Rows y,
   });
 }
 
+void LayerNorm(ConstRows x, const VectorView& weight, const VectorView& bias,
+               float epsilon, Rows y, ThreadPool& pool) {
+  assert(weight.size == x.cols);
+  const cpu::Elem weight_elem = ElemOf(weight.dtype);
+  const cpu::Elem bias_elem =
+      bias.data == nullptr ? cpu::kElemF32 : ElemOf(bias.dtype);
+  ForEachRow(x.rows, x.cols, pool, [&](int64_t row) {
+    cpu::Kernels().layer_norm(x.data + row * x.stride, weight_elem, weight.data,
+                              bias_elem, bias.data, x.cols, epsilon,
+                              y.data + row * y.stride);
+  });
+}
+
 void Rope(Rows x, int64_t head_dim, ConstRows cos_table, ConstRows sin_table,
           ThreadPool& pool) {
   assert(head_dim > 0 && head_dim % 2 == 0 && x.cols % head_dim == 0);
@@ -81,6 +113,13 @@ void Rope(Rows x, int64_t head_dim, ConstRows cos_table, ConstRows sin_table,
     for (int64_t i = 0; i < x.cols; i += head_dim) {
       cpu::Kernels().rotate(head + i, head_dim / 2, cos, sin);
     }
+  });
+}
+
+void Activate(Activation activation, ConstRows x, Rows y, ThreadPool& pool) {
+  const auto kernel = PlainKernelOf(activation);
+  ForEachRow(y.rows, y.cols, pool, [&](int64_t row) {
+    kernel(x.data + row * x.stride, y.cols, y.data + row * y.stride);
   });
 }
 

@@ -1,4 +1,4 @@
-// The other operations of a decoder. All activations are f32 rows; weights
+// The other operations of a model. All activations are f32 rows; weights
 // are in their own dtype. Nothing here allocates.
 #ifndef KERNELS_NN_H_
 #define KERNELS_NN_H_
@@ -28,7 +28,16 @@ void RmsNorm(ConstRows x, const VectorView& weight, float epsilon, Rows y,
 void Rope(Rows x, int64_t head_dim, ConstRows cos_table, ConstRows sin_table,
           ThreadPool& pool);
 
-enum class Activation { kSilu, kGelu, kGeluTanh, kRelu };
+// y = (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias, per row,
+// with the variance over n. No bias where its data is null. y may be x.
+void LayerNorm(ConstRows x, const VectorView& weight, const VectorView& bias,
+               float epsilon, Rows y, ThreadPool& pool);
+
+// kGelu is x Phi(x), kGeluTanh its approximation by tanh.
+enum class Activation { kSilu, kGelu, kGeluTanh, kRelu, kTanh };
+
+// y = activation(x). y may be x.
+void Activate(Activation activation, ConstRows x, Rows y, ThreadPool& pool);
 
 // y = activation(gate) * up. y may be gate.
 void GatedActivation(Activation activation, ConstRows gate, ConstRows up,
@@ -53,16 +62,17 @@ struct AttentionShape {
   int64_t head_dim = 0;
   float scale = 1.0f;          // multiplies q k^T
   int64_t sliding_window = 0;  // 0: none; else keys j with i - j < window
+  bool causal = true;          // false: rows see later keys, too; no window
 };
 
-// Causal attention of `queries` (n rows at cache positions first_position ..
+// Attention of `queries` (n rows at cache positions first_position ..
 // first_position + n - 1, already in the cache) over cache positions
-// [0, first_position + n). A query without any allowed key gives zeros.
-// output: (n, num_heads * head_dim). workspace: AttentionWorkspaceFloats for
-// the pool's threads. Keys and values below first_position + n are read even
-// where they are masked (their weight is 0): they must be finite. Results do
-// not depend on the pool's number of threads, nor those of a row on the other
-// rows of the call.
+// [0, first_position + n), where a causal query sees none after its own. A
+// query without any allowed key gives zeros. output: (n, num_heads * head_dim).
+// workspace: AttentionWorkspaceFloats for the pool's threads. Keys and values
+// below first_position + n are read even where they are masked (their weight is
+// 0): they must be finite. Results do not depend on the pool's number of
+// threads, nor those of a row on the other rows of the call.
 void Attention(const AttentionShape& shape, ConstRows queries,
                int64_t first_position, const KvView& kv, Rows output,
                float* workspace, ThreadPool& pool);

@@ -32,6 +32,19 @@ void BM_RmsNorm(benchmark::State& state) {
 }
 BENCHMARK(BM_RmsNorm)->Arg(1)->Arg(256);
 
+void BM_LayerNorm(benchmark::State& state) {
+  Random random(6);
+  RandomRows x(state.range(0), kWidth, 0, random);
+  RandomRows y(state.range(0), kWidth, 0, random);
+  const RandomMatrix weight(DType::kF32, 1, kWidth, random);
+  for (auto _ : state) {
+    LayerNorm(x.view(), weight.vector(), weight.vector(), 1e-5f, y.view(),
+              InlineThreadPool());
+  }
+  SetRate(state, state.range(0) * kWidth);
+}
+BENCHMARK(BM_LayerNorm)->Arg(1)->Arg(256);
+
 void BM_Rope(benchmark::State& state) {
   Random random(2);
   RandomRows x(state.range(0), kWidth, 0, random);
@@ -65,6 +78,18 @@ BENCHMARK_CAPTURE(BM_GatedActivation, Gelu, Activation::kGelu)->Arg(256);
 BENCHMARK_CAPTURE(BM_GatedActivation, GeluTanh, Activation::kGeluTanh)
     ->Arg(256);
 
+void BM_Activate(benchmark::State& state, Activation activation) {
+  Random random(7);
+  RandomRows x(256, kHiddenWidth, 0, random);
+  RandomRows y(256, kHiddenWidth, 0, random);
+  for (auto _ : state) {
+    Activate(activation, x.view(), y.view(), InlineThreadPool());
+  }
+  SetRate(state, 256 * kHiddenWidth);
+}
+BENCHMARK_CAPTURE(BM_Activate, Gelu, Activation::kGelu);
+BENCHMARK_CAPTURE(BM_Activate, GeluTanh, Activation::kGeluTanh);
+
 void BM_Argmax(benchmark::State& state) {
   Random random(4);
   const std::vector<float> x = RandomFloats(49152, random);
@@ -75,9 +100,10 @@ void BM_Argmax(benchmark::State& state) {
 }
 BENCHMARK(BM_Argmax);
 
-// Arguments: query rows, positions before them.
+// Arguments: query rows, positions before them, whether rows see later keys.
 void BM_Attention(benchmark::State& state) {
-  const AttentionShape shape = {9, 3, 64, 0.125f, 0};
+  AttentionShape shape = {9, 3, 64, 0.125f, 0};
+  shape.causal = state.range(2) == 0;
   const int64_t rows = state.range(0);
   const int64_t positions = state.range(0) + state.range(1);
   Random random(5);
@@ -96,14 +122,16 @@ void BM_Attention(benchmark::State& state) {
               workspace.data(), InlineThreadPool());
   }
   // Pairs of a query and a key that it may see, over all heads.
-  SetRate(state, 9 * (rows * state.range(1) + rows * (rows + 1) / 2));
+  const int64_t own = shape.causal ? rows * (rows + 1) / 2 : rows * rows;
+  SetRate(state, 9 * (rows * state.range(1) + own));
 }
 BENCHMARK(BM_Attention)
-    ->Args({1, 63})
-    ->Args({1, 511})
-    ->Args({1, 4095})
-    ->Args({256, 0})
-    ->Args({1024, 0});
+    ->Args({1, 63, 0})
+    ->Args({1, 511, 0})
+    ->Args({1, 4095, 0})
+    ->Args({256, 0, 0})
+    ->Args({1024, 0, 0})
+    ->Args({256, 0, 1});
 
 }  // namespace
 }  // namespace kernels

@@ -126,6 +126,8 @@ double Exactly(Activation activation, double x) {
                                (x + 0.044715 * x * x * x)));
     case Activation::kRelu:
       return std::max(0.0, x);
+    case Activation::kTanh:
+      return std::tanh(x);
   }
   return 0;
 }
@@ -142,8 +144,12 @@ void ExpectActivation(Activation activation, double range, double ulps) {
   GatedActivation(activation, {x.data(), 1, kPoints, kPoints},
                   {ones.data(), 1, kPoints, kPoints},
                   {y.data(), 1, kPoints, kPoints}, InlineThreadPool());
+  std::vector<float> plain(kPoints);
+  Activate(activation, {x.data(), 1, kPoints, kPoints},
+           {plain.data(), 1, kPoints, kPoints}, InlineThreadPool());
   for (int64_t i = 0; i < kPoints && !testing::Test::HasFailure(); ++i) {
     ExpectUlps(y[i], Exactly(activation, x[i]), ulps);
+    EXPECT_EQ(plain[i], y[i]);
   }
 }
 
@@ -157,6 +163,11 @@ TEST_P(NnTest, SiluIsAccurate) {
 TEST_P(NnTest, GeluIsAccurate) {
   ExpectActivation(Activation::kGelu, 4, 30);
   ExpectActivation(Activation::kGeluTanh, 4, 30);
+}
+
+TEST_P(NnTest, TanhIsAccurate) {
+  ExpectActivation(Activation::kTanh, 10, 2);
+  ExpectActivation(Activation::kTanh, 1e-3, 2);
 }
 
 TEST_P(NnTest, ReluIsExact) { ExpectActivation(Activation::kRelu, 100, 0); }
@@ -175,6 +186,65 @@ TEST_P(NnTest, ActivationsAtTheEnds) {
     EXPECT_EQ(y[3], 0.0f);
     EXPECT_TRUE(std::isnan(y[5]));
   }
+}
+
+TEST_P(NnTest, ActivateWorksInPlaceOnPartsOfRows) {
+  Random random(15);
+  RandomRows x(40, 1001, 1, random);
+  const RandomRows before = x;
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
+  Activate(Activation::kGelu, x.view(), x.view(), *pool);
+  for (int64_t t = 0; t < 40; ++t) {
+    for (int64_t i = 0; i < 1001; ++i) {
+      ExpectUlps(x.At(t, i), Exactly(Activation::kGelu, before.At(t, i)), 60);
+    }
+  }
+  EXPECT_TRUE(x.GapsAreUntouched());
+}
+
+TEST_P(NnTest, LayerNormMatchesDoublePrecision) {
+  Random random(16);
+  for (int64_t width : {1, 5, 16, 64, 83, 768}) {
+    RandomRows x(3, width, 1, random);
+    // A mean that is large beside the spread.
+    for (int64_t i = 0; i < width; ++i) x.At(2, i) += 100;
+    RandomRows y(3, width, 2, random);
+    const RandomMatrix weight(kDTypes[width % 3], 1, width, random);
+    const RandomMatrix bias(kDTypes[(width + 1) % 3], 1, width, random);
+    LayerNorm(x.view(), weight.vector(), bias.vector(), 1e-5f, y.view(),
+              InlineThreadPool());
+    for (int64_t t = 0; t < 3; ++t) {
+      double mean = 0;
+      double variance = 0;
+      for (int64_t i = 0; i < width; ++i) mean += x.At(t, i) / double(width);
+      for (int64_t i = 0; i < width; ++i) {
+        variance += std::pow(x.At(t, i) - mean, 2) / double(width);
+      }
+      for (int64_t i = 0; i < width; ++i) {
+        const double normed =
+            (x.At(t, i) - mean) / std::sqrt(variance + double{1e-5f});
+        const double expected = normed * weight.At(0, i) + bias.At(0, i);
+        // What the rounding of the mean leaves.
+        const double unit = std::abs(mean) / std::sqrt(variance + 1e-5);
+        EXPECT_NEAR(y.At(t, i), expected,
+                    (1 + unit + std::abs(normed)) *
+                        (1 + std::abs(weight.At(0, i))) * 1e-6);
+      }
+    }
+    EXPECT_TRUE(y.GapsAreUntouched());
+  }
+}
+
+TEST_P(NnTest, LayerNormWorksInPlaceAndWithoutBias) {
+  Random random(17);
+  RandomRows x(2, 50, 0, random);
+  RandomRows y(2, 50, 0, random);
+  const RandomMatrix weight(DType::kF32, 1, 50, random);
+  const std::vector<float> zeros(50, 0.0f);
+  LayerNorm(x.view(), weight.vector(), {zeros.data(), DType::kF32, 50}, 1e-6f,
+            y.view(), InlineThreadPool());
+  LayerNorm(x.view(), weight.vector(), {}, 1e-6f, x.view(), InlineThreadPool());
+  for (int64_t i = 0; i < 50; ++i) EXPECT_EQ(x.At(1, i), y.At(1, i));
 }
 
 TEST_P(NnTest, GateIsMultipliedByUp) {

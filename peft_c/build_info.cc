@@ -8,7 +8,7 @@
 #include "peft_c/peft_c.h"
 #include "peft_c/struct_size.h"
 #include "peft_cc/methods/method_table.h"
-#include "peft_cc/models/decoder_config.h"
+#include "peft_cc/models/model_family.h"
 
 namespace peft {
 namespace {

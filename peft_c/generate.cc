@@ -145,6 +145,7 @@ peft_status_t* peft_session_generate(peft_session_t* session,
     PEFT_RETURN_IF_ERROR(peft::ClearOut("out_result", out_result));
     PEFT_ASSIGN_OR_RETURN(const peft::SessionUse use,
                           peft::SessionUse::Begin(session));
+    use.object().ForgetOutputs();
     PEFT_ASSIGN_OR_RETURN(peft::GenerateOutput output,
                           peft::Generate(use, input, options));
     return peft::NewHandle(

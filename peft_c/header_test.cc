@@ -191,6 +191,25 @@ TEST(HeaderTest, GenerateOptions) {
   EXPECT_FIELD(peft_generate_options_t, num_activations, 144);
 }
 
+TEST(HeaderTest, HostModel) {
+  EXPECT_EQ(sizeof(peft_layer_t), 160u);
+  EXPECT_FIELD(peft_layer_t, name, 8);
+  EXPECT_FIELD(peft_layer_t, kind, 16);
+  EXPECT_FIELD(peft_layer_t, is_output_embedding, 20);
+  EXPECT_FIELD(peft_layer_t, weight, 24);
+  EXPECT_FIELD(peft_layer_t, bias, 32);
+  EXPECT_FIELD(peft_layer_t, copy_weights, 40);
+  EXPECT_FIELD(peft_layer_t, is_transposed, 44);
+  EXPECT_FIELD(peft_layer_t, stride, 48);
+  EXPECT_FIELD(peft_layer_t, padding, 72);
+  EXPECT_FIELD(peft_layer_t, padding_end, 96);
+  EXPECT_FIELD(peft_layer_t, dilation, 120);
+  EXPECT_FIELD(peft_layer_t, groups, 144);
+  EXPECT_FIELD(peft_layer_t, epsilon, 152);
+  EXPECT_EQ(sizeof(peft_run_layer_options_t), 16u);
+  EXPECT_FIELD(peft_run_layer_options_t, expert, 8);
+}
+
 #endif  // UINTPTR_MAX == UINT64_MAX
 
 }  // namespace

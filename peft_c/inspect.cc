@@ -18,7 +18,7 @@ namespace {
 // With `model` not null also how the adapter fits it.
 Json Describe(const AdapterSummary& summary, const Model* model) {
   if (model == nullptr) return SummaryToJson(summary);
-  const AdapterFit fit = InspectAgainst(summary, model->base().sites());
+  const AdapterFit fit = InspectAgainst(summary, model->sites());
   return SummaryToJson(summary, &fit);
 }
 

@@ -174,6 +174,7 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_model_set_adapter_limit(model, 0, 0));
   expect(peft_model_pin_adapter(model, "a", 1));
   expect(peft_activation_create(model, nullptr, nullptr, 0, &out_activation));
+  expect(peft_model_run_layer(model, "a", &view, nullptr, &out_tensor));
   expect(peft_session_create(model, nullptr, &out_session));
   expect(peft_session_reset(session));
   expect(peft_session_forward(session, &input, nullptr, &view));
@@ -290,9 +291,8 @@ TEST_F(MisuseTest, NullOutParameters) {
                     PEFT_INVALID_ARGUMENT, "ARGUMENT");
   EXPECT_PEFT_ERROR(peft_model_get_info(model_.get(), nullptr),
                     PEFT_INVALID_ARGUMENT, "ARGUMENT");
-  const peft_forward_input_t input = Prompt();
   EXPECT_PEFT_ERROR(
-      peft_session_forward(session_.get(), &input, nullptr, nullptr),
+      peft_session_get_output(session_.get(), PEFT_OUTPUT_LOGITS, nullptr),
       PEFT_INVALID_ARGUMENT, "ARGUMENT");
 }
 

@@ -25,18 +25,27 @@ absl::StatusOr<ReadMode> ReadModeOf(int32_t value) {
   }
 }
 
-absl::StatusOr<ModelOptions> OptionsOf(const peft_model_options_t* options) {
-  peft_model_options_t known = PEFT_MODEL_OPTIONS_INIT;
-  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
-  ModelOptions result;
-  PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
-  result.num_threads = known.num_threads;
-  return result;
+// What is known of a program's own layers.
+peft_model_info_t HostInfo(const SiteTable& sites, const AdapterUsage& usage) {
+  peft_model_info_t info = PEFT_MODEL_INFO_INIT;
+  info.model_type = info.architecture = "";
+  info.num_sites = static_cast<int64_t>(sites.sites().size());
+  info.num_adapters = usage.num_adapters;
+  info.adapter_bytes = usage.size_bytes;
+  for (const Site& site : sites.sites()) {
+    for (const Tensor* tensor : {&site.weight, &site.bias}) {
+      if (tensor->dtype() == DType::kUnspecified) continue;
+      info.num_parameters += tensor->num_elements();
+      info.size_bytes += tensor->size_bytes();
+    }
+  }
+  return info;
 }
 
 peft_model_info_t InfoOf(const Model& model) {
-  const BaseModel& base = model.base();
   const AdapterUsage usage = model.GetAdapterUsage();
+  if (model.is_host_model()) return HostInfo(model.sites(), usage);
+  const BaseModel& base = model.base();
   peft_model_info_t info = PEFT_MODEL_INFO_INIT;
   info.model_type = base.config().model_type.c_str();
   info.vocab_size = base.config().vocab_size;
@@ -46,12 +55,31 @@ peft_model_info_t InfoOf(const Model& model) {
   info.num_parameters = base.num_parameters();
   info.size_bytes = base.size_bytes();
   info.num_sites = static_cast<int64_t>(base.sites().sites().size());
+  const ModelConfig& config = base.config();
+  info.architecture = config.architecture.c_str();
+  info.task = static_cast<int32_t>(config.task);
+  if (config.task == ModelTask::kSequenceClassification ||
+      config.task == ModelTask::kTokenClassification) {
+    info.num_labels = config.num_labels;
+  }
+  info.num_token_types = config.num_token_types;
   info.num_adapters = usage.num_adapters;
   info.adapter_bytes = usage.size_bytes;
   return info;
 }
 
 }  // namespace
+
+absl::StatusOr<ModelOptions> ModelOptionsOf(
+    const peft_model_options_t* options) {
+  peft_model_options_t known = PEFT_MODEL_OPTIONS_INIT;
+  PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
+  ModelOptions result;
+  PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
+  result.num_threads = known.num_threads;
+  return result;
+}
+
 }  // namespace peft
 
 void peft_model_options_init(peft_model_options_t* options,
@@ -68,7 +96,7 @@ peft_status_t* peft_model_open(const char* path,
     PEFT_ASSIGN_OR_RETURN(const std::string folder,
                           peft::TextArgument("path", path));
     PEFT_ASSIGN_OR_RETURN(const peft::ModelOptions known,
-                          peft::OptionsOf(options));
+                          peft::ModelOptionsOf(options));
     PEFT_ASSIGN_OR_RETURN(std::unique_ptr<peft::Model> model,
                           peft::Model::Open(folder, known));
     for (const std::string& note : model->base().notes()) {

@@ -2,6 +2,7 @@
 #ifndef PEFT_C_MODEL_H_
 #define PEFT_C_MODEL_H_
 
+#include "absl/status/statusor.h"
 #include "peft_c/handle.h"
 #include "peft_c/peft_c.h"
 #include "peft_cc/models/model.h"
@@ -13,6 +14,10 @@ struct HandleTraits<peft_model_t> {
   using Object = Model;
   static constexpr HandleKind kKind = HandleKind::kModel;
 };
+
+// The options as checked; null: all defaults.
+absl::StatusOr<ModelOptions> ModelOptionsOf(
+    const peft_model_options_t* options);
 
 }  // namespace peft
 

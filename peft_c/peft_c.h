@@ -380,16 +380,27 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_open(
 /* Frees the model. Takes NULL. Since: 1. */
 PEFT_API void peft_model_free(peft_model_t* model);
 
-/* What a model is. The text is borrowed, until the model is freed. Since: 1. */
+/* What a model is for. Since: 2. */
+#define PEFT_TASK_BASE 1                    /* no head: hidden states only */
+#define PEFT_TASK_CAUSAL_LM 2               /* logits of the next token */
+#define PEFT_TASK_MASKED_LM 3               /* logits of the token itself */
+#define PEFT_TASK_SEQUENCE_CLASSIFICATION 4 /* of labels, per sequence */
+#define PEFT_TASK_TOKEN_CLASSIFICATION 5    /* of labels, per token */
+#define PEFT_TASK_QUESTION_ANSWERING 6      /* of an answer's start and end */
+
+/* What a model is. The texts are borrowed, until the model is freed. Since: 1.
+ */
 typedef struct peft_model_info {
   size_t struct_size;
-  /* transformers' name of the family: "llama". */
+  /* transformers' name of the family: "llama"; "" of a host model, which has 0
+   * in the next four, too. */
   const char* model_type;
   /* Token ids are 0 to vocab_size - 1. */
   int64_t vocab_size;
   int64_t hidden_size;
   int64_t num_layers;
-  /* What the model was trained for. Longer sequences are not refused. */
+  /* What the model was trained for. Longer sequences are refused only where
+   * positions have a table (GPT-2, BERT). */
   int64_t max_position_embeddings;
   /* The elements of all weights, tied ones once, and their bytes. */
   int64_t num_parameters;
@@ -399,11 +410,21 @@ typedef struct peft_model_info {
   /* The adapters that are loaded, and the bytes that they take. Since: 2. */
   int64_t num_adapters;
   int64_t adapter_bytes;
+  /* transformers' class: "LlamaForCausalLM". Where config.json names none, or
+   * only one without a head, the weight files decide. Since: 2. */
+  const char* architecture;
+  /* PEFT_TASK_... Since: 2. */
+  int32_t task;
+  /* Of a model that classifies, else 0. Since: 2. */
+  int64_t num_labels;
+  /* Token type ids are 0 to num_token_types - 1; 0: the model takes none.
+   * Since: 2. */
+  int64_t num_token_types;
 } peft_model_info_t;
 
 /* For peft_model_get_info. Since: 1. */
 #define PEFT_MODEL_INFO_INIT \
-  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(peft_model_info_t), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0 }
 
 /* Writes the facts to `out_info`, whose struct_size is set. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_info(
@@ -1075,7 +1096,8 @@ typedef struct peft_session_options {
 PEFT_API void peft_session_options_init(peft_session_options_t* options,
                                         size_t struct_size);
 
-/* Returns new: an empty session of `model`. Since: 1. */
+/* Returns new: an empty session of `model`. Fails with FAILED_PRECONDITION
+ * ("MODEL_NOT_RUNNABLE") on a host model. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_create(
     const peft_model_t* model, const peft_session_options_t* options,
     peft_session_t** out_session);
@@ -1106,15 +1128,24 @@ typedef struct peft_forward_input {
   /* As many. Default NULL: counted on from the tokens in the cache, padding
    * included, as transformers' forward does. Generate does not read them. */
   const int64_t* position_ids;
+  /* As many, of models that have token types. Default NULL: all 0, or none at
+   * all where a model can do without (GPT-2). Since: 2. */
+  const int64_t* token_type_ids;
 } peft_forward_input_t;
 
 /* No tokens: set ids, batch and length. Since: 1. */
 #define PEFT_FORWARD_INPUT_INIT \
-  { sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL }
+  { sizeof(peft_forward_input_t), NULL, 0, 0, NULL, NULL, NULL }
 
 /* Writes the defaults to the `struct_size` bytes at `input`. Since: 1. */
 PEFT_API void peft_forward_input_init(peft_forward_input_t* input,
                                       size_t struct_size);
+
+/* What a forward can give back; values that add up in `outputs`. Since: 2. */
+#define PEFT_OUTPUT_LOGITS 1 /* of models with a head */
+/* After the last layer and its norm, of all positions. */
+#define PEFT_OUTPUT_LAST_HIDDEN_STATE 2
+#define PEFT_OUTPUT_POOLER_OUTPUT 4 /* of models with a pooler */
 
 /* What a forward does besides. Since: 1. */
 typedef struct peft_forward_options {
@@ -1136,11 +1167,16 @@ typedef struct peft_forward_options {
    * adapter_names. Default none. Since: 2. */
   const peft_activation_t* const* activations;
   size_t num_activations;
+  /* PEFT_OUTPUT_..., the sum of what to compute besides the logits that
+   * out_logits asks for. Default 0: without out_logits what the model's class
+   * is for, its logits, or of a model without a head the other two as far as it
+   * has them. Since: 2. */
+  int32_t outputs;
 } peft_forward_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_FORWARD_OPTIONS_INIT \
-  { sizeof(peft_forward_options_t), 0, 0, NULL, 0, NULL, 0 }
+  { sizeof(peft_forward_options_t), 0, 0, NULL, 0, NULL, 0, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
@@ -1149,15 +1185,32 @@ PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
 /* Runs the tokens after those in the cache, under the adapters that are active
  * when the call begins. Writes the logits, f32 (batch, positions, vocab_size),
  * to `out_logits`, whose struct_size is set; its pointers are borrowed, until
- * the next call on the session. The first forward after creation or a reset
- * fixes the batch. Fails with INVALID_ARGUMENT ("ARGUMENT",
- * "TOKEN_OUT_OF_RANGE"), RESOURCE_EXHAUSTED ("SEQUENCE_TOO_LONG") or
- * FAILED_PRECONDITION ("ACTIVATION_CHANGED": also where the rows of the cache
- * were written under others than they now name); the cache is then as it was.
- * Since: 1. */
+ * the next call on the session. `out_logits` may be NULL where outputs says
+ * what to compute, or the default is wanted; peft_session_get_output then gives
+ * it. In place of vocab_size a model that classifies has its labels; one that
+ * classifies sequences gives (batch, labels), of the first token (BERT) or of
+ * each row's last that is not config.json's pad_token_id, which it must have
+ * for more than one row. The first forward after creation or a reset fixes the
+ * batch; encoders (BERT) keep no cache, and each forward stands for itself.
+ * Fails with FAILED_PRECONDITION ("MODEL_TASK") for an output that the model
+ * does not make, as the logits of one without a head, with INVALID_ARGUMENT
+ * ("ARGUMENT", "TOKEN_OUT_OF_RANGE"), RESOURCE_EXHAUSTED ("SEQUENCE_TOO_LONG")
+ * or FAILED_PRECONDITION ("ACTIVATION_CHANGED": also where the rows of the
+ * cache were written under others than they now name); the cache is then as it
+ * was. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_forward(
     peft_session_t* session, const peft_forward_input_t* input,
     const peft_forward_options_t* options, peft_tensor_view_t* out_logits);
+
+/* Writes what the last forward of the session gave back as `output`, one of
+ * PEFT_OUTPUT_..., to `out_view`, whose struct_size is set: f32, the logits as
+ * peft_session_forward has them, last_hidden_state (batch, length,
+ * hidden_size), pooler_output (batch, hidden_size). Its pointers are borrowed,
+ * until the next forward, generate or reset of the session. Fails with
+ * FAILED_PRECONDITION ("OUTPUT_NOT_COMPUTED") where that forward was not asked
+ * for it, or there was none. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_session_get_output(
+    peft_session_t* session, int32_t output, peft_tensor_view_t* out_view);
 
 /* Called for each new token of each row, on the thread that called generate.
  * Returns 0 to go on and anything else to cancel. Since: 1. */
@@ -1234,10 +1287,11 @@ typedef struct peft_generate_result peft_generate_result_t;
 /* Resets the session, then generates from `input` under the adapters that are
  * active when the call begins, to its end. Positions are counted from the
  * attention mask, so rows of different lengths are padded on the left. Fails
- * as peft_session_forward does, with INVALID_ARGUMENT ("LOGITS_NOT_FINITE")
- * where the model's logits are NaN, and with CANCELLED ("CANCELLED") when
- * on_token asked for it. Returns new, free with peft_generate_result_free.
- * Since: 1. */
+ * as peft_session_forward does, with FAILED_PRECONDITION ("MODEL_TASK") unless
+ * the model is a causal language model, with INVALID_ARGUMENT
+ * ("LOGITS_NOT_FINITE") where the model's logits are NaN, and with CANCELLED
+ * ("CANCELLED") when on_token asked for it. Returns new, free with
+ * peft_generate_result_free. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_session_generate(
     peft_session_t* session, const peft_forward_input_t* input,
     const peft_generate_options_t* options,
@@ -1259,6 +1313,106 @@ PEFT_API int32_t peft_generate_result_finish_reason(
 
 /* Frees the result. Takes NULL. Since: 1. */
 PEFT_API void peft_generate_result_free(peft_generate_result_t* result);
+
+/* -------------------------------------------------------------- host models */
+
+/* What a layer of a host model computes. Since: 1. */
+#define PEFT_LAYER_OTHER 1     /* a module that nothing attaches to: a name */
+#define PEFT_LAYER_LINEAR 2    /* weight (out, in) */
+#define PEFT_LAYER_CONV1D_HF 3 /* transformers' Conv1D: weight (in, out) */
+#define PEFT_LAYER_EMBEDDING 4 /* weight (rows, width); no bias */
+#define PEFT_LAYER_LAYER_NORM 5
+#define PEFT_LAYER_RMS_NORM 6
+/* torch's Conv1d, Conv2d or Conv3d: weight (out, in / groups, kernel ...). */
+#define PEFT_LAYER_CONV 7
+/* torch's MultiheadAttention with equal query, key and value sizes: its
+ * in_proj_weight (3 d, d) and in_proj_bias. Its "out_proj" is a linear layer of
+ * its own. */
+#define PEFT_LAYER_MULTIHEAD_ATTENTION 8
+/* A parameter that its module multiplies with by itself, under the name that
+ * named_parameters() has: a matrix (out, in), or (experts, out, in). */
+#define PEFT_LAYER_PARAMETER 9
+
+/* A layer of a host model. Since: 1. */
+typedef struct peft_layer {
+  size_t struct_size;
+  /* As torch's named_modules() has it, or named_parameters() for a parameter.
+   */
+  const char* name;
+  /* PEFT_LAYER_... */
+  int32_t kind;
+  /* 1: the head that gives logits, which "all-linear" leaves out. Default 0. */
+  int32_t is_output_embedding;
+  /* F32, BF16 or F16 on the CPU. NULL for PEFT_LAYER_OTHER. */
+  const peft_tensor_view_t* weight;
+  /* One number per output. Default NULL: none. */
+  const peft_tensor_view_t* bias;
+  /* Default 1: weight and bias are copied. 0: their memory is used as it is. It
+   * must be contiguous, and neither change nor go before the model was freed
+   * and all calls on it have returned. */
+  int32_t copy_weights;
+  /* Of a parameter with experts: 1: its matrices are stored (in, out). Default
+   * 0. */
+  int32_t is_transposed;
+  /* Of a convolution, for each axis of its kernel in torch's order; the others
+   * are not read. padding is zeros before the first element, padding_end after
+   * the last. Defaults 1, 0, -1 (as padding) and 1. */
+  int64_t stride[3];
+  int64_t padding[3];
+  int64_t padding_end[3];
+  int64_t dilation[3];
+  /* Of a convolution. Default 1. */
+  int64_t groups;
+  /* Of a norm: what is added under the root. Default 1e-5. */
+  double epsilon;
+} peft_layer_t;
+
+/* A layer without name, kind and weight. Since: 1. */
+#define PEFT_LAYER_INIT                                                       \
+  {                                                                           \
+    sizeof(peft_layer_t), NULL, 0, 0, NULL, NULL, 1, 0, {1, 1, 1}, {0, 0, 0}, \
+        {-1, -1, -1}, {1, 1, 1}, 1, 1e-5                                      \
+  }
+
+/* Writes the defaults to the `struct_size` bytes at `layer`. Since: 1. */
+PEFT_API void peft_layer_init(peft_layer_t* layer, size_t struct_size);
+
+/* Returns new: a model of a program's own layers, for programs that run their
+ * own forward. All verbs for adapters work on it; sessions are refused. The
+ * layers are listed in the order of named_modules(); modules that only hold
+ * others need no entry. All have one struct_size. Borrows `layers`, but see
+ * copy_weights. Of `options` read_mode has no effect. Since: 1. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
+    const peft_layer_t* layers, size_t num_layers,
+    const peft_model_options_t* options, peft_model_t** out_model);
+
+/* How a layer is run. Since: 1. */
+typedef struct peft_run_layer_options {
+  size_t struct_size;
+  /* Which matrix of a parameter with experts. Default -1: the layer has none.
+   */
+  int64_t expert;
+} peft_run_layer_options_t;
+
+/* All defaults. Since: 1. */
+#define PEFT_RUN_LAYER_OPTIONS_INIT \
+  { sizeof(peft_run_layer_options_t), -1 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
+PEFT_API void peft_run_layer_options_init(peft_run_layer_options_t* options,
+                                          size_t struct_size);
+
+/* Returns new, free with peft_tensor_free: what layer `name` computes from `x`
+ * under the adapters that are active when the call begins, as its torch module
+ * would, in F32. `x` is (..., in), F32, BF16 or F16; for a convolution (batch,
+ * channels, ...) or (channels, ...); for an embedding I64 or I32 ids of any
+ * shape. Borrows `x`. Works on opened models, too, but not for their norms.
+ * Fails with NOT_FOUND ("LAYER_NOT_FOUND"), INVALID_ARGUMENT
+ * ("TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", "TOKEN_OUT_OF_RANGE") or
+ * UNIMPLEMENTED ("UNIMPLEMENTED"). Since: 1. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_run_layer(
+    const peft_model_t* model, const char* name, const peft_tensor_view_t* x,
+    const peft_run_layer_options_t* options, peft_tensor_t** out_y);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -18,7 +18,20 @@ namespace peft {
 struct SessionObject {
   std::shared_ptr<Model> model;  // outlives the session below
   std::unique_ptr<Session> session;
-  int64_t logits_sizes[3] = {};  // what the view of the last forward points to
+  // What the last forward gave back, and the sizes that views of it point to.
+  struct Output {
+    const float* data = nullptr;  // null: not computed
+    int32_t rank = 0;
+    int64_t sizes[3] = {};
+  };
+  Output logits;
+  Output last_hidden_state;
+  Output pooler_output;
+
+  // For calls that overwrite them, or may fail.
+  void ForgetOutputs() {
+    logits = last_hidden_state = pooler_output = Output();
+  }
   std::atomic<bool> is_busy{false};
 };
 

@@ -39,6 +39,8 @@ PEFT_FIRST_VERSION_ENDS_WITH(peft_combine_options_t, seed);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_probe_options_t, rows);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_probe_line_t, ratio);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_probe_summary_t, max_ratio);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_layer_t, epsilon);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_run_layer_options_t, expert);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_add_adapter_options_t, seed);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_save_options_t, overwrite);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_adapter_info_t, is_trainable);

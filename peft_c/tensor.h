@@ -21,6 +21,11 @@ struct HandleTraits<peft_tensor_t> {
 absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
                                       const peft_tensor_view_t* view);
 
+// The elements themselves, which must outlive the tensor. Checked as above;
+// those that are not contiguous are refused.
+absl::StatusOr<Tensor> BorrowTensorView(absl::string_view argument,
+                                        const peft_tensor_view_t* view);
+
 }  // namespace peft
 
 #endif  // PEFT_C_TENSOR_H_

@@ -131,10 +131,9 @@ absl::StatusOr<Tensor> CopyStrided(absl::string_view argument,
   return tensor;
 }
 
-}  // namespace
-
-absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
-                                      const peft_tensor_view_t* view) {
+// All of a view but its strides, which are checked where they are needed.
+absl::StatusOr<Strided> CheckedView(absl::string_view argument,
+                                    const peft_tensor_view_t* view) {
   peft_tensor_view_t known = PEFT_TENSOR_VIEW_INIT;
   PEFT_RETURN_IF_ERROR(ReadStruct(argument, view, &known));
   PEFT_RETURN_IF_ERROR(CheckFields(argument, known));
@@ -146,9 +145,40 @@ absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
   if (known.data == nullptr && CheckedNumElements(strided.sizes) != 0) {
     return Bad(argument, "data", "is NULL");
   }
-  if (known.strides == nullptr) return CopyContiguous(strided);
-  strided.strides.assign(known.strides, known.strides + known.rank);
-  return CopyStrided(argument, strided);
+  if (known.strides != nullptr) {
+    strided.strides.assign(known.strides, known.strides + known.rank);
+  }
+  return strided;
+}
+
+// True where the last axis is the fastest and nothing lies between.
+bool IsContiguous(const Strided& view) {
+  int64_t step = 1;
+  for (size_t i = view.strides.size(); i-- > 0;) {
+    if (view.sizes[i] != 1 && view.strides[i] != step) return false;
+    step *= view.sizes[i];
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
+                                      const peft_tensor_view_t* view) {
+  PEFT_ASSIGN_OR_RETURN(const Strided strided, CheckedView(argument, view));
+  return strided.strides.empty() ? CopyContiguous(strided)
+                                 : CopyStrided(argument, strided);
+}
+
+absl::StatusOr<Tensor> BorrowTensorView(absl::string_view argument,
+                                        const peft_tensor_view_t* view) {
+  PEFT_ASSIGN_OR_RETURN(const Strided strided, CheckedView(argument, view));
+  if (!IsContiguous(strided)) {
+    return Bad(
+        argument, "strides",
+        "must be those of contiguous elements where they are not copied");
+  }
+  return Tensor(strided.dtype, strided.sizes, strided.data, nullptr);
 }
 
 }  // namespace peft

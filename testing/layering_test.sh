@@ -31,12 +31,13 @@ awk -F'"' '
     layers["kernels"] = 2
     layers["peft_cc/config"] = 3
     layers["peft_cc/tensors"] = 3
-    layers["peft_cc/methods"] = 4
-    layers["peft_cc/adapters"] = 5
-    layers["peft_cc/models"] = 6
-    layers["peft_c"] = 7
-    layers["tools"] = 8
-    layers["examples"] = 8
+    layers["peft_cc/algebra"] = 4
+    layers["peft_cc/methods"] = 5
+    layers["peft_cc/adapters"] = 6
+    layers["peft_cc/models"] = 7
+    layers["peft_c"] = 8
+    layers["tools"] = 9
+    layers["examples"] = 9
   }
 
   $3 == " -> " {

@@ -27,6 +27,20 @@ class ModelOptions(_Options):
                 ("num_threads", C.c_int32)]
 
 
+class Layer(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p),
+                ("kind", C.c_int32), ("is_output_embedding", C.c_int32),
+                ("weight", C.c_void_p), ("bias", C.c_void_p),
+                ("copy_weights", C.c_int32), ("is_transposed", C.c_int32),
+                ("stride", C.c_int64 * 3), ("padding", C.c_int64 * 3),
+                ("padding_end", C.c_int64 * 3), ("dilation", C.c_int64 * 3),
+                ("groups", C.c_int64), ("epsilon", C.c_double)]
+
+
+class RunLayerOptions(_Options):
+    _fields_ = [("struct_size", C.c_size_t), ("expert", C.c_int64)]
+
+
 class LoadOptions(_Options):
     _fields_ = [("struct_size", C.c_size_t), ("subfolder", C.c_char_p),
                 ("lenient", C.c_int32)]
@@ -146,18 +160,21 @@ def view_to_numpy(view):
     return np.frombuffer(C.string_at(view.data, size), dtype).reshape(shape)
 
 
-class Model:
-    """A peft_model_t with one session."""
+def _view(array):
+    """A view of a contiguous numpy array; uint16 is taken for bf16."""
+    array = np.ascontiguousarray(array)
+    codes = {np.dtype(v): k for k, v in _NUMPY_DTYPES.items()}
+    view = TensorView(data=_pointer(array).value, dtype=codes[array.dtype],
+                      device_type=1, rank=array.ndim,
+                      sizes=(C.c_int64 * array.ndim)(*array.shape))
+    view.keep = array  # lives as long as the struct
+    return view
 
-    def __init__(self, library, path, num_threads=1):
-        self.library = library
-        options = ModelOptions(read_mode=1, num_threads=num_threads)
-        self.handle = library.new("peft_model_open", str(path).encode(),
-                                  C.byref(options))
-        self.session = library.new("peft_session_create", self.handle, None)
+
+class AdaptedModel:
+    """The verbs for adapters of a peft_model_t, which is `self.handle`."""
 
     def close(self):
-        self.library.lib.peft_session_free(self.session)
         self.library.lib.peft_model_free(self.handle)
 
     def load_adapter(self, path, name, lenient=False, subfolder=None):
@@ -213,6 +230,60 @@ class Model:
             lib.peft_tensor_free(tensor)
         lib.peft_state_dict_free(handle)
         return tensors
+
+    def run_layer(self, name, x, expert=-1):
+        """What one adapted layer computes from a numpy array."""
+        view = _view(x)
+        options = RunLayerOptions(expert=expert)
+        tensor = self.library.new("peft_model_run_layer", self.handle,
+                                  name.encode(), C.byref(view),
+                                  C.byref(options))
+        out = TensorView()
+        self.library.call("peft_tensor_get_view", tensor, C.byref(out))
+        result = view_to_numpy(out)
+        self.library.lib.peft_tensor_free(tensor)
+        return result
+
+
+class HostModel(AdaptedModel):
+    """A peft_model_t of layers: dicts of Layer's fields, with numpy arrays."""
+
+    def __init__(self, library, layers, num_threads=1):
+        self.library = library
+        defaults = Layer()
+        library.lib.peft_layer_init(C.byref(defaults),
+                                    C.c_size_t(C.sizeof(Layer)))
+        array = (Layer * len(layers))()
+        keep = []
+        for struct, fields in zip(array, layers):
+            C.memmove(C.byref(struct), C.byref(defaults), C.sizeof(Layer))
+            for key, value in fields.items():
+                if key == "name":
+                    value = value.encode()
+                elif isinstance(value, np.ndarray):
+                    keep.append(_view(value))
+                    value = C.addressof(keep[-1])
+                elif isinstance(value, (tuple, list)):
+                    value = (C.c_int64 * 3)(*value)
+                setattr(struct, key, value)
+        options = ModelOptions(read_mode=1, num_threads=num_threads)
+        self.handle = library.new("peft_model_create", array,
+                                  C.c_size_t(len(layers)), C.byref(options))
+
+
+class Model(AdaptedModel):
+    """A peft_model_t with one session."""
+
+    def __init__(self, library, path, num_threads=1):
+        self.library = library
+        options = ModelOptions(read_mode=1, num_threads=num_threads)
+        self.handle = library.new("peft_model_open", str(path).encode(),
+                                  C.byref(options))
+        self.session = library.new("peft_session_create", self.handle, None)
+
+    def close(self):
+        self.library.lib.peft_session_free(self.session)
+        super().close()
 
     def reset(self):
         self.library.call("peft_session_reset", self.session)

@@ -56,6 +56,7 @@ struct AttentionTile {
   int64_t first_position;
   int64_t head_dim;
   int64_t window;  // 0: none
+  bool causal;     // else rows see all keys that mask shows; no window
   const float* keys;
   const float* values;
   int64_t kv_stride;
@@ -95,6 +96,10 @@ struct KernelTable {
   // One group of RmsNorm.
   void (*rms_norm)(const float* x, Elem elem, const void* weight, int64_t count,
                    float epsilon, float* y);
+  // One row of LayerNorm; bias may be null. y may be x.
+  void (*layer_norm)(const float* x, Elem weight_elem, const void* weight,
+                     Elem bias_elem, const void* bias, int64_t count,
+                     float epsilon, float* y);
   // One head: rotates (x[i], x[i + half]).
   void (*rotate)(float* x, int64_t half, const float* cos, const float* sin);
   void (*gated_silu)(const float* gate, const float* up, int64_t n, float* y);
@@ -102,6 +107,13 @@ struct KernelTable {
   void (*gated_gelu_tanh)(const float* gate, const float* up, int64_t n,
                           float* y);
   void (*gated_relu)(const float* gate, const float* up, int64_t n, float* y);
+  void (*gated_tanh)(const float* gate, const float* up, int64_t n, float* y);
+  // The same functions of one argument. y may be x.
+  void (*silu)(const float* x, int64_t n, float* y);
+  void (*gelu)(const float* x, int64_t n, float* y);
+  void (*gelu_tanh)(const float* x, int64_t n, float* y);
+  void (*relu)(const float* x, int64_t n, float* y);
+  void (*tanh)(const float* x, int64_t n, float* y);
   void (*add)(const float* x, int64_t n, float* y);
   // y = x * factor.
   void (*scale)(const float* x, float factor, int64_t n, float* y);

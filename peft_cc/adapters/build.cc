@@ -1,9 +1,12 @@
 // BuildAdapter: config and tensors become the programs of a model's sites.
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -11,9 +14,11 @@
 #include "peft_cc/adapters/completeness.h"
 #include "peft_cc/adapters/key_map.h"
 #include "peft_cc/adapters/saved_base_weights.h"
+#include "peft_cc/adapters/saved_modules.h"
 #include "peft_cc/adapters/target_sites.h"
 #include "peft_cc/adapters/tensor_taker.h"
 #include "peft_cc/adapters/trained_biases.h"
+#include "peft_cc/adapters/trained_tokens.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/methods/method.h"
@@ -25,15 +30,30 @@ namespace {
 // By site, in module order.
 using Programs = std::map<int, SiteProgram>;
 
+// What the adapter itself puts in place of the weight, else the base's.
+const Tensor& WeightBelow(const SiteTable& sites, int index,
+                          const Programs& programs) {
+  const auto found = programs.find(index);
+  if (found != programs.end() && !found->second.empty()) {
+    const auto* replace = std::get_if<Replace>(&found->second.front());
+    if (replace != nullptr) return replace->weight;
+  }
+  return sites.sites()[index].weight;
+}
+
 // Methods know layers, not sites: they stand below this folder.
 std::vector<Layer> LayersOf(const SiteTable& sites,
-                            const std::vector<TargetSite>& targets) {
+                            const std::vector<TargetSite>& targets,
+                            const Programs& programs) {
   std::vector<Layer> layers;
   layers.reserve(targets.size());
   for (const TargetSite& target : targets) {
     const Site& site = sites.sites()[target.site];
-    layers.push_back({target.name, site.kind, site.in_features,
-                      site.out_features, site.weight});
+    layers.push_back({target.name,
+                      target.is_parameter ? SiteKind::kParameter : site.kind,
+                      site.in_features, site.out_features,
+                      WeightBelow(sites, target.site, programs), site.conv,
+                      target.num_sites});
   }
   return layers;
 }
@@ -47,34 +67,43 @@ std::string ShapeReason(const Site& site, const std::string& of_method) {
                       "does adapter_config.json belong to another file?");
 }
 
-absl::StatusOr<SiteProgram> LowerTarget(const Method& method, size_t index,
-                                        const Site& site,
-                                        const LowerServices& services,
-                                        TensorTaker& taker) {
+absl::StatusOr<LayerTensors> TakeTensors(const Method& method, size_t index,
+                                         const SiteTable& sites,
+                                         const TargetSite& target,
+                                         TensorTaker& taker) {
   PEFT_ASSIGN_OR_RETURN(const std::vector<TensorSpec> specs,
                         method.Tensors(index));
-  const std::string reason = ShapeReason(site, method.ShapeReason(index));
+  const std::string reason =
+      ShapeReason(sites.sites()[target.site], method.ShapeReason(index));
   LayerTensors tensors;
   for (const TensorSpec& spec : specs) {
-    PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> tensor,
-                          taker.Take(site.name, spec.part, spec.shape, reason));
+    PEFT_ASSIGN_OR_RETURN(
+        const std::optional<Tensor> tensor,
+        taker.Take(target.file_module, spec.part, spec.shape, reason));
     if (tensor.has_value()) tensors.emplace(spec.part, *tensor);
   }
-  return method.Lower(index, tensors, services);
+  return tensors;
 }
 
-absl::StatusOr<Programs> LowerTargets(const Method& method,
-                                      const SiteTable& sites,
-                                      const std::vector<TargetSite>& targets,
-                                      const LowerServices& services,
-                                      TensorTaker& taker) {
-  Programs programs;
+// Adds the method's forms to the programs.
+absl::Status LowerTargets(const Method& method, const SiteTable& sites,
+                          const std::vector<TargetSite>& targets,
+                          const LowerServices& services, TensorTaker& taker,
+                          Programs& programs) {
   for (size_t i = 0; i < targets.size(); ++i) {
-    PEFT_ASSIGN_OR_RETURN(programs[targets[i].site],
-                          LowerTarget(method, i, sites.sites()[targets[i].site],
-                                      services, taker));
+    const TargetSite& target = targets[i];
+    PEFT_ASSIGN_OR_RETURN(const LayerTensors tensors,
+                          TakeTensors(method, i, sites, target, taker));
+    for (int expert = 0; expert < target.num_sites; ++expert) {
+      PEFT_ASSIGN_OR_RETURN(
+          SiteProgram forms,
+          target.is_parameter ? method.LowerExpert(i, expert, tensors, services)
+                              : method.Lower(i, tensors, services));
+      SiteProgram& program = programs[target.site + expert];
+      std::move(forms.begin(), forms.end(), std::back_inserter(program));
+    }
   }
-  return programs;
+  return absl::OkStatus();
 }
 
 // A program may be empty: a trained bias that equals the base's, or, when
@@ -127,18 +156,24 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
                         MapKeys(tensors, sites, info->prefix));
   AddNotes(keys.notes, report);
   std::vector<std::string> notes;
+  PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
+                        FindTargetSites(config.targets, config.base.task_type,
+                                        *info, sites, keys, &notes));
+  TensorTaker taker(std::move(tensors), &keys, &report);
+  Programs programs;
+  PEFT_RETURN_IF_ERROR(
+      TakeSavedModules(config.targets, sites, targets, keys, taker, programs));
+  PEFT_RETURN_IF_ERROR(SettleSavedBaseWeights(sites, taker, report, programs));
+  PEFT_RETURN_IF_ERROR(
+      TakeTrainedTokens(config.targets, sites, targets, keys, taker, programs));
   PEFT_ASSIGN_OR_RETURN(
-      const std::vector<TargetSite> targets,
-      FindTargetSites(config.targets, *info, sites, keys, &notes));
-  PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Method> method,
-                        info->create(config, LayersOf(sites, targets), &notes));
+      const std::unique_ptr<Method> method,
+      info->create(config, LayersOf(sites, targets, programs), &notes));
   AddNotes(notes, report);
   LowerServices services;
   if (options.pool != nullptr) services.pool = options.pool;
-  TensorTaker taker(std::move(tensors), &keys, &report);
-  PEFT_RETURN_IF_ERROR(SettleSavedBaseWeights(sites, taker, report));
-  PEFT_ASSIGN_OR_RETURN(Programs programs,
-                        LowerTargets(*method, sites, targets, services, taker));
+  PEFT_RETURN_IF_ERROR(
+      LowerTargets(*method, sites, targets, services, taker, programs));
   PEFT_RETURN_IF_ERROR(TakeTrainedBiases(config.targets.bias, sites, targets,
                                          keys, taker, programs));
   PEFT_RETURN_IF_ERROR(CheckCompleteness(taker, options.lenient, report));

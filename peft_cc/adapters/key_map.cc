@@ -16,8 +16,8 @@ namespace {
 
 constexpr absl::string_view kPrefix = "base_model.model.";
 
-// Where transformers puts the bare model inside one with a head.
-constexpr absl::string_view kBareModel = "model.";
+// Where transformers puts the bare model inside one with a head, by family.
+constexpr absl::string_view kBareModels[] = {"model.", "transformer.", "bert."};
 
 // Parameters that stand for themselves, where others are a ".weight" below.
 bool IsPlainParameter(absl::string_view name) {
@@ -84,8 +84,10 @@ void FindStyle(const SiteTable& sites, KeyMap& map) {
     if (AnyKnown(map, sites)) return;
   }
   map.style = NameStyle::kWithOuter;
-  map.outer = std::string(kBareModel);
-  if (AnyKnown(map, sites)) return;
+  for (const absl::string_view bare_model : kBareModels) {
+    map.outer = std::string(bare_model);
+    if (AnyKnown(map, sites)) return;
+  }
   map.style = NameStyle::kSame;
   map.outer.clear();
 }

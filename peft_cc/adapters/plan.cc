@@ -144,8 +144,10 @@ absl::Status Plan::AddSite(const SiteTable& sites, int site,
     for (const Form& form : *member.program) {
       const auto* replace = std::get_if<Replace>(&form);
       if (replace == nullptr || member.entry->scale == 0) continue;
-      norms_[site] = {VectorOf(replace->weight), VectorOf(replace->bias)};
+      norms_[site].weight = VectorOf(replace->weight);
     }
+    // The stack folds the biases of norms as those of layers.
+    norms_[site].bias = linear_[site].bias;
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,10 @@
 #include "peft_cc/adapters/saved_base_weights.h"
 
+#include <algorithm>
+#include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/tensor_scan.h"
@@ -10,36 +14,60 @@
 namespace peft {
 namespace {
 
-absl::Status ReplacesBaseError(const TensorKey& key, const Site& site,
-                               const Tensor& tensor) {
+absl::Status Unsupported(const TensorKey& key, const Site& site,
+                         const Tensor& tensor, absl::string_view problem) {
   const std::string expected = ShapeToString(site.weight.shape());
   const std::string found = ShapeToString(tensor.shape());
-  const bool resized = tensor.shape() != site.weight.shape();
-  return MakeError(
-      absl::StatusCode::kUnimplemented, error_id::kAdapterFeatureUnsupported,
-      absl::StrCat(
-          "tensor ", Quoted(key.file_name), " replaces the base model's ",
-          resized ? absl::StrCat("weight of shape ", expected,
-                                 " with one of shape ", found,
-                                 ": was the vocabulary resized in training?")
-                  : std::string("weight with other values: was it trained "
-                                "too, or is this another base model?"),
-          " Adapters that replace base weights are not implemented"),
-      {key.file_name, expected, found});
+  return MakeError(absl::StatusCode::kUnimplemented,
+                   error_id::kAdapterFeatureUnsupported,
+                   absl::StrCat("tensor ", Quoted(key.file_name), " ", problem),
+                   {key.file_name, expected, found});
 }
 
-absl::Status SettleWeight(const TensorKey& key, const Site& site,
-                          TensorTaker& taker, LoadReport& report) {
-  const Tensor* tensor = taker.Peek(key.module, key.part);
-  if (!EqualValues(*tensor, site.weight)) {
-    return ReplacesBaseError(key, site, *tensor);
+absl::Status CheckReplacement(const TensorKey& key, const Site& site,
+                              const Tensor& tensor, bool is_changed) {
+  if (tensor.shape() != site.weight.shape()) {
+    return Unsupported(
+        key, site, tensor,
+        absl::StrCat("replaces the base model's weight of shape ",
+                     ShapeToString(site.weight.shape()), " with one of shape ",
+                     ShapeToString(tensor.shape()),
+                     ": was the vocabulary resized in training? That is not "
+                     "implemented"));
   }
-  // The base's own tensor stands for it, so that it is in memory once.
-  const bool same_dtype = tensor->dtype() == site.weight.dtype();
-  taker.Settle(key.module, key.part, same_dtype ? site.weight : *tensor);
-  report.lines.push_back({ReportKind::kNote, key.file_name,
-                          "equals the base model's weight and is not used"});
+  if (is_changed) {
+    return Unsupported(key, site, tensor,
+                       "replaces a weight of which the adapter changes rows or "
+                       "that it replaces otherwise; that is not implemented");
+  }
   return absl::OkStatus();
+}
+
+// Settles the weight of site `index`; true if it is not the base's.
+absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
+                                  int index, TensorTaker& taker,
+                                  LoadReport& report,
+                                  std::map<int, SiteProgram>& programs) {
+  const Tensor tensor = *taker.Peek(key.module, key.part);
+  if (EqualValues(tensor, site.weight)) {
+    // The base's own tensor stands for it, so that it is in memory once.
+    const bool same_dtype = tensor.dtype() == site.weight.dtype();
+    taker.Settle(key.module, key.part, same_dtype ? site.weight : tensor);
+    report.lines.push_back({ReportKind::kNote, key.file_name,
+                            "equals the base model's weight and is not used"});
+    return false;
+  }
+  PEFT_RETURN_IF_ERROR(
+      CheckReplacement(key, site, tensor, programs.count(index) > 0));
+  PEFT_ASSIGN_OR_RETURN(
+      const std::optional<Tensor> taken,
+      taker.Take(key.module, key.part, site.weight.shape(), ""));
+  programs[index] = {Replace{taken.value_or(tensor), site.bias}};
+  report.lines.push_back(
+      {ReportKind::kNote, key.file_name,
+       "differs from the base model's weight and replaces it while the adapter "
+       "is active"});
+  return true;
 }
 
 // The second where the adapter targets the layer too, which is then wrapped.
@@ -50,15 +78,30 @@ bool IsBaseWeight(const TensorKey& key) {
 }  // namespace
 
 absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
-                                    LoadReport& report) {
+                                    LoadReport& report,
+                                    std::map<int, SiteProgram>& programs) {
   bool any = false;
+  bool embedding_changed = false;
+  std::vector<int> settled;
+  const int embedding = FindInputEmbedding(sites);
   for (const TensorKey* key : taker.Unused()) {
     if (!IsBaseWeight(*key)) continue;
     const int index = sites.Find(key->module);
     if (index < 0) continue;
-    PEFT_RETURN_IF_ERROR(
-        SettleWeight(*key, sites.sites()[index], taker, report));
+    PEFT_ASSIGN_OR_RETURN(const bool is_changed,
+                          SettleWeight(*key, sites.sites()[index], index, taker,
+                                       report, programs));
+    embedding_changed |= is_changed && index == embedding;
+    settled.push_back(index);
     any = true;
+  }
+  for (const int head : FindTiedHeads(sites, embedding)) {
+    const bool is_settled =
+        std::find(settled.begin(), settled.end(), head) != settled.end();
+    if (!embedding_changed || is_settled || programs.count(head) > 0) continue;
+    programs[head] = {
+        Replace{std::get<Replace>(programs[embedding].front()).weight,
+                sites.sites()[head].bias}};
   }
   // Such a weight is often a hundred times larger than the adapter: let go of
   // the memory into which the file was read.

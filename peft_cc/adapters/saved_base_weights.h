@@ -4,18 +4,24 @@
 #ifndef PEFT_CC_ADAPTERS_SAVED_BASE_WEIGHTS_H_
 #define PEFT_CC_ADAPTERS_SAVED_BASE_WEIGHTS_H_
 
+#include <map>
+
 #include "absl/status/status.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/adapters/tensor_taker.h"
+#include "peft_cc/methods/forms.h"
 
 namespace peft {
 
 // Settles every such weight: one with the base's values is a note in `report`
-// and takes no memory. One with other values would replace the base's, which
-// is UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED).
+// and takes no memory. PEFT loads others into the base; here they are the
+// adapter's own: `programs` replaces the weight, and that of heads tied to it
+// which the file has not. UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED) for one
+// of another shape, and for one of a layer that `programs` replaces already.
 absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
-                                    LoadReport& report);
+                                    LoadReport& report,
+                                    std::map<int, SiteProgram>& programs);
 
 }  // namespace peft
 

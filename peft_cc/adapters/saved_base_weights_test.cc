@@ -1,12 +1,14 @@
 #include "peft_cc/adapters/saved_base_weights.h"
 
 #include <string>
+#include <variant>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/tiny_model.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/methods/forms.h"
 
 namespace peft {
 namespace {
@@ -60,11 +62,26 @@ TEST_F(SavedBaseWeightsTest, EqualWeightInAnotherDTypeIsAccepted) {
   EXPECT_TRUE(Build().ok());
 }
 
-TEST_F(SavedBaseWeightsTest, OtherValuesAreRefusedByName) {
+TEST_F(SavedBaseWeightsTest, OtherValuesReplaceTheBasesWhileActive) {
   tensors_[kSaved] = MakeTensor({10, 8}, {1});
-  const absl::Status status = Build().status();
-  EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported);
-  EXPECT_EQ(GetErrorDetails(status).tensor, kSaved);
+  const LoadedAdapter loaded = *Build();
+  const SiteProgram& program = loaded.adapter->entries()[0].program;
+  ASSERT_EQ(program.size(), 2u);
+  EXPECT_EQ(std::get<Replace>(program[0]).weight.ToF32()[0], 1.0f);
+  EXPECT_TRUE(std::holds_alternative<LowRank>(program[1]));
+  EXPECT_THAT(loaded.report.lines,
+              Contains(Field(&ReportLine::detail, HasSubstr("replaces it"))));
+}
+
+TEST_F(SavedBaseWeightsTest, AWeightThatIsReplacedOtherwiseIsRefused) {
+  AdapterConfig config = MakeLoraConfig({"lm_head"});
+  config.targets.trained_tokens = {{"", {3}}};
+  tensors_["model.embed_tokens.weight"] = MakeTensor({10, 8}, {1});
+  tensors_["model.embed_tokens.token_adapter.trainable_tokens_delta"] =
+      MakeTensor({1, 8});
+  EXPECT_EQ(
+      ErrorId(BuildAdapter(sites_, "mine", config, tensors_, {}).status()),
+      error_id::kAdapterConfig);
 }
 
 TEST_F(SavedBaseWeightsTest, ResizedVocabularyIsToldApart) {

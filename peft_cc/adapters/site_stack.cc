@@ -13,6 +13,13 @@
 namespace peft {
 namespace {
 
+// A convolution's weight is a matrix over the columns of one group.
+kernels::MatrixView WeightMatrix(const Tensor& tensor) {
+  const int64_t rows = tensor.dim(0);
+  const int64_t cols = rows == 0 ? 0 : tensor.num_elements() / rows;
+  return {tensor.data(), tensor.dtype(), rows, cols, cols};
+}
+
 kernels::MatrixView MatrixOf(const Tensor& tensor) {
   return {tensor.data(), tensor.dtype(), tensor.dim(0), tensor.dim(1),
           tensor.dim(1)};
@@ -51,7 +58,7 @@ kernels::LinearPlan BasePlan(const Site& site, const Tensor& weight,
   kernels::LinearPlan plan;
   plan.transposed = site.is_transposed();
   // Norms and sites of a host that registered no weight have no matrix.
-  if (weight.rank() == 2) plan.weight = MatrixOf(weight);
+  if (weight.rank() >= 2) plan.weight = WeightMatrix(weight);
   if (bias.dtype() != DType::kUnspecified) plan.bias = VectorOf(bias);
   return plan;
 }

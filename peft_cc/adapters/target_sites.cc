@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/target_parameters.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/config/target_matcher.h"
@@ -11,9 +12,19 @@
 namespace peft {
 namespace {
 
+constexpr char kOutProjection[] = "out_proj";
+
+// What "all-linear" leaves out: an output embedding, and where there is none
+// the classifier of an adapter that was trained to classify sequences.
+bool IsLeftOut(const Site& site, absl::string_view task_type) {
+  return site.is_output_embedding ||
+         (site.is_classifier && task_type == "SEQ_CLS");
+}
+
 // All modules of the model under the names that the trained model gave them.
 std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
-                                         const KeyMap& keys) {
+                                         const KeyMap& keys,
+                                         absl::string_view task_type) {
   std::vector<ModuleInfo> modules;
   modules.reserve(sites.module_names().size());
   for (const std::string& name : sites.module_names()) {
@@ -25,7 +36,7 @@ std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
       const Site& site = sites.sites()[index];
       info.is_linear =
           site.kind == SiteKind::kLinear || site.kind == SiteKind::kConv1D;
-      info.is_output_embedding = site.is_output_embedding;
+      info.is_output_embedding = IsLeftOut(site, task_type);
     }
     modules.push_back(std::move(info));
   }
@@ -42,6 +53,12 @@ const char* KindInWords(SiteKind kind) {
       return "an embedding";
     case SiteKind::kNorm:
       return "a normalisation layer";
+    case SiteKind::kConvolution:
+      return "a convolution";
+    case SiteKind::kMultiheadAttention:
+      return "a MultiheadAttention";
+    case SiteKind::kParameter:
+      return "a parameter";
   }
   return "another layer";
 }
@@ -71,7 +88,54 @@ absl::StatusOr<TargetSite> SiteOfTarget(const MethodInfo& method,
       method.kinds.end()) {
     return UnsupportedTarget(method, name, KindInWords(kind));
   }
-  return TargetSite{index, match};
+  return TargetSite{index, match, name};
+}
+
+// PEFT adapts both products of a MultiheadAttention, with one rank.
+absl::StatusOr<TargetSite> OutProjection(const SiteTable& sites,
+                                         const TargetSite& attention) {
+  const std::string name =
+      absl::StrCat(attention.file_module, ".", kOutProjection);
+  const int index = sites.Find(name);
+  if (index >= 0 && sites.sites()[index].kind == SiteKind::kLinear) {
+    return TargetSite{
+        index, attention.name,
+        absl::StrCat(attention.file_module, ".base_layer.", kOutProjection)};
+  }
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
+      absl::StrCat("target module ", Quoted(attention.file_module),
+                   " is a MultiheadAttention, but the model has no linear "
+                   "layer ",
+                   Quoted(name), ", which is adapted with it"),
+      {name, "a linear layer", "none"});
+}
+
+bool IsTarget(const std::vector<TargetSite>& targets, int site) {
+  return std::any_of(
+      targets.begin(), targets.end(),
+      [site](const TargetSite& target) { return target.site == site; });
+}
+
+// With ensure_weight_tying what is done to the embedding is done to its head,
+// and the other way round. PEFT looks for these names only.
+void AddTied(const SiteTable& sites, const KeyMap& keys,
+             std::vector<TargetSite>& targets) {
+  const int embedding = FindInputEmbedding(sites);
+  std::vector<int> tied = FindTiedHeads(sites, embedding);
+  if (tied.empty()) return;
+  tied.push_back(embedding);
+  const bool any = std::any_of(tied.begin(), tied.end(), [&](int site) {
+    const absl::string_view name = sites.sites()[site].name;
+    const absl::string_view last = name.substr(name.rfind('.') + 1);
+    return (last == "embed_tokens" || last == "lm_head") &&
+           IsTarget(targets, site);
+  });
+  for (const int site : tied) {
+    const std::string& name = sites.sites()[site].name;
+    if (!any || IsTarget(targets, site)) continue;
+    targets.push_back({site, keys.ModuleInFile(name), name});
+  }
 }
 
 // PEFT corrects the flag itself, with a warning, so that it never matters.
@@ -95,20 +159,29 @@ void NoteFanInFanOut(const TargetConfig& config, const SiteTable& sites,
 }  // namespace
 
 absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
-    const TargetConfig& config, const MethodInfo& method,
-    const SiteTable& sites, const KeyMap& keys,
+    const TargetConfig& config, absl::string_view task_type,
+    const MethodInfo& method, const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes) {
   PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> matches,
                         MatchTargets(config, std::string(method.peft_type),
-                                     ModulesAsTrained(sites, keys),
+                                     ModulesAsTrained(sites, keys, task_type),
                                      sites.model_type(), out_notes));
   std::vector<TargetSite> targets;
   targets.reserve(matches.size());
   for (const std::string& match : matches) {
     PEFT_ASSIGN_OR_RETURN(TargetSite target,
                           SiteOfTarget(method, sites, keys, match));
+    // The out_proj of an attention that is a target, too.
+    if (IsTarget(targets, target.site)) continue;
+    const SiteKind kind = sites.sites()[target.site].kind;
     targets.push_back(std::move(target));
+    if (kind != SiteKind::kMultiheadAttention) continue;
+    PEFT_ASSIGN_OR_RETURN(TargetSite out, OutProjection(sites, targets.back()));
+    targets.push_back(std::move(out));
   }
+  if (config.ensure_weight_tying) AddTied(sites, keys, targets);
+  PEFT_RETURN_IF_ERROR(
+      AddParameterTargets(config, method, sites, keys, targets));
   NoteFanInFanOut(config, sites, targets, out_notes);
   return targets;
 }

@@ -1,6 +1,7 @@
 #include "peft_cc/adapters/target_sites.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -26,7 +27,7 @@ std::vector<std::string> Targets(const TargetConfig& config,
   const SiteTable sites = TinySites();
   std::vector<std::string> notes;
   const auto targets =
-      FindTargetSites(config, *FindMethod("LORA"), sites, keys, &notes);
+      FindTargetSites(config, "", *FindMethod("LORA"), sites, keys, &notes);
   std::vector<std::string> names;
   for (const TargetSite& target : *targets) {
     names.push_back(sites.sites()[target.site].name);
@@ -36,6 +37,21 @@ std::vector<std::string> Targets(const TargetConfig& config,
 
 TEST(FindTargetSitesTest, AllLinearLeavesOutTheHead) {
   EXPECT_THAT(Targets(RegexConfig("all-linear")), SizeIs(14));
+}
+
+TEST(FindTargetSitesTest, AllLinearLeavesOutTheClassifierOfSequencesOnly) {
+  std::vector<Site> all(2);
+  all[0].name = "layer";
+  all[1].name = "score";
+  all[1].is_classifier = true;
+  const SiteTable sites(std::move(all), {"", "layer", "score"}, "llama");
+  const TargetConfig config = RegexConfig("all-linear");
+  std::vector<std::string> notes;
+  const MethodInfo& lora = *FindMethod("LORA");
+  EXPECT_THAT(*FindTargetSites(config, "SEQ_CLS", lora, sites, {}, &notes),
+              SizeIs(1));
+  EXPECT_THAT(*FindTargetSites(config, "TOKEN_CLS", lora, sites, {}, &notes),
+              SizeIs(2));
 }
 
 TEST(FindTargetSitesTest, EmbeddingsAreSites) {
@@ -56,7 +72,7 @@ TEST(FindTargetSitesTest, FanInFanOutIsCorrected) {
   config.fan_in_fan_out = true;
   std::vector<std::string> notes;
   const auto targets =
-      FindTargetSites(config, *FindMethod("LORA"), TinySites(), {}, &notes);
+      FindTargetSites(config, "", *FindMethod("LORA"), TinySites(), {}, &notes);
   EXPECT_THAT(*targets, SizeIs(2));
   EXPECT_THAT(notes, SizeIs(1));
 }

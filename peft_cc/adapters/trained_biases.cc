@@ -4,17 +4,13 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
-#include "peft_cc/base/utf8.h"
 
 namespace peft {
 namespace {
-
-// A targeted layer is wrapped, so its bias has another name.
-constexpr char kWrapped[] = "base_layer.bias";
-constexpr char kPlain[] = "bias";
 
 // Sites whose bias the adapter has, in order.
 std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
@@ -22,7 +18,11 @@ std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
                              const KeyMap& keys) {
   std::vector<int> result;
   if (mode == BiasMode::kLoraOnly) {
-    for (const TargetSite& target : targets) result.push_back(target.site);
+    for (const TargetSite& target : targets) {
+      // PEFT looks for a bias of the wrapped layer itself.
+      const SiteKind kind = sites.sites()[target.site].kind;
+      if (kind != SiteKind::kMultiheadAttention) result.push_back(target.site);
+    }
   } else if (mode == BiasMode::kAll) {
     for (size_t i = 0; i < sites.sites().size(); ++i) {
       result.push_back(static_cast<int>(i));
@@ -35,17 +35,6 @@ std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
   result.erase(std::remove_if(result.begin(), result.end(), lacks_bias),
                result.end());
   return result;
-}
-
-// With bias = "all" a layer may also be wrapped by another adapter that the
-// model had when this one was saved.
-const char* BiasPart(const Site& site, bool is_target,
-                     const TensorTaker& taker) {
-  const char* usual = is_target ? kWrapped : kPlain;
-  const char* other = is_target ? kPlain : kWrapped;
-  const bool only_other = taker.Peek(site.name, usual) == nullptr &&
-                          taker.Peek(site.name, other) != nullptr;
-  return only_other ? other : usual;
 }
 
 // What the file's bias changes; empty for nothing, as PEFT saves every bias,
@@ -61,14 +50,37 @@ std::vector<float> Difference(const Tensor& trained, const Tensor& base) {
   return changed ? delta : std::vector<float>();
 }
 
-absl::Status CheckLinear(const Site& site) {
-  if (site.kind == SiteKind::kLinear) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kUnimplemented, error_id::kAdapterFeatureUnsupported,
-      absl::StrCat("the adapter changes the bias of ", Quoted(site.name),
-                   ", which is not a linear layer; that is not "
-                   "implemented"),
-      {site.name, "", ""});
+// The module of site `index` in the file, and whether PEFT has wrapped it.
+struct FileModule {
+  std::string name;
+  bool is_wrapped = false;
+};
+
+FileModule ModuleOf(const SiteTable& sites, int index,
+                    const std::vector<TargetSite>& targets) {
+  for (const TargetSite& target : targets) {
+    if (target.site == index) return {target.file_module, true};
+  }
+  return {sites.sites()[index].name, false};
+}
+
+// With bias = "all" a layer may also be wrapped by another adapter that the
+// model had when this one was saved.
+std::string BiasPart(const Site& site, const FileModule& module,
+                     const TensorTaker& taker) {
+  const std::string plain(site.bias_part());
+  const std::string wrapped = absl::StrCat("base_layer.", plain);
+  const std::string& usual = module.is_wrapped ? wrapped : plain;
+  const std::string& other = module.is_wrapped ? plain : wrapped;
+  const bool only_other = taker.Peek(module.name, usual) == nullptr &&
+                          taker.Peek(module.name, other) != nullptr;
+  return only_other ? other : usual;
+}
+
+bool IsReplaced(const std::map<int, SiteProgram>& programs, int index) {
+  const auto found = programs.find(index);
+  return found != programs.end() && !found->second.empty() &&
+         std::holds_alternative<Replace>(found->second.front());
 }
 
 }  // namespace
@@ -77,19 +89,18 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                                const std::vector<TargetSite>& targets,
                                const KeyMap& keys, TensorTaker& taker,
                                std::map<int, SiteProgram>& programs) {
-  std::vector<bool> is_target(sites.sites().size(), false);
-  for (const TargetSite& target : targets) is_target[target.site] = true;
   for (const int index : BiasedSites(mode, sites, targets, keys)) {
     const Site& site = sites.sites()[index];
-    const char* part = BiasPart(site, is_target[index], taker);
+    const FileModule module = ModuleOf(sites, index, targets);
+    // A module that is replaced has its bias with it.
+    if (!module.is_wrapped && IsReplaced(programs, index)) continue;
+    const std::string part = BiasPart(site, module, taker);
     PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> bias,
-                          taker.Take(site.name, part, site.bias.shape(),
+                          taker.Take(module.name, part, site.bias.shape(),
                                      "the shape of the base model's bias"));
     if (!bias.has_value()) continue;
     std::vector<float> delta = Difference(*bias, site.bias);
-    if (delta.empty()) continue;
-    PEFT_RETURN_IF_ERROR(CheckLinear(site));
-    programs[index].push_back(Bias{std::move(delta)});
+    if (!delta.empty()) programs[index].push_back(Bias{std::move(delta)});
   }
   return absl::OkStatus();
 }

@@ -18,9 +18,8 @@
 namespace peft {
 
 // Takes every bias that `mode` asks for and adds what it changes to the site's
-// program. Fails as TensorTaker::Take, and with UNIMPLEMENTED
-// (ADAPTER_FEATURE_UNSUPPORTED) for the changed bias of another layer than a
-// linear one.
+// program, but not of a module that is replaced with its bias. Fails as
+// TensorTaker::Take.
 absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                                const std::vector<TargetSite>& targets,
                                const KeyMap& keys, TensorTaker& taker,

@@ -37,6 +37,12 @@ struct AdapterConfigBase {
   bool inference_mode = false;
 };
 
+// Rows of an embedding that the adapter replaces, trainable_token_indices.
+struct TrainedTokens {
+  std::string module;        // the end of its name; "": the input embedding
+  std::vector<int64_t> ids;  // in the order of the rows in the file
+};
+
 // What of the model an adapter changes: fields that methods share. A method
 // that lacks one leaves it at its default.
 struct TargetConfig {
@@ -44,9 +50,14 @@ struct TargetConfig {
   std::optional<ModuleSelector> exclude_modules;
   std::optional<std::vector<int64_t>> layers_to_transform;
   std::vector<std::string> layers_pattern;
-  // Regexes of modules that are never targeted. Refused by ParseAdapterConfig
-  // when not empty, unless inspect_only.
+  // Ends of the names of modules that the adapter replaces; as regexes, they
+  // are never targeted. With those that PEFT adds for the task type.
   std::vector<std::string> modules_to_save;
+  // Ends of the names of parameters that are adapted themselves.
+  std::vector<std::string> target_parameters;
+  std::vector<TrainedTokens> trained_tokens;
+  // What is done to an embedding is done to the head that is tied to it.
+  bool ensure_weight_tying = false;
   bool fan_in_fan_out = false;
   BiasMode bias = BiasMode::kNone;
 };

@@ -162,6 +162,11 @@ TEST(AdapterConfigTest, WrongTypesAndValuesNameTheKey) {
       {"init_lora_weights", "1"},
       {"init_lora_weights", "\"other\""},
       {"modules_to_save", "\"a\""},
+      {"modules_to_save", "[\"\"]"},
+      {"target_parameters", "\"a\""},
+      {"target_parameters", "[\"\"]"},
+      {"trainable_token_indices", "1"},
+      {"trainable_token_indices", "{\"\": [1]}"},
       {"megatron_core", "1"},
       {"eva_config", "true"},
       {"use_bdlora", "false"}};
@@ -181,6 +186,8 @@ TEST(AdapterConfigTest, WrongEntriesNameTheirPlace) {
       {R"("layers_to_transform": [0, "1"])", "layers_to_transform[1]"},
       {R"("rank_pattern": {"q.*": 0})", "rank_pattern.q.*"},
       {R"("alpha_pattern": {"q": true})", "alpha_pattern.q"},
+      {R"("trainable_token_indices": [1, "a"])", "trainable_token_indices[1]"},
+      {R"("trainable_token_indices": {"e": 1})", "trainable_token_indices.e"},
       {R"("modules_to_save": [null])", "modules_to_save[0]"}};
   AdapterConfigOptions options;
   options.inspect_only = true;
@@ -207,10 +214,6 @@ TEST(AdapterConfigTest, FeaturesThatChangeNumbersAreRefusedByName) {
       {"use_dora", "true"},
       {"use_dora", "1"},
       {"use_qalora", "true"},
-      {"target_parameters", "[\"a.weight\"]"},
-      {"trainable_token_indices", "[1]"},
-      {"trainable_token_indices", "{\"embed_tokens\": [1]}"},
-      {"modules_to_save", "[\"lm_head\"]"},
       {"layer_replication", "[[0, 2]]"},
       {"alora_invocation_tokens", "[1, 2]"},
       {"use_bdlora", "{\"nblocks\": 2}"},
@@ -266,17 +269,25 @@ TEST(AdapterConfigTest, TrainingOnlyMethodsAreNoted) {
   }
 }
 
-TEST(AdapterConfigTest, TyingMattersToEmbeddingsOnly) {
+TEST(AdapterConfigTest, TrainedTokensAreAListOrByModule) {
+  const auto list = Parsed(R"("trainable_token_indices": [7, 2])");
+  ASSERT_EQ(list.targets.trained_tokens.size(), 1u);
+  EXPECT_EQ(list.targets.trained_tokens[0].module, "");
+  EXPECT_EQ(list.targets.trained_tokens[0].ids, (std::vector<int64_t>{7, 2}));
+  const auto named =
+      Parsed(R"("trainable_token_indices": {"a": [1], "b": []})");
+  ASSERT_EQ(named.targets.trained_tokens.size(), 2u);
+  EXPECT_EQ(named.targets.trained_tokens[1].module, "b");
+}
+
+TEST(AdapterConfigTest, TasksAddTheirHeads) {
+  EXPECT_EQ(Parsed(R"("task_type": "SEQ_CLS", "modules_to_save": ["a"])")
+                .targets.modules_to_save,
+            (Strings{"a", "classifier", "score"}));
+  EXPECT_EQ(Parsed(R"("task_type": "QUESTION_ANS")").targets.modules_to_save,
+            (Strings{"qa_outputs"}));
   EXPECT_TRUE(
-      Parsed(R"("ensure_weight_tying": true, "target_modules": ["q_proj"])")
-          .notes.empty());
-  for (const char* targets :
-       {R"(["q_proj", "model.embed_tokens"])", R"(["lm_head"])",
-        R"re(".*(q_proj|lm_head)")re"}) {
-    const absl::Status status = Failure(absl::StrCat(
-        R"("ensure_weight_tying": true, "target_modules": )", targets));
-    EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported) << targets;
-  }
+      Parsed(R"("task_type": "CAUSAL_LM")").targets.modules_to_save.empty());
 }
 
 TEST(AdapterConfigTest, UnknownKeysWithAValueAreErrorsUnlessLenient) {

@@ -1,6 +1,5 @@
 #include "peft_cc/config/lora_config.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -15,16 +14,12 @@
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/config/config_keys.h"
 #include "peft_cc/config/lora_keys.h"
-#include "peft_cc/config/python_regex.h"
 #include "peft_cc/config/target_config.h"
 
 namespace peft {
 namespace {
 
 constexpr int64_t kMaxRank = std::numeric_limits<int32_t>::max();
-
-// What PEFT calls EMBEDDING_LAYER_NAMES.
-constexpr absl::string_view kEmbeddingNames[] = {"embed_tokens", "lm_head"};
 
 class LoraParser {
  public:
@@ -45,8 +40,6 @@ class LoraParser {
   absl::Status ReadInit();
   absl::Status ReadPatterns();
   absl::StatusOr<const Json*> FindPattern(absl::string_view key);
-  absl::Status ReadWeightTying();
-  absl::StatusOr<bool> TargetsEmbedding() const;
 
   const AdapterConfigOptions& options_;
   ConfigReader& reader_;
@@ -62,7 +55,6 @@ absl::Status LoraParser::Parse() {
   PEFT_RETURN_IF_ERROR(ReadInit());
   PEFT_RETURN_IF_ERROR(ReadTargetConfig(reader_, config_.targets));
   PEFT_RETURN_IF_ERROR(ReadPatterns());
-  PEFT_RETURN_IF_ERROR(ReadWeightTying());
   config_.lora = std::move(lora_);
   return absl::OkStatus();
 }
@@ -143,40 +135,6 @@ absl::StatusOr<const Json*> LoraParser::FindPattern(absl::string_view key) {
   const Json* value = reader_.FindValue(key);
   if (value == nullptr || value->is_object()) return value;
   return ConfigTypeError(key, *value, "an object");
-}
-
-// Tying shares factors between the embedding and the head. It makes no
-// difference to an adapter that targets neither.
-absl::Status LoraParser::ReadWeightTying() {
-  constexpr char kKey[] = "ensure_weight_tying";
-  bool tie = false;
-  PEFT_RETURN_IF_ERROR(reader_.ReadBool(kKey, &tie));
-  if (!tie) return absl::OkStatus();
-  PEFT_ASSIGN_OR_RETURN(const bool targets_embedding, TargetsEmbedding());
-  if (!targets_embedding) return absl::OkStatus();
-  return Refuse(kKey,
-                "is true and target_modules names an embedding: tied "
-                "embeddings share their factors");
-}
-
-absl::StatusOr<bool> LoraParser::TargetsEmbedding() const {
-  if (!config_.targets.target_modules.has_value()) return false;
-  const ModuleSelector& target = *config_.targets.target_modules;
-  if (target.is_regex) {
-    PEFT_ASSIGN_OR_RETURN(const PythonRegex regex,
-                          PythonRegex::Compile(target.regex));
-    for (const absl::string_view name : kEmbeddingNames) {
-      PEFT_ASSIGN_OR_RETURN(const bool matches, regex.FullMatch(name));
-      if (matches) return true;
-    }
-    return false;
-  }
-  const auto is_embedding = [](absl::string_view name) {
-    const absl::string_view last = name.substr(name.rfind('.') + 1);
-    return std::find(std::begin(kEmbeddingNames), std::end(kEmbeddingNames),
-                     last) != std::end(kEmbeddingNames);
-  };
-  return std::any_of(target.names.begin(), target.names.end(), is_embedding);
 }
 
 }  // namespace

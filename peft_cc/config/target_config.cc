@@ -56,6 +56,60 @@ absl::Status ReadLayersPattern(ConfigReader& reader, TargetConfig& out) {
   return absl::OkStatus();
 }
 
+absl::Status ReadIds(ConfigReader& reader, const std::string& path,
+                     const Json& list, std::vector<int64_t>& out) {
+  if (!list.is_array()) return ConfigTypeError(path, list, "a list of ids");
+  out.resize(list.size());
+  for (size_t i = 0; i < list.size(); ++i) {
+    PEFT_RETURN_IF_ERROR(
+        reader.ToInt(absl::StrCat(path, "[", i, "]"), list[i], &out[i]));
+  }
+  return absl::OkStatus();
+}
+
+// A list is for the input embedding, an object names the modules.
+absl::Status ReadTrainedTokens(ConfigReader& reader, TargetConfig& out) {
+  constexpr char kKey[] = "trainable_token_indices";
+  const Json* value = reader.FindValue(kKey);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_object()) {
+    return ReadIds(reader, kKey, *value, out.trained_tokens.emplace_back().ids);
+  }
+  for (const auto& [name, list] : value->items()) {
+    const std::string path = absl::StrCat(kKey, ".", name);
+    if (name.empty()) return ConfigError(kKey, "has an empty module name");
+    TrainedTokens& tokens = out.trained_tokens.emplace_back();
+    tokens.module = name;
+    PEFT_RETURN_IF_ERROR(ReadIds(reader, path, list, tokens.ids));
+  }
+  return absl::OkStatus();
+}
+
+// A list of names, none of them empty: "" would be the end of every name.
+absl::Status ReadNames(ConfigReader& reader, absl::string_view key,
+                       std::vector<std::string>& out) {
+  std::optional<std::vector<std::string>> names;
+  PEFT_RETURN_IF_ERROR(reader.ReadStrings(key, &names));
+  if (!names.has_value()) return absl::OkStatus();
+  out = *std::move(names);
+  for (const std::string& name : out) {
+    if (name.empty()) return ConfigError(key, "has an empty name; take it out");
+  }
+  return absl::OkStatus();
+}
+
+// The heads that PeftModelFor... saves as well.
+void AddModulesOfTask(const ConfigReader& reader, TargetConfig& out) {
+  const Json* const task = reader.FindValue("task_type");
+  if (task == nullptr) return;
+  if (*task == "SEQ_CLS" || *task == "TOKEN_CLS") {
+    out.modules_to_save.insert(out.modules_to_save.end(),
+                               {"classifier", "score"});
+  } else if (*task == "QUESTION_ANS") {
+    out.modules_to_save.emplace_back("qa_outputs");
+  }
+}
+
 // PEFT's own rules for what goes together.
 absl::Status CheckLayers(const ConfigReader& reader,
                          const TargetConfig& targets) {
@@ -85,9 +139,14 @@ absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
       ReadModuleSelector(reader, "target_modules", &out.target_modules));
   PEFT_RETURN_IF_ERROR(
       ReadModuleSelector(reader, "exclude_modules", &out.exclude_modules));
-  std::optional<std::vector<std::string>> saved;
-  PEFT_RETURN_IF_ERROR(reader.ReadStrings("modules_to_save", &saved));
-  if (saved.has_value()) out.modules_to_save = *std::move(saved);
+  PEFT_RETURN_IF_ERROR(
+      ReadNames(reader, "modules_to_save", out.modules_to_save));
+  AddModulesOfTask(reader, out);
+  PEFT_RETURN_IF_ERROR(
+      ReadNames(reader, "target_parameters", out.target_parameters));
+  PEFT_RETURN_IF_ERROR(ReadTrainedTokens(reader, out));
+  PEFT_RETURN_IF_ERROR(
+      reader.ReadBool("ensure_weight_tying", &out.ensure_weight_tying));
   PEFT_RETURN_IF_ERROR(ReadLayersToTransform(reader, out));
   PEFT_RETURN_IF_ERROR(ReadLayersPattern(reader, out));
   return CheckLayers(reader, out);

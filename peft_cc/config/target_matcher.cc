@@ -82,6 +82,11 @@ class Matcher {
 };
 
 absl::StatusOr<std::vector<std::string>> Matcher::Match() {
+  if (!config_.target_modules.has_value() &&
+      !config_.target_parameters.empty() &&
+      !DefaultTargets(peft_type_, model_type_).has_value()) {
+    return std::move(matches_);
+  }
   PEFT_ASSIGN_OR_RETURN(ModuleSelector target, Target());
   if (target.is_regex && target.regex == kDummyTargets) {
     notes_.push_back("target_modules is the placeholder for no module");
@@ -156,6 +161,12 @@ absl::Status Matcher::FindTargets(const TargetRules& rules) {
 }
 
 absl::Status Matcher::CheckAnyTarget(const ModuleSelector& target) const {
+  if (matches_.empty() && !config_.target_parameters.empty()) {
+    // The caller, who knows the parameters, sees whether any is targeted.
+    notes_.push_back(absl::StrCat("target_modules ", Describe(target),
+                                  " matches no module"));
+    return absl::OkStatus();
+  }
   if (matches_.empty()) {
     if (any_excluded_ && !any_unmatched_) {
       return NoTargets(

@@ -26,7 +26,7 @@ struct ModuleInfo {
 // are not linear are returned too: the caller decides what it can adapt (PEFT
 // refuses what it cannot). `peft_type` and `model_type` choose the default
 // targets when target_modules is null. An exclude_modules without effect is
-// added to `out_notes`.
+// added to `out_notes`. With target_parameters there may be no target.
 //
 // Fails with INVALID_ARGUMENT (NO_TARGET_MATCHED, with PEFT's reason; REGEX;
 // ADAPTER_CONFIG: no default targets, or a module that PEFT refuses in Mambas),

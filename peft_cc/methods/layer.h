@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "kernels/conv_geometry.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -21,6 +22,9 @@ enum class SiteKind {
   kConv1D,  // HF Conv1D: a linear layer whose weight is stored (in, out)
   kEmbedding,
   kNorm,
+  kConvolution,         // torch's Conv1d, Conv2d and Conv3d
+  kMultiheadAttention,  // torch's, its packed in_proj: linear, d to 3 d
+  kParameter,           // a matrix that its module multiplies with by itself
 };
 
 // The layer below an adapter.
@@ -29,9 +33,14 @@ struct Layer {
   SiteKind kind = SiteKind::kLinear;
   int64_t in_features = 0;   // embedding: rows of the table
   int64_t out_features = 0;  // embedding: width of a row
-  // Linear (out, in); Conv1D (in, out); embedding (rows, width). Unspecified
-  // dtype where a host registered none.
+  // Linear (out, in); Conv1D (in, out); embedding (rows, width); convolution
+  // (out, in / groups, kernel ...). Unspecified dtype where a host registered
+  // none.
   Tensor weight;
+  kernels::ConvGeometry conv = {};  // of a convolution
+  // Of a parameter: a layer stands for all its experts, the shapes above are
+  // one's. Their tensors are stacked.
+  int64_t num_experts = 1;
 };
 
 // The names of `layers`.

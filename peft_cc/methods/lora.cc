@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/methods/lora_factors.h"
 
 namespace peft {
 namespace {
@@ -43,7 +44,13 @@ class Lora : public Method {
 
   absl::StatusOr<SiteProgram> Lower(size_t i, const LayerTensors& tensors,
                                     const LowerServices&) const override {
-    return LowerLora(config_, ranks_[i], layers_[i], tensors);
+    return LowerLora(config_, ranks_[i], layers_[i], tensors, 0);
+  }
+
+  absl::StatusOr<SiteProgram> LowerExpert(size_t i, int64_t expert,
+                                          const LayerTensors& tensors,
+                                          const LowerServices&) const override {
+    return LowerLora(config_, ranks_[i], layers_[i], tensors, expert);
   }
 
  private:
@@ -68,30 +75,29 @@ absl::StatusOr<float> LoraScale(const LoraConfig& config,
 
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
     const LoraConfig& config, const LoraRank& rank, const Layer& layer) {
+  PEFT_RETURN_IF_ERROR(CheckLoraLayer(layer, rank.r, config.lora_bias));
   const bool embedding = IsEmbedding(layer);
-  if (embedding && config.lora_bias) {
-    return MakeError(absl::StatusCode::kInvalidArgument,
-                     error_id::kAdapterConfig,
-                     "lora_bias is true, but an embedding is targeted, which "
-                     "has no such bias; PEFT cannot have made this adapter",
-                     {"lora_bias", "false", "true"});
-  }
   std::vector<TensorSpec> specs = {
-      {embedding ? kEmbeddingA : kA, {rank.r, layer.in_features}},
-      {embedding ? kEmbeddingB : kB, {layer.out_features, rank.r}}};
+      {embedding ? kEmbeddingA : kA, LoraShapeOfA(layer, rank.r)},
+      {embedding ? kEmbeddingB : kB, LoraShapeOfB(layer, rank.r)}};
   if (config.lora_bias) specs.push_back({kBBias, {layer.out_features}});
   return specs;
 }
 
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
                                       const LoraRank& rank, const Layer& layer,
-                                      const LayerTensors& tensors) {
+                                      const LayerTensors& tensors,
+                                      int64_t expert) {
   PEFT_ASSIGN_OR_RETURN(const float scale, LoraScale(config, rank));
   const Tensor* a = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingA : kA);
   const Tensor* b = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingB : kB);
   const Tensor* bias = FindPart(tensors, kBBias);
   SiteProgram program;
-  if (a != nullptr && b != nullptr) program.push_back(LowRank{*a, *b, scale});
+  if (a != nullptr && b != nullptr) {
+    PEFT_ASSIGN_OR_RETURN(Tensor b_matrix, LoraMatrixB(layer, *b, expert));
+    program.push_back(
+        LowRank{LoraMatrixA(layer, *a, expert), std::move(b_matrix), scale});
+  }
   // The bias belongs to B, so the scale covers it: s (B(Ax) + bias).
   if (bias != nullptr) program.push_back(ScaledBias(*bias, scale));
   return program;

@@ -21,19 +21,19 @@ namespace peft {
 // f32.
 absl::StatusOr<float> LoraScale(const LoraConfig& config, const LoraRank& rank);
 
-// The tensors that PEFT saves for a layer: a linear one has lora_A.weight
-// (r, in), lora_B.weight (out, r) and with lora_bias lora_B.bias (out); an
-// embedding lora_embedding_A (r, rows) and lora_embedding_B (width, r).
-// INVALID_ARGUMENT (ADAPTER_CONFIG) for lora_bias on an embedding, which PEFT
-// refuses too.
+// The tensors that PEFT saves for a layer: lora_A.weight, lora_B.weight and
+// with lora_bias lora_B.bias (out); of an embedding lora_embedding_A (r, rows)
+// and lora_embedding_B (width, r). lora_factors.h has the shapes of others.
+// Fails as CheckLoraLayer.
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
     const LoraConfig& config, const LoraRank& rank, const Layer& layer);
 
-// The forms of one layer. `tensors` holds those of LoraTensorSpecs, already
-// checked; an absent one acts as zero.
+// The forms of one layer, or of one expert of a parameter. `tensors` holds
+// those of LoraTensorSpecs, already checked; an absent one acts as zero.
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
                                       const LoraRank& rank, const Layer& layer,
-                                      const LayerTensors& tensors);
+                                      const LayerTensors& tensors,
+                                      int64_t expert = 0);
 
 // LORA for the table of methods: the functions above with the ranks of
 // rank_pattern and alpha_pattern.

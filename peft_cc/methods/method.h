@@ -42,6 +42,14 @@ class Method {
   virtual absl::StatusOr<SiteProgram> Lower(
       size_t layer, const LayerTensors& tensors,
       const LowerServices& services) const = 0;
+
+  // The program of one expert of a layer with several. A method that adapts no
+  // such layers is not asked.
+  virtual absl::StatusOr<SiteProgram> LowerExpert(
+      size_t layer, int64_t /*expert*/, const LayerTensors& tensors,
+      const LowerServices& services) const {
+    return Lower(layer, tensors, services);
+  }
 };
 
 }  // namespace peft

@@ -7,11 +7,16 @@
 namespace peft {
 namespace {
 
-constexpr SiteKind kLoraKinds[] = {SiteKind::kLinear, SiteKind::kConv1D,
-                                   SiteKind::kEmbedding};
+constexpr SiteKind kLoraKinds[] = {SiteKind::kLinear,
+                                   SiteKind::kConv1D,
+                                   SiteKind::kEmbedding,
+                                   SiteKind::kConvolution,
+                                   SiteKind::kMultiheadAttention,
+                                   SiteKind::kParameter};
 
 constexpr MethodInfo kMethods[] = {
-    {"LORA", "LoRA", "lora_", kLoraKinds, "a linear layer or an embedding",
+    {"LORA", "LoRA", "lora_", kLoraKinds,
+     "a linear layer, an embedding, a convolution or a MultiheadAttention",
      MakeLora},
 };
 

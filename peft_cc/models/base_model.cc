@@ -8,41 +8,60 @@
 #include "absl/strings/strip.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/model_family.h"
 #include "peft_cc/models/weight_files.h"
 
 namespace peft {
 namespace {
 
 constexpr uint64_t kMaxConfigSize = 16u << 20;
-constexpr char kPrefix[] = "model.";
 // Notes beyond this many are counted, not listed.
 constexpr size_t kMaxUnusedNotes = 20;
 
 // generation_config.json may be missing, but not broken.
-absl::StatusOr<DecoderConfig> ReadConfig(const std::string& folder) {
+absl::StatusOr<FamilyConfig> ReadConfig(const std::string& folder) {
   PEFT_ASSIGN_OR_RETURN(
       const std::string text,
       ReadTextFile(absl::StrCat(folder, "/config.json"), kMaxConfigSize));
-  PEFT_ASSIGN_OR_RETURN(DecoderConfig config,
-                        ParseDecoderConfig(text, "config.json"));
+  PEFT_ASSIGN_OR_RETURN(FamilyConfig config,
+                        ParseModelConfig(text, "config.json"));
   const std::string path = absl::StrCat(folder, "/generation_config.json");
   if (!FileExists(path)) return config;
   PEFT_ASSIGN_OR_RETURN(const std::string generation_text,
                         ReadTextFile(path, kMaxConfigSize));
-  PEFT_RETURN_IF_ERROR(
-      ApplyGenerationConfig(generation_text, "generation_config.json", config));
+  PEFT_RETURN_IF_ERROR(ApplyGenerationConfig(
+      generation_text, "generation_config.json", CoreOf(config)));
   return config;
 }
 
-// Removes and returns the tensor `name`, which a bare model saves without
-// "model." and some tools save with it; an empty node when there is none.
-TensorMap::node_type Extract(TensorMap& tensors, const std::string& name) {
-  TensorMap::node_type node = tensors.extract(name);
-  if (!node.empty()) return node;
-  if (absl::StartsWith(name, kPrefix)) {
-    return tensors.extract(name.substr(sizeof(kPrefix) - 1));
+// What `name` ends in where TensorFlow's names survived; "" for others.
+std::string LegacyName(absl::string_view name) {
+  for (const auto& [now, once] :
+       {std::make_pair("LayerNorm.weight", "LayerNorm.gamma"),
+        std::make_pair("LayerNorm.bias", "LayerNorm.beta")}) {
+    if (absl::ConsumeSuffix(&name, now)) return absl::StrCat(name, once);
   }
-  return tensors.extract(absl::StrCat(kPrefix, name));
+  return "";
+}
+
+// Where the files hold tensor `name`: a bare model saves its tensors without
+// `prefix`, and some tools save them with it. end() when it is not there.
+TensorMap::iterator Find(TensorMap& tensors, absl::string_view prefix,
+                         const std::string& name) {
+  const auto it = tensors.find(name);
+  if (it != tensors.end() || prefix.empty()) return it;
+  return tensors.find(absl::StartsWith(name, prefix)
+                          ? name.substr(prefix.size())
+                          : absl::StrCat(prefix, name));
+}
+
+// The same for its older name.
+TensorMap::iterator FindOfAnyAge(TensorMap& tensors, absl::string_view prefix,
+                                 const std::string& name) {
+  const auto it = Find(tensors, prefix, name);
+  const std::string legacy = LegacyName(name);
+  return it != tensors.end() || legacy.empty() ? it
+                                               : Find(tensors, prefix, legacy);
 }
 
 // The config says what a tensor must be; the file decides its float type.
@@ -83,9 +102,29 @@ bool SameBytes(const Tensor& a, const Tensor& b) {
 
 // Buffers that older versions saved and the model computes itself.
 bool IsHarmless(absl::string_view name) {
-  return absl::EndsWith(name, "rotary_emb.inv_freq") ||
-         absl::EndsWith(name, "attn.masked_bias") ||
-         absl::EndsWith(name, "position_ids");
+  for (const char* buffer :
+       {"rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "position_ids",
+        "embeddings.token_type_ids"}) {
+    if (absl::EndsWith(name, buffer)) return true;
+  }
+  return false;
+}
+
+// The prefix with which a family's files may name the bare model's tensors.
+constexpr absl::string_view kBarePrefixes[] = {"model.", "transformer.",
+                                               "bert."};
+
+// The weight that a prefix of any family may stand before, or be missing from.
+bool HasTensor(const TensorMap& tensors, const std::string& name) {
+  absl::string_view bare = name;
+  for (const absl::string_view prefix : kBarePrefixes) {
+    absl::ConsumePrefix(&bare, prefix);
+  }
+  if (tensors.count(std::string(bare)) > 0) return true;
+  for (const absl::string_view prefix : kBarePrefixes) {
+    if (tensors.count(absl::StrCat(prefix, bare)) > 0) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -93,12 +132,15 @@ bool IsHarmless(absl::string_view name) {
 absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
     const std::string& path, ReadMode mode) {
   std::unique_ptr<BaseModel> model(new BaseModel());
-  PEFT_ASSIGN_OR_RETURN(model->config_, ReadConfig(path));
+  PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ReadConfig(path));
   PEFT_ASSIGN_OR_RETURN(WeightFiles files, ReadWeightFiles(path, mode));
   model->folder_ = path;
   model->files_ = files;
   model->notes_ = std::move(files.notes);
-  model->description_ = DescribeDecoder(model->config_);
+  model->description_ = DescribeModel(
+      [&](const std::string& name) { return HasTensor(files.tensors, name); },
+      config);
+  model->config_ = CoreOf(config);
   PEFT_RETURN_IF_ERROR(model->TakeWeights(std::move(files.tensors)));
   model->CountSizes();
   model->BuildSites();
@@ -109,12 +151,7 @@ absl::Status BaseModel::TakeWeights(TensorMap tensors) {
   weights_.resize(description_.weights.size());
   std::vector<bool> found(weights_.size(), false);
   for (size_t i = 0; i < weights_.size(); ++i) {
-    const WeightInfo& weight = description_.weights[i];
-    TensorMap::node_type node = Extract(tensors, weight.name);
-    if (node.empty()) continue;
-    PEFT_RETURN_IF_ERROR(CheckTensor(weight, node.mapped()));
-    weights_[i] = std::move(node.mapped());
-    found[i] = true;
+    PEFT_ASSIGN_OR_RETURN(found[i], TakeWeight(tensors, i));
   }
   TieHead(found);
   for (size_t i = 0; i < found.size(); ++i) {
@@ -122,6 +159,27 @@ absl::Status BaseModel::TakeWeights(TensorMap tensors) {
   }
   AddUnusedNotes(tensors);
   return absl::OkStatus();
+}
+
+// A tensor that is there under both of its names is used under the first.
+absl::StatusOr<bool> BaseModel::TakeWeight(TensorMap& tensors, size_t index) {
+  const WeightInfo& weight = description_.weights[index];
+  bool found = false;
+  for (const std::string& name : {weight.name, weight.alias}) {
+    const auto it = name.empty()
+                        ? tensors.end()
+                        : FindOfAnyAge(tensors, description_.bare_prefix, name);
+    if (it == tensors.end()) continue;
+    if (found && SameBytes(it->second, weights_[index])) {
+      tensors.erase(it);
+    } else if (!found) {
+      PEFT_RETURN_IF_ERROR(CheckTensor(weight, it->second));
+      weights_[index] = std::move(it->second);
+      tensors.erase(it);
+      found = true;
+    }
+  }
+  return found;
 }
 
 // Tying goes both ways: whichever of the two is there serves for both. Two that
@@ -136,9 +194,10 @@ void BaseModel::TieHead(std::vector<bool>& found) {
   if (has_tied_head_) {
     weights_[head] = weights_[embedding];
   } else {
-    notes_.push_back(
-        "config.json ties lm_head to the embedding, but the weight files hold "
-        "a different lm_head.weight, which is used");
+    notes_.push_back(absl::StrCat(
+        "config.json ties the head to the embedding, but the weight files hold "
+        "a different ",
+        description_.weights[head].name, ", which is used"));
   }
   found[embedding] = found[head] = true;
 }
@@ -179,7 +238,8 @@ void BaseModel::BuildSites() {
     site.out_features = info.out_features;
     site.weight = weights_[info.weight];
     if (info.bias >= 0) site.bias = weights_[info.bias];
-    site.is_output_embedding = info.name == "lm_head";
+    site.is_output_embedding = info.is_output_embedding;
+    site.is_classifier = info.is_classifier;
     sites.push_back(std::move(site));
   }
   sites_ = SiteTable(std::move(sites), description_.module_names,

@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
-#include "peft_cc/models/decoder_config.h"
 #include "peft_cc/models/description.h"
+#include "peft_cc/models/model_config.h"
 #include "peft_cc/models/weight_files.h"
 #include "peft_cc/tensors/tensor.h"
 
@@ -23,15 +23,17 @@ class BaseModel {
  public:
   // Reads config.json, generation_config.json if there is one, and
   // model.safetensors or model.safetensors.index.json with its shards. Names
-  // may lack transformers' "model." prefix, as those of a saved bare model.
-  // Fails with NOT_FOUND, INVALID_ARGUMENT (MODEL_CONFIG, MODEL_WEIGHTS,
-  // TENSOR_MISSING, TENSOR_SHAPE_MISMATCH, TENSOR_DTYPE ...) or UNIMPLEMENTED
+  // may lack the bare model's ("model.", "transformer.", "bert."), as those of
+  // a saved bare model do. What the class of config.json leaves open, the
+  // weight files decide; see architecture.h. Fails with NOT_FOUND,
+  // INVALID_ARGUMENT (MODEL_CONFIG, MODEL_WEIGHTS, TENSOR_MISSING,
+  // TENSOR_SHAPE_MISMATCH, TENSOR_DTYPE ...) or UNIMPLEMENTED
   // (MODEL_UNSUPPORTED: family, quantization, rope type ...).
   static absl::StatusOr<std::unique_ptr<BaseModel>> Open(
       const std::string& path, ReadMode mode);
 
   // config.json, with the tokens of generation_config.json.
-  const DecoderConfig& config() const { return config_; }
+  const ModelConfig& config() const { return config_; }
   // The layers that adapters attach to, with views of the weights.
   const SiteTable& sites() const { return sites_; }
   // Modules, weights and operations in order.
@@ -43,7 +45,7 @@ class BaseModel {
   // all their tensors. The views of weights() are among them.
   const std::string& folder() const { return folder_; }
   const WeightFiles& files() const { return files_; }
-  // True if lm_head uses the embedding's tensor.
+  // True if the head uses the embedding's tensor.
   bool has_tied_head() const { return has_tied_head_; }
   // Bytes and elements of the weights, tied ones once.
   int64_t size_bytes() const { return size_bytes_; }
@@ -55,6 +57,8 @@ class BaseModel {
   BaseModel() = default;
 
   absl::Status TakeWeights(TensorMap tensors);
+  // Whether the files have weight `index`.
+  absl::StatusOr<bool> TakeWeight(TensorMap& tensors, size_t index);
   // `found` says which weights the files have, and is updated.
   void TieHead(std::vector<bool>& found);
   void AddUnusedNotes(const TensorMap& tensors);
@@ -63,7 +67,7 @@ class BaseModel {
 
   std::string folder_;
   WeightFiles files_;
-  DecoderConfig config_;
+  ModelConfig config_;
   Description description_;
   SiteTable sites_;
   std::vector<Tensor> weights_;

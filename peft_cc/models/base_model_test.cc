@@ -164,12 +164,59 @@ TEST(BaseModelTest, AMissingTensorIsNamed) {
   }
 }
 
-TEST(BaseModelTest, AnUntiedBareModelLacksItsHead) {
+TEST(BaseModelTest, AnUntiedBareModelHasNoHead) {
   const std::string folder = CopyOfModel("qwen2_bare_tied");
   EditConfig(folder,
              [](Json& config) { config["tie_word_embeddings"] = false; });
+  const auto model = Open(folder);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->config().architecture, "Qwen2Model");
+  EXPECT_EQ((*model)->sites().Find("lm_head"), -1);
+  EditConfig(folder, [](Json& config) {
+    config["architectures"] = {"Qwen2ForCausalLM"};
+  });
   EXPECT_TRUE(
       IsError(Open(folder).status(), kInvalid, "TENSOR_MISSING", kHead));
+}
+
+TEST(BaseModelTest, BuffersOfOlderVersionsAreNoNews) {
+  const std::string folder = CopyOfModel("gpt2");
+  EditTensors(folder, [](TensorMap& tensors) {
+    for (const char* name : {"transformer.h.0.attn.bias", "h.1.attn.bias",
+                             "transformer.h.0.attn.masked_bias"}) {
+      tensors[name] = Zeros(DType::kU8, {1, 1, 4, 4});
+    }
+    tensors["score.weight"] = Zeros(DType::kF32, {2, 32});
+  });
+  const auto model = Open(folder);
+  ASSERT_TRUE(model.ok()) << model.status();
+  ASSERT_EQ((*model)->notes().size(), 1u);
+  EXPECT_TRUE(HasNote(**model, "score.weight"));
+}
+
+TEST(BaseModelTest, AHeadsBiasMayHaveBothOfItsNames) {
+  const std::string folder =
+      CopyOfFolder("peft_cc/models/testdata/heads/bert_masked_lm");
+  constexpr char kName[] = "cls.predictions.decoder.bias";
+  EditTensors(folder, [&](TensorMap& tensors) {
+    tensors[kName] = tensors.at("cls.predictions.bias");
+  });
+  EXPECT_TRUE((*Open(folder))->notes().empty());
+  EditTensors(folder, [&](TensorMap& tensors) {
+    tensors[kName] = Zeros(DType::kF32, {64});
+  });
+  EXPECT_TRUE(HasNote(**Open(folder), "cls.predictions.bias"));
+}
+
+TEST(BaseModelTest, Conv1DSitesStoreTheirWeightsTransposed) {
+  const auto model = Open(GoldenModel("gpt2"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  const SiteTable& sites = (*model)->sites();
+  const Site& site = sites.sites()[sites.Find("transformer.h.0.attn.c_attn")];
+  EXPECT_EQ(site.kind, SiteKind::kConv1D);
+  EXPECT_EQ(site.in_features, 32);
+  EXPECT_EQ(site.out_features, 96);
+  EXPECT_EQ(site.weight.dim(0), 32);
 }
 
 TEST(BaseModelTest, AWrongShapeNamesExpectedAndFound) {

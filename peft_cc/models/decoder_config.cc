@@ -5,94 +5,32 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "peft_cc/base/error.h"
-#include "peft_cc/base/json.h"
-#include "peft_cc/base/utf8.h"
+#include "peft_cc/models/architecture.h"
 #include "peft_cc/models/config_fields.h"
+#include "peft_cc/models/config_parts.h"
 #include "peft_cc/models/decoder_family.h"
 #include "peft_cc/models/rope_config.h"
 
 namespace peft {
 namespace {
 
-// Limits: some ten times the largest model known, so small that every product
-// of two of them is far from overflow.
-constexpr int64_t kMaxVocabulary = int64_t{1} << 24;
-constexpr int64_t kMaxWidth = int64_t{1} << 22;
-constexpr int64_t kMaxLayers = 4096;
-constexpr int64_t kMaxHeads = 65536;
 constexpr int64_t kMaxHeadDim = 65536;
-constexpr int64_t kMaxPositions = int64_t{1} << 31;
-constexpr int64_t kMaxTokenId = int64_t{1} << 62;
 
-absl::Status Unsupported(absl::string_view what, absl::string_view key,
-                         absl::string_view found, absl::string_view expected) {
-  return MakeError(
-      absl::StatusCode::kUnimplemented, error_id::kModelUnsupported,
-      absl::StrCat(what, ": ", key, " ", Quoted(found, 80),
-                   " is not implemented; supported: ", expected),
-      {std::string(key), std::string(expected), Printable(found, 80)});
-}
-
-// transformers also guesses a family from the folder's name; here the file must
-// say it.
-absl::StatusOr<const DecoderFamily*> FindFamily(ConfigFields& fields,
-                                                absl::string_view what) {
-  if (!fields.Has("model_type")) {
-    fields.Fail("model_type", absl::StrCat("one of ", SupportedModelTypes()));
-    return fields.status();
-  }
-  const std::string model_type = fields.Text("model_type", "");
-  PEFT_RETURN_IF_ERROR(fields.status());
+// The family of the config's model_type, which its caller has read.
+const DecoderFamily* FindFamily(absl::string_view model_type) {
   for (const DecoderFamily& family : DecoderFamilies()) {
     if (model_type == family.model_type) return &family;
   }
-  return Unsupported(what, "model_type", model_type, SupportedModelTypes());
-}
-
-// A folder may name several classes; one that we run is enough. None at all is
-// what saving a config alone writes.
-absl::Status CheckArchitectures(ConfigFields& fields,
-                                const DecoderFamily& family,
-                                absl::string_view what) {
-  const std::vector<std::string> names = fields.TextList("architectures", 16);
-  PEFT_RETURN_IF_ERROR(fields.status());
-  if (names.empty()) return absl::OkStatus();
-  for (const std::string& name : names) {
-    if (name == family.causal_lm || name == family.bare_model) {
-      return absl::OkStatus();
-    }
-  }
-  return Unsupported(what, "architecture", names[0], family.causal_lm);
-}
-
-// Loading the tensors as they are would give garbage without an error.
-absl::Status CheckNotQuantized(const Json& config, absl::string_view what) {
-  for (const char* key : {"quantization_config", "compression_config"}) {
-    const auto it = config.find(key);
-    if (it == config.end() || it->is_null()) continue;
-    std::string method = "of unknown method";
-    if (it->is_object() && it->contains("quant_method") &&
-        (*it)["quant_method"].is_string()) {
-      method = (*it)["quant_method"].get<std::string>();
-    }
-    return Unsupported(what, key, method,
-                       "models whose weights are f32, bf16 or f16");
-  }
-  return absl::OkStatus();
+  return nullptr;
 }
 
 // Keys of other families, or of derived ones that kept the model type, which
 // change what the model computes. Their neutral values are allowed.
 void RefuseOtherNumbers(ConfigFields& fields) {
-  for (const char* key : {"use_mrope", "rope_interleaved", "is_encoder_decoder",
-                          "add_cross_attention", "use_bidirectional_attention",
-                          "use_qk_norm", "alibi", "parallel_attn"}) {
-    if (fields.Has(key) && fields.Bool(key, false)) {
-      fields.FailUnsupported(key, "false");
-    }
-  }
+  RefuseTrue(fields, {"use_mrope", "rope_interleaved", "is_encoder_decoder",
+                      "add_cross_attention", "use_bidirectional_attention",
+                      "use_qk_norm", "alibi", "parallel_attn"});
   for (const char* key :
        {"logits_scaling", "logit_scale", "residual_multiplier",
         "embedding_multiplier", "embedding_scale", "mup_scale"}) {
@@ -112,22 +50,6 @@ void RefuseOtherNumbers(ConfigFields& fields) {
   }
 }
 
-kernels::Activation ReadActivation(ConfigFields& fields) {
-  const std::string name = fields.Text("hidden_act", "silu");
-  if (name == "silu" || name == "swish") return kernels::Activation::kSilu;
-  if (name == "gelu" || name == "gelu_python") {
-    return kernels::Activation::kGelu;
-  }
-  // gelu_new, gelu_fast: the same tanh formula, written otherwise.
-  if (name == "gelu_pytorch_tanh" || name == "gelu_python_tanh" ||
-      name == "gelu_new" || name == "gelu_fast") {
-    return kernels::Activation::kGeluTanh;
-  }
-  if (name == "relu") return kernels::Activation::kRelu;
-  fields.FailUnsupported("hidden_act", "silu, gelu, gelu_pytorch_tanh, relu");
-  return kernels::Activation::kSilu;
-}
-
 void ReadSizes(ConfigFields& fields, const DecoderFamily& family,
                DecoderConfig& config) {
   config.vocab_size =
@@ -141,7 +63,7 @@ void ReadSizes(ConfigFields& fields, const DecoderFamily& family,
                  kMaxPositions);
   config.rms_norm_eps =
       static_cast<float>(fields.Number("rms_norm_eps", 1e-6, 0, 1));
-  config.hidden_act = ReadActivation(fields);
+  config.hidden_act = ReadActivation(fields, "hidden_act", "silu");
 }
 
 // An absent number of key-value heads takes the family's default, a null one
@@ -255,49 +177,20 @@ void ReadWindows(ConfigFields& fields, const DecoderFamily& family,
   }
 }
 
-// Token ids are not checked against the vocabulary: an end token that no logits
-// have never ends anything, in Python neither.
-void ReadTokens(ConfigFields& fields, std::vector<int64_t> default_eos,
-                DecoderConfig& config) {
-  config.eos_token_ids =
-      fields.TokenIds("eos_token_id", std::move(default_eos));
-  config.pad_token_id.reset();
-  if (fields.Has("pad_token_id")) {
-    config.pad_token_id =
-        fields.Int("pad_token_id", 0, -kMaxTokenId, kMaxTokenId);
-  }
-}
-
-absl::StatusOr<Json> ParseObject(absl::string_view text,
-                                 absl::string_view what) {
-  PEFT_ASSIGN_OR_RETURN(Json object,
-                        ParseJson(text, what, {}, /*allow_nan=*/true));
-  if (!object.is_object()) {
-    return MakeError(absl::StatusCode::kInvalidArgument, error_id::kModelConfig,
-                     absl::StrCat(what, ": expected a JSON object"));
-  }
-  return object;
-}
-
 }  // namespace
 
-absl::string_view SupportedModelTypes() {
-  static const auto& types = *new std::string(absl::StrJoin(
-      DecoderFamilies(), ", ", [](std::string* out, const DecoderFamily& f) {
-        out->append(f.model_type);
-      }));
-  return types;
+bool IsDecoderModelType(absl::string_view model_type) {
+  return FindFamily(model_type) != nullptr;
 }
 
-absl::StatusOr<DecoderConfig> ParseDecoderConfig(absl::string_view text,
+absl::StatusOr<DecoderConfig> ParseDecoderConfig(const Json& object,
+                                                 absl::string_view model_type,
                                                  absl::string_view what) {
-  PEFT_ASSIGN_OR_RETURN(const Json object, ParseObject(text, what));
+  const DecoderFamily* family = FindFamily(model_type);
   ConfigFields fields(object, std::string(what));
-  PEFT_ASSIGN_OR_RETURN(const DecoderFamily* family, FindFamily(fields, what));
-  PEFT_RETURN_IF_ERROR(CheckArchitectures(fields, *family, what));
-  PEFT_RETURN_IF_ERROR(CheckNotQuantized(object, what));
   DecoderConfig config;
   config.model_type = family->model_type;
+  PEFT_RETURN_IF_ERROR(ReadArchitecture(fields, what, config));
   RefuseOtherNumbers(fields);
   ReadSizes(fields, *family, config);
   ReadHeads(fields, *family, config);
@@ -305,24 +198,13 @@ absl::StatusOr<DecoderConfig> ParseDecoderConfig(absl::string_view text,
   PEFT_RETURN_IF_ERROR(fields.status());
   ReadWindows(fields, *family, config);
   ReadTokens(fields, family->eos_token_ids, config);
+  config.pooling_pad_token_id = config.pad_token_id;
+  ReadLabels(fields, config);
   PEFT_RETURN_IF_ERROR(fields.status());
   PEFT_ASSIGN_OR_RETURN(
       config.rope, ReadRopeConfig(object, std::string(what), config.head_dim,
                                   config.max_position_embeddings));
   return config;
-}
-
-absl::Status ApplyGenerationConfig(absl::string_view text,
-                                   absl::string_view what,
-                                   DecoderConfig& config) {
-  PEFT_ASSIGN_OR_RETURN(const Json object, ParseObject(text, what));
-  ConfigFields fields(object, std::string(what));
-  DecoderConfig tokens;
-  ReadTokens(fields, {}, tokens);
-  PEFT_RETURN_IF_ERROR(fields.status());
-  config.eos_token_ids = std::move(tokens.eos_token_ids);
-  config.pad_token_id = tokens.pad_token_id;
-  return absl::OkStatus();
 }
 
 }  // namespace peft

@@ -1,10 +1,13 @@
 #include "peft_cc/models/decoder_config.h"
 
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "peft_cc/models/model_family.h"
 #include "peft_cc/models/model_test_util.h"
 
 namespace peft {
@@ -13,10 +16,12 @@ namespace {
 // A config.json of `model_type` with `fields` after it.
 absl::StatusOr<DecoderConfig> Parse(absl::string_view model_type,
                                     absl::string_view fields = "") {
-  return ParseDecoderConfig(
-      absl::StrCat(R"({"model_type": ")", model_type, "\"",
-                   fields.empty() ? "" : ", ", fields, "}"),
-      "config.json");
+  absl::StatusOr<FamilyConfig> config =
+      ParseModelConfig(absl::StrCat(R"({"model_type": ")", model_type, "\"",
+                                    fields.empty() ? "" : ", ", fields, "}"),
+                       "config.json");
+  if (!config.ok()) return config.status();
+  return std::get<DecoderConfig>(*std::move(config));
 }
 
 ::testing::AssertionResult IsConfigError(absl::string_view fields,
@@ -131,19 +136,19 @@ TEST(DecoderConfigTest, BadLayerTypesAreErrors) {
   EXPECT_TRUE(IsUnsupported(R"("sliding_window": 4)", "sliding_window"));
 }
 
-TEST(DecoderConfigTest, UnknownFamiliesAreNamedWithTheSupportedOnes) {
-  EXPECT_TRUE(IsError(Parse("gpt2").status(), absl::StatusCode::kUnimplemented,
-                      "MODEL_UNSUPPORTED",
-                      "model_type \"gpt2\" is not implemented; supported: "
-                      "llama, mistral, qwen2, qwen3"));
-  EXPECT_TRUE(IsError(ParseDecoderConfig("{}", "c").status(),
-                      absl::StatusCode::kInvalidArgument, "MODEL_CONFIG",
-                      "model_type"));
-  EXPECT_TRUE(
-      IsUnsupported(R"("architectures": ["LlamaForSequenceClassification"])",
-                    "LlamaForSequenceClassification"));
-  EXPECT_TRUE(
-      Parse("llama", R"("architectures": ["X", "LlamaForCausalLM"])").ok());
+TEST(DecoderConfigTest, ClassesDecideTheTask) {
+  EXPECT_EQ(Parse("llama", R"("architectures": ["LlamaForCausalLM"])")->task,
+            ModelTask::kCausalLm);
+  const auto classifier = Parse("qwen3",
+                                R"("architectures": ["X",
+      "Qwen3ForSequenceClassification"], "num_labels": 5, "pad_token_id": 7)");
+  ASSERT_TRUE(classifier.ok()) << classifier.status();
+  EXPECT_EQ(classifier->task, ModelTask::kSequenceClassification);
+  EXPECT_EQ(classifier->architecture, "Qwen3ForSequenceClassification");
+  EXPECT_EQ(classifier->num_labels, 5);
+  EXPECT_EQ(classifier->pooling_pad_token_id, 7);
+  EXPECT_TRUE(IsUnsupported(R"("architectures": ["MistralForCausalLM"])",
+                            "supported: LlamaForCausalLM, LlamaModel"));
 }
 
 TEST(DecoderConfigTest, QuantizedModelsAreNamed) {
@@ -229,7 +234,7 @@ TEST(DecoderConfigTest, BadTokensAreErrors) {
   EXPECT_TRUE(IsConfigError(R"("eos_token_id": "</s>")", "eos_token_id"));
   EXPECT_TRUE(IsConfigError(R"("eos_token_id": [1, "x"])", "eos_token_id"));
   EXPECT_TRUE(IsConfigError(R"("pad_token_id": 1.5)", "pad_token_id"));
-  DecoderConfig config;
+  ModelConfig config;
   EXPECT_TRUE(IsError(ApplyGenerationConfig("[]", "g.json", config),
                       absl::StatusCode::kInvalidArgument, "MODEL_CONFIG",
                       "g.json: expected a JSON object"));
@@ -268,16 +273,6 @@ TEST(DecoderConfigTest, PublishedConfigsAreRead) {
       "rope_theta": 1000000.0, "tie_word_embeddings": true)");
   ASSERT_TRUE(qwen25.ok()) << qwen25.status();
   EXPECT_EQ(qwen25->sliding_windows, std::vector<int64_t>(32, 0));
-}
-
-TEST(DecoderConfigTest, BrokenTextIsAJsonError) {
-  for (const char* text :
-       {"", "{", "nul", "{\"model_type\": \"llama\",}", "{}x"}) {
-    EXPECT_TRUE(IsError(ParseDecoderConfig(text, "c.json").status(),
-                        absl::StatusCode::kInvalidArgument, "JSON", "c.json"))
-        << text;
-  }
-  EXPECT_FALSE(ParseDecoderConfig("[]", "c.json").ok());
 }
 
 }  // namespace

@@ -6,8 +6,6 @@ namespace {
 DecoderFamily Llama() {
   DecoderFamily family;
   family.model_type = "llama";
-  family.causal_lm = "LlamaForCausalLM";
-  family.bare_model = "LlamaModel";
   family.intermediate_size = 11008;
   family.max_position_embeddings = 2048;
   family.heads_divide_hidden = true;
@@ -20,8 +18,6 @@ DecoderFamily Llama() {
 DecoderFamily Mistral() {
   DecoderFamily family;
   family.model_type = "mistral";
-  family.causal_lm = "MistralForCausalLM";
-  family.bare_model = "MistralModel";
   family.intermediate_size = 14336;
   family.num_key_value_heads = 8;
   family.max_position_embeddings = 131072;
@@ -33,8 +29,6 @@ DecoderFamily Mistral() {
 DecoderFamily Qwen2() {
   DecoderFamily family;
   family.model_type = "qwen2";
-  family.causal_lm = "Qwen2ForCausalLM";
-  family.bare_model = "Qwen2Model";
   family.vocab_size = 151936;
   family.intermediate_size = 22016;
   family.num_key_value_heads = 32;
@@ -47,8 +41,6 @@ DecoderFamily Qwen2() {
 DecoderFamily Qwen3() {
   DecoderFamily family = Qwen2();
   family.model_type = "qwen3";
-  family.causal_lm = "Qwen3ForCausalLM";
-  family.bare_model = "Qwen3Model";
   family.head_dim = 128;
   family.always_qkv_bias = false;
   family.reads_attention_bias = true;

@@ -22,8 +22,6 @@ enum class WindowRule {
 // Defaults of absent keys, and which keys are read at all. Immutable.
 struct DecoderFamily {
   const char* model_type = "";
-  const char* causal_lm = "";   // the class with a head
-  const char* bare_model = "";  // the class without
   int64_t vocab_size = 32000;
   int64_t intermediate_size = 0;
   int64_t num_key_value_heads = 0;  // 0: as many as heads

@@ -1,7 +1,6 @@
 #include "peft_cc/models/executor.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -21,24 +20,6 @@ constexpr char kPurpose[] = "the workspace of a forward";
 // few that the workspace of a 7B shape is some 100 MB.
 constexpr int64_t kChunkRows = 512;
 
-// Positions of every batch row that run together.
-int64_t ChunkLength(const ForwardBatch& batch) {
-  return std::min(batch.length, std::max<int64_t>(1, kChunkRows / batch.batch));
-}
-
-// Layers differ in their window only. The scale is the one of the paper for all
-// families here.
-kernels::AttentionShape ShapeOf(const DecoderConfig& config, int layer) {
-  kernels::AttentionShape shape;
-  shape.num_heads = config.num_attention_heads;
-  shape.num_kv_heads = config.num_key_value_heads;
-  shape.head_dim = config.head_dim;
-  shape.scale =
-      static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)));
-  shape.sliding_window = config.sliding_windows[layer];
-  return shape;
-}
-
 // The rows [first, first + count) of a view.
 Rows Part(Rows rows, int64_t first, int64_t count) {
   rows.data += first * rows.stride;
@@ -49,40 +30,42 @@ Rows Part(Rows rows, int64_t first, int64_t count) {
 }  // namespace
 
 Executor::Executor(const BaseModel& base, kernels::ThreadPool& pool)
-    : base_(base),
-      pool_(pool),
-      buffers_(base.description().buffers.size(), nullptr) {}
+    : base_(base), pool_(pool), buffers_(base.description()) {}
 
 Rows Executor::View(int buffer, int64_t rows) const {
-  const int64_t width = base_.description().buffers[buffer].width;
-  return {buffers_[buffer], rows, width, width};
+  return buffers_.View(buffer, rows);
 }
 
-// One block for all buffers. The logits are not among them: only the head
-// writes them, to memory of its own.
+Executor::Chunk Executor::ChunkOf(const ForwardBatch& batch) const {
+  Chunk chunk;
+  if (base_.config().is_causal) {
+    chunk.rows = batch.batch;
+    chunk.length =
+        std::min(batch.length, std::max<int64_t>(1, kChunkRows / batch.batch));
+  } else {
+    chunk.rows =
+        std::min(batch.batch, std::max<int64_t>(1, kChunkRows / batch.length));
+    chunk.length = batch.length;
+  }
+  return chunk;
+}
+
 absl::Status Executor::ReserveRows(int64_t rows) {
   if (rows <= reserved_rows_) return absl::OkStatus();
-  const Description& description = base_.description();
-  int64_t width = 0;
-  for (int i = 0; i < static_cast<int>(buffers_.size()); ++i) {
-    if (i != description.logits_buffer) width += description.buffers[i].width;
-  }
   std::unique_ptr<int64_t[]> ids(new (std::nothrow) int64_t[rows]);
   std::unique_ptr<int64_t[]> positions(new (std::nothrow) int64_t[rows]);
-  if (ids == nullptr || positions == nullptr) return OutOfMemory(kPurpose);
-  PEFT_RETURN_IF_ERROR(rope_tables_.Reserve(
-      CheckedProduct({rows, base_.config().head_dim}), kPurpose));
-  // Last: from here on the old buffers are gone.
-  PEFT_RETURN_IF_ERROR(
-      activations_.Reserve(CheckedProduct({rows, width}), kPurpose));
-  float* next = activations_.data();
-  for (int i = 0; i < static_cast<int>(buffers_.size()); ++i) {
-    if (i == description.logits_buffer) continue;
-    buffers_[i] = next;
-    next += rows * description.buffers[i].width;
+  std::unique_ptr<int64_t[]> token_types(new (std::nothrow) int64_t[rows]);
+  if (ids == nullptr || positions == nullptr || token_types == nullptr) {
+    return OutOfMemory(kPurpose);
   }
+  if (base_.config().positions == PositionKind::kRotary) {
+    PEFT_RETURN_IF_ERROR(rope_tables_.Reserve(
+        CheckedProduct({rows, base_.config().head_dim}), kPurpose));
+  }
+  PEFT_RETURN_IF_ERROR(buffers_.Reserve(rows, kPurpose));
   ids_ = std::move(ids);
   positions_ = std::move(positions);
+  token_types_ = std::move(token_types);
   reserved_rows_ = rows;
   return absl::OkStatus();
 }
@@ -92,12 +75,9 @@ absl::Status Executor::ReserveRows(int64_t rows) {
 // more.
 absl::Status Executor::ReserveWorkspace(const ForwardBatch& batch,
                                         const KvCache& cache) {
-  const int64_t length = ChunkLength(batch);
-  const int64_t rows = batch.batch * length;
-  int64_t floats =
-      kernels::AttentionWorkspaceFloats(ShapeOf(base_.config(), 0), length,
-                                        cache.capacity(), pool_.num_threads());
-  groups_.SetRange({length, 0, 0, rows});
+  const Chunk chunk = ChunkOf(batch);
+  int64_t floats = 0;
+  groups_.SetRange({chunk.length, 0, 0, chunk.tokens()});
   for (const Op& op : base_.description().ops) {
     if (op.kind == OpKind::kLinear) {
       floats =
@@ -105,58 +85,99 @@ absl::Status Executor::ReserveWorkspace(const ForwardBatch& batch,
     } else if (op.kind == OpKind::kEmbed) {
       floats = std::max(floats,
                         kernels::EmbeddingWorkspaceFloats(groups_.At(op.site)));
+    } else if (op.kind == OpKind::kAttention) {
+      floats = std::max(floats, kernels::AttentionWorkspaceFloats(
+                                    op.attention, chunk.length,
+                                    cache.capacity(), pool_.num_threads()));
     }
   }
   return workspace_.Reserve(floats, kPurpose);
 }
 
+absl::Status Executor::ReserveOutputs(const ForwardBatch& batch) {
+  const Description& description = base_.description();
+  const int64_t hidden = base_.config().hidden_size;
+  if ((batch.outputs & kLastHiddenState) != 0) {
+    PEFT_RETURN_IF_ERROR(last_hidden_.Reserve(
+        CheckedProduct({batch.batch, batch.length, hidden}),
+        "the last hidden state; run fewer tokens at once"));
+  }
+  if ((batch.outputs & (kLogits | kPoolerOutput)) == 0) return absl::OkStatus();
+  PEFT_RETURN_IF_ERROR(kept_.Reserve(
+      CheckedProduct({batch.batch, batch.keep, hidden}), kPurpose));
+  if (description.pooler_buffer >= 0) {
+    PEFT_RETURN_IF_ERROR(
+        pooled_.Reserve(CheckedProduct({batch.batch, hidden}), kPurpose));
+  }
+  if (description.logits_buffer < 0) return absl::OkStatus();
+  return logits_.Reserve(
+      CheckedProduct({batch.batch, batch.keep,
+                      description.buffers[description.logits_buffer].width}),
+      "the logits; ask for fewer with logits_to_keep");
+}
+
 absl::Status Executor::Prepare(const ForwardBatch& batch,
                                const KvCache& cache) {
-  const int64_t rows = ChunkLength(batch) * batch.batch;
-  const DecoderConfig& config = base_.config();
+  const int64_t rows = ChunkOf(batch).tokens();
   PEFT_RETURN_IF_ERROR(ReserveRows(rows));
   PEFT_RETURN_IF_ERROR(groups_.Reserve(*batch.plans, batch.batch, rows));
   PEFT_RETURN_IF_ERROR(ReserveWorkspace(batch, cache));
-  PEFT_RETURN_IF_ERROR(kept_.Reserve(
-      CheckedProduct({batch.batch, batch.keep, config.hidden_size}), kPurpose));
-  return logits_.Reserve(
-      CheckedProduct({batch.batch, batch.keep, config.vocab_size}),
-      "the logits; ask for fewer with logits_to_keep");
+  return ReserveOutputs(batch);
 }
 
 // Chunk after chunk through all layers: a later chunk attends to what earlier
 // ones wrote to the cache.
-void Executor::Run(const ForwardBatch& batch, const RopeFrequencies& rope,
+void Executor::Run(const ForwardBatch& batch, const RopeFrequencies* rope,
                    KvCache& cache) {
-  const Description& description = base_.description();
-  const int64_t half = base_.config().head_dim / 2;
-  const int64_t step = ChunkLength(batch);
+  const Chunk largest = ChunkOf(batch);
   WriteTokens(batch, cache);
-  for (Chunk chunk; chunk.first < batch.length; chunk.first += step) {
-    chunk.length = std::min(step, batch.length - chunk.first);
-    const int64_t rows = batch.batch * chunk.length;
-    GatherChunk(batch, chunk, cache.length());
-    groups_.SetRange({chunk.length, cache.length() + chunk.first, 0, rows});
-    const Rows cos_table{rope_tables_.data(), rows, half, half};
-    const Rows sin_table{rope_tables_.data() + rows * half, rows, half, half};
-    FillRopeTables(rope, {positions_.get(), static_cast<size_t>(rows)},
-                   cos_table, sin_table);
-    for (int i = 0; i < description.head_begin; ++i) {
-      const Op& op = description.ops[i];
-      if (op.kind == OpKind::kAttention) {
-        RunAttention(op, batch, chunk, cache);
-      } else if (op.kind == OpKind::kRope) {
-        kernels::Rope(View(op.input, rows), base_.config().head_dim, cos_table,
-                      sin_table, pool_);
-      } else {
-        RunOp(op, rows);
-      }
+  Chunk chunk;
+  for (; chunk.first_row < batch.batch; chunk.first_row += largest.rows) {
+    chunk.rows = std::min(largest.rows, batch.batch - chunk.first_row);
+    for (chunk.first = 0; chunk.first < batch.length;
+         chunk.first += largest.length) {
+      chunk.length = std::min(largest.length, batch.length - chunk.first);
+      RunChunk(batch, chunk, rope, cache);
     }
-    KeepHidden(batch, chunk);
   }
-  RunHead(batch, cache.length());
-  batch.plans->RestoreOrder(batch.keep * base_.config().vocab_size,
-                            logits_.data());
+  if ((batch.outputs & (kLogits | kPoolerOutput)) != 0) {
+    RunHead(batch, cache.length());
+  }
+}
+
+void Executor::RunChunk(const ForwardBatch& batch, const Chunk& chunk,
+                        const RopeFrequencies* rope, KvCache& cache) {
+  const Description& description = base_.description();
+  const int64_t rows = chunk.tokens();
+  GatherChunk(batch, chunk, cache.length());
+  groups_.SetRange({chunk.length, cache.length() + chunk.first,
+                    chunk.first_row * chunk.length, rows});
+  if (rope != nullptr) FillRope(*rope, rows);
+  const bool wants_head = (batch.outputs & (kLogits | kPoolerOutput)) != 0;
+  const bool wants_hidden = (batch.outputs & kLastHiddenState) != 0;
+  for (int i = 0; i < description.head_begin; ++i) {
+    const Op& op = description.ops[i];
+    if (op.needs_token_types && batch.token_type_ids == nullptr) continue;
+    if (op.kind == OpKind::kAttention) {
+      RunAttention(op, batch, chunk, cache);
+    } else {
+      RunOp(op, rows);
+    }
+  }
+  if (wants_head) KeepHidden(batch, chunk);
+  if (!wants_hidden) return;
+  for (int i = description.head_begin; i < description.logits_begin; ++i) {
+    RunOp(description.ops[i], rows);
+  }
+  KeepLastHidden(batch, chunk);
+}
+
+void Executor::FillRope(const RopeFrequencies& rope, int64_t rows) {
+  const int64_t half = base_.config().head_dim / 2;
+  cos_table_ = {rope_tables_.data(), rows, half, half};
+  sin_table_ = {rope_tables_.data() + rows * half, rows, half, half};
+  FillRopeTables(rope, {positions_.get(), static_cast<size_t>(rows)},
+                 cos_table_, sin_table_);
 }
 
 // All of the input, before anything runs: a gate may open at its end.
@@ -174,75 +195,118 @@ void Executor::WriteTokens(const ForwardBatch& batch, KvCache& cache) {
       cache, batch.gate_tokens == 0 ? all : std::min(batch.gate_tokens, all));
 }
 
-// Ids and positions of the chunk, batch row after batch row in the order of
-// the plans.
+// Ids, positions and token types of the chunk, batch row after batch row in the
+// order of the plans.
 void Executor::GatherChunk(const ForwardBatch& batch, const Chunk& chunk,
                            int64_t cached) {
-  for (int64_t row = 0; row < batch.batch; ++row) {
-    for (int64_t i = 0; i < chunk.length; ++i) {
-      const int64_t position = chunk.first + i;
-      const int64_t from = batch.plans->RowAt(row) * batch.length + position;
-      const int64_t to = row * chunk.length + i;
-      ids_[to] = batch.ids[from];
-      positions_[to] = batch.position_ids == nullptr ? cached + position
-                                                     : batch.position_ids[from];
-    }
+  for (int64_t i = 0; i < chunk.tokens(); ++i) {
+    const int64_t row = chunk.first_row + i / chunk.length;
+    const int64_t position = chunk.first + i % chunk.length;
+    const int64_t from = batch.plans->RowAt(row) * batch.length + position;
+    ids_[i] = batch.ids[from];
+    positions_[i] = batch.position_ids == nullptr ? cached + position
+                                                  : batch.position_ids[from];
+    token_types_[i] =
+        batch.token_type_ids == nullptr ? 0 : batch.token_type_ids[from];
   }
 }
 
-// Copies the rows whose logits are asked for, so that the head runs once for
-// all chunks.
+// Copies the rows that the head runs for, so that it runs once for all chunks.
 void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
   const int64_t width = base_.config().hidden_size;
-  const float* hidden = buffers_[base_.description().hidden_buffer];
-  const int64_t keep_begin = batch.length - batch.keep;
-  const int64_t begin = std::max(chunk.first, keep_begin);
-  const int64_t count = chunk.first + chunk.length - begin;
-  if (count <= 0) return;
-  for (int64_t row = 0; row < batch.batch; ++row) {
-    const int64_t from = row * chunk.length + begin - chunk.first;
+  const float* hidden = buffers_.data(base_.description().hidden_buffer);
+  for (int64_t i = 0; i < chunk.rows; ++i) {
+    const int64_t row = chunk.first_row + i;
+    const int64_t keep_begin = batch.keep_at == nullptr
+                                   ? batch.length - batch.keep
+                                   : batch.keep_at[batch.plans->RowAt(row)];
+    const int64_t begin = std::max(chunk.first, keep_begin);
+    const int64_t end =
+        std::min(chunk.first + chunk.length, keep_begin + batch.keep);
+    if (begin >= end) continue;
+    const int64_t from = i * chunk.length + begin - chunk.first;
     const int64_t to = row * batch.keep + begin - keep_begin;
     std::memcpy(kept_.data() + to * width, hidden + from * width,
-                count * width * sizeof(float));
+                (end - begin) * width * sizeof(float));
   }
 }
 
-// The final norm and the head, reading the kept rows in place of the hidden
-// buffer.
+// Copies the chunk's part of the last hidden state to the batch's order.
+void Executor::KeepLastHidden(const ForwardBatch& batch, const Chunk& chunk) {
+  const int64_t width = base_.config().hidden_size;
+  const float* hidden = buffers_.data(base_.description().last_hidden_buffer);
+  for (int64_t i = 0; i < chunk.rows; ++i) {
+    const int64_t row = batch.plans->RowAt(chunk.first_row + i);
+    std::memcpy(
+        last_hidden_.data() + (row * batch.length + chunk.first) * width,
+        hidden + i * chunk.length * width,
+        chunk.length * width * sizeof(float));
+  }
+}
+
+// What follows the layers, reading the kept rows in place of the hidden buffer.
+// A model with a pooler keeps one row per batch row.
 void Executor::RunHead(const ForwardBatch& batch, int64_t cached) {
   const Description& description = base_.description();
-  float* const hidden = buffers_[description.hidden_buffer];
-  const int64_t vocabulary = base_.config().vocab_size;
+  const int pooler = description.pooler_buffer;
+  const int logits = description.logits_buffer;
+  const int64_t hidden_width = base_.config().hidden_size;
+  const int64_t width = logits < 0 ? 0 : description.buffers[logits].width;
+  float* const hidden = buffers_.data(description.hidden_buffer);
   const int64_t kept_rows = batch.batch * batch.keep;
-  for (int64_t first = 0; first < kept_rows; first += reserved_rows_) {
-    const int64_t rows = std::min(reserved_rows_, kept_rows - first);
+  const int64_t step = ChunkOf(batch).tokens();
+  for (int64_t first = 0; first < kept_rows; first += step) {
+    const int64_t rows = std::min(step, kept_rows - first);
     groups_.SetRange(
         {batch.keep, cached + batch.length - batch.keep, first, rows});
-    buffers_[description.hidden_buffer] =
-        kept_.data() + first * base_.config().hidden_size;
-    buffers_[description.logits_buffer] = logits_.data() + first * vocabulary;
+    buffers_.Point(description.hidden_buffer,
+                   kept_.data() + first * hidden_width);
+    if (pooler >= 0)
+      buffers_.Point(pooler, pooled_.data() + first * hidden_width);
+    if (logits >= 0) buffers_.Point(logits, logits_.data() + first * width);
     for (size_t i = description.head_begin; i < description.ops.size(); ++i) {
       RunOp(description.ops[i], rows);
     }
   }
-  buffers_[description.hidden_buffer] = hidden;
+  buffers_.Point(description.hidden_buffer, hidden);
+  if (pooler >= 0) batch.plans->RestoreOrder(hidden_width, pooled_.data());
+  if (logits >= 0) {
+    batch.plans->RestoreOrder(batch.keep * width, logits_.data());
+  }
+}
+
+const int64_t* Executor::IndexesOf(TokenSource source) const {
+  switch (source) {
+    case TokenSource::kPositions:
+      return positions_.get();
+    case TokenSource::kTokenTypes:
+      return token_types_.get();
+    case TokenSource::kIds:
+      break;
+  }
+  return ids_.get();
 }
 
 void Executor::RunOp(const Op& op, int64_t rows) {
   switch (op.kind) {
     case OpKind::kEmbed:
-      kernels::RunEmbedding(groups_.At(op.site), ids_.get(),
+      kernels::RunEmbedding(groups_.At(op.site), IndexesOf(op.source),
                             View(op.output, rows), workspace_.data(), pool_);
       break;
     case OpKind::kRmsNorm:
+    case OpKind::kLayerNorm:
       RunNorm(op, rows);
       break;
     case OpKind::kLinear:
       kernels::RunLinear(groups_.At(op.site), View(op.input, rows),
                          View(op.output, rows), workspace_.data(), pool_);
       break;
+    case OpKind::kActivation:
+      kernels::Activate(op.activation, View(op.input, rows),
+                        View(op.output, rows), pool_);
+      break;
     case OpKind::kGatedActivation:
-      kernels::GatedActivation(base_.config().hidden_act, View(op.input, rows),
+      kernels::GatedActivation(op.activation, View(op.input, rows),
                                View(op.input2, rows), View(op.output, rows),
                                pool_);
       break;
@@ -250,8 +314,11 @@ void Executor::RunOp(const Op& op, int64_t rows) {
       kernels::AddRows(View(op.input, rows), View(op.output, rows), pool_);
       break;
     case OpKind::kRope:
+      kernels::Rope(View(op.input, rows), op.attention.head_dim, cos_table_,
+                    sin_table_, pool_);
+      break;
     case OpKind::kAttention:
-      break;  // need the chunk: Run calls them itself
+      break;  // needs the chunk: RunChunk calls it itself
   }
 }
 
@@ -259,32 +326,44 @@ void Executor::RunNorm(const Op& op, int64_t rows) {
   const Rows input = View(op.input, rows);
   const Rows output = View(op.output, rows);
   groups_.ForEach([&](const Plan& plan, int64_t first, int64_t count) {
-    kernels::RmsNorm(Part(input, first, count), plan.norm(op.site).weight,
-                     base_.config().rms_norm_eps, Part(output, first, count),
-                     pool_);
+    const NormPlan& norm = plan.norm(op.site);
+    if (op.kind == OpKind::kLayerNorm) {
+      kernels::LayerNorm(Part(input, first, count), norm.weight, norm.bias,
+                         op.epsilon, Part(output, first, count), pool_);
+    } else {
+      kernels::RmsNorm(Part(input, first, count), norm.weight, op.epsilon,
+                       Part(output, first, count), pool_);
+    }
   });
 }
 
 // Row after row of the batch, as each has keys of its own; kernels share the
-// heads of one row among the threads.
+// heads of one row among the threads. Tokens that see those after them find all
+// keys in the chunk itself, so no cache keeps them.
 void Executor::RunAttention(const Op& op, const ForwardBatch& batch,
                             const Chunk& chunk, KvCache& cache) {
-  const kernels::AttentionShape shape = ShapeOf(base_.config(), op.layer);
   const bool masked = cache.has_padding() || batch.has_padding;
-  const int64_t first = cache.length() + chunk.first;
-  const int64_t rows = batch.batch * chunk.length;
+  const int64_t rows = chunk.tokens();
   const Rows queries = View(op.input, rows);
   const Rows keys = View(op.input2, rows);
   const Rows values = View(op.input3, rows);
   const Rows output = View(op.output, rows);
-  for (int64_t i = 0; i < batch.batch; ++i) {
-    const int64_t row = batch.plans->RowAt(i);
-    const auto part = [&](const Rows& rows) {
-      return Part(rows, i * chunk.length, chunk.length);
+  for (int64_t i = 0; i < chunk.rows; ++i) {
+    const int64_t row = batch.plans->RowAt(chunk.first_row + i);
+    const auto part = [&](const Rows& all) {
+      return Part(all, i * chunk.length, chunk.length);
     };
-    cache.Write(op.layer, row, first, part(keys), part(values));
-    kernels::Attention(shape, part(queries), first,
-                       cache.View(op.layer, row, masked), part(output),
+    int64_t first = 0;
+    kernels::KvView kv;
+    if (op.attention.causal) {
+      first = cache.length() + chunk.first;
+      cache.Write(op.layer, row, first, part(keys), part(values));
+      kv = cache.View(op.layer, row, masked);
+    } else {
+      kv = {part(keys).data, part(values).data, keys.stride,
+            masked ? cache.mask(row) : nullptr};
+    }
+    kernels::Attention(op.attention, part(queries), first, kv, part(output),
                        workspace_.data(), pool_);
   }
 }

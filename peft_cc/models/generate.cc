@@ -48,6 +48,23 @@ absl::Status CheckLength(const ForwardInput& input,
        absl::StrCat(input.length, " + ", new_positions)});
 }
 
+// The position that the last token to run may get. Positions count what the
+// mask shows.
+int64_t GreatestPosition(const ForwardInput& input, int64_t max_new_tokens) {
+  int64_t longest = 0;
+  for (int64_t row = 0; row < input.batch; ++row) {
+    int64_t shown = input.length;
+    if (input.attention_mask != nullptr) {
+      const int64_t* const begin = input.attention_mask + row * input.length;
+      shown -= std::count(begin, begin + input.length, 0);
+    }
+    longest = std::max(longest, shown);
+  }
+  // Far beyond any table, and no sum of it overflows.
+  constexpr int64_t kMany = int64_t{1} << 40;
+  return longest + std::min(max_new_tokens - 1, kMany) - 1;
+}
+
 bool EndsWith(const std::vector<int64_t>& tokens,
               const std::vector<int64_t>& end) {
   return tokens.size() >= end.size() &&
@@ -67,6 +84,7 @@ class Generator {
         sampler_(options, session.base().config().vocab_size, prompt.batch),
         next_ids_(rows_, PadToken()),
         next_mask_(rows_, 1),
+        next_types_(prompt.token_type_ids == nullptr ? 0 : rows_),
         positions_(rows_, 0),
         is_done_(rows_, false) {
     output_.tokens.resize(rows_);
@@ -104,7 +122,7 @@ class Generator {
   // What ended rows are fed; any token of the vocabulary will do, as nothing
   // attends to it.
   int64_t PadToken() const {
-    const DecoderConfig& config = session_.base().config();
+    const ModelConfig& config = session_.base().config();
     const int64_t pad = config.pad_token_id.value_or(0);
     return pad >= 0 && pad < config.vocab_size ? pad : 0;
   }
@@ -127,6 +145,8 @@ class Generator {
         if (position > 0) sampler_.Observe(row, prompt_.ids[index]);
       }
       positions_[row] = position - 1;
+      if (next_types_.empty()) continue;
+      next_types_[row] = prompt_.token_type_ids[(row + 1) * prompt_.length - 1];
     }
   }
 
@@ -186,6 +206,7 @@ class Generator {
     input.length = 1;
     input.attention_mask = num_done_ > 0 ? next_mask_.data() : nullptr;
     input.position_ids = positions_.data();
+    if (!next_types_.empty()) input.token_type_ids = next_types_.data();
     return input;
   }
 
@@ -199,7 +220,8 @@ class Generator {
   std::vector<int64_t> prompt_positions_;
   std::vector<int64_t> next_ids_;
   std::vector<int64_t> next_mask_;
-  std::vector<int64_t> positions_;  // of each row's last token
+  std::vector<int64_t> next_types_;  // of each prompt's last token
+  std::vector<int64_t> positions_;   // of each row's last token
   std::vector<bool> is_done_;
   int64_t num_done_ = 0;
   GenerateOutput output_;
@@ -213,6 +235,7 @@ absl::StatusOr<GenerateOutput> RunGenerate(SessionCore& session,
                                            const BatchPlan& plans,
                                            GenerateOutput* out_partial) {
   if (out_partial != nullptr) *out_partial = GenerateOutput();
+  PEFT_RETURN_IF_ERROR(session.CheckGenerates());
   PEFT_RETURN_IF_ERROR(session.CheckInput(input));
   if (input.position_ids != nullptr) {
     return ArgumentError(
@@ -222,6 +245,8 @@ absl::StatusOr<GenerateOutput> RunGenerate(SessionCore& session,
   PEFT_RETURN_IF_ERROR(CheckSamplingOptions(options));
   PEFT_RETURN_IF_ERROR(CheckStopSequences(options));
   PEFT_RETURN_IF_ERROR(CheckLength(input, options, session.max_length()));
+  PEFT_RETURN_IF_ERROR(
+      session.CheckTable(GreatestPosition(input, options.max_new_tokens) + 1));
   session.Reset();
   Generator generator(session, input, options, plans);
   const absl::Status status = generator.Run();

@@ -111,7 +111,7 @@ kernels::KvView KvCache::View(int layer, int64_t row, bool masked) const {
   view.keys = source.keys.data() + offset;
   view.values = source.values.data() + offset;
   view.stride = width_;
-  view.mask = masked ? mask_.get() + row * capacity_ : nullptr;
+  view.mask = masked ? mask(row) : nullptr;
   return view;
 }
 

@@ -54,6 +54,11 @@ class KvCache {
   int64_t FindLast(int64_t row, absl::Span<const int64_t> tokens,
                    int64_t end) const;
 
+  // The mask of batch row `row`.
+  const uint8_t* mask(int64_t row) const {
+    return mask_.get() + row * capacity_;
+  }
+
   // What attention of `layer` reads of batch row `row`; without the mask
   // unless `masked`, for speed where there is no padding.
   kernels::KvView View(int layer, int64_t row, bool masked) const;

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/models/run_layer.h"
 
 namespace peft {
 namespace {
@@ -11,26 +13,68 @@ namespace {
 // Far beyond any machine; a larger number is a mistake of the caller.
 constexpr int kMaxThreads = 4096;
 
+absl::Status CheckOptions(const ModelOptions& options) {
+  if (options.num_threads >= 0 && options.num_threads <= kMaxThreads) {
+    return absl::OkStatus();
+  }
+  return ArgumentError(absl::StrCat("num_threads is ", options.num_threads,
+                                    ", expected 0 to ", kMaxThreads));
+}
+
+absl::Status NoSuchLayer(const std::string& name) {
+  return MakeError(
+      absl::StatusCode::kNotFound, error_id::kLayerNotFound,
+      absl::StrCat("the model has no layer ", Quoted(name),
+                   " that adapters attach to; name it as named_modules(), or "
+                   "named_parameters() for a parameter, does"),
+      {name, "", ""});
+}
+
+// The index of layer `name`, or of one matrix of a parameter.
+absl::StatusOr<int> FindLayer(const SiteTable& sites, const std::string& name,
+                              int64_t expert) {
+  const ParameterSites* const parameter = sites.FindParameter(name);
+  const int64_t count = parameter == nullptr ? 0 : parameter->num_sites;
+  const int index = sites.Find(name);
+  if (index < 0 && count == 0) return NoSuchLayer(name);
+  if (index >= 0 && expert == -1) return index;
+  if (index < 0 && expert >= 0 && expert < count) {
+    return parameter->first + static_cast<int>(expert);
+  }
+  const std::string expected =
+      index >= 0 ? "-1, as it has none" : absl::StrCat("0 to ", count - 1);
+  return ArgumentError(absl::StrCat("expert is ", expert, ", expected ",
+                                    expected, " for layer ", Quoted(name)),
+                       {name, expected, absl::StrCat(expert)});
+}
+
 }  // namespace
 
-Model::Model(std::unique_ptr<BaseModel> base, const ModelOptions& options)
+Model::Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
+             const ModelOptions& options)
     : base_(std::move(base)),
+      host_sites_(std::move(host_sites)),
+      sites_(base_ == nullptr ? &host_sites_ : &base_->sites()),
       owned_pool_(options.thread_pool == nullptr
                       ? kernels::CreateThreadPool(options.num_threads)
                       : nullptr),
       pool_(options.thread_pool == nullptr ? owned_pool_.get()
                                            : options.thread_pool),
-      registry_(&base_->sites()) {}
+      registry_(sites_) {}
 
 absl::StatusOr<std::unique_ptr<Model>> Model::Open(
     const std::string& path, const ModelOptions& options) {
-  if (options.num_threads < 0 || options.num_threads > kMaxThreads) {
-    return ArgumentError(absl::StrCat("num_threads is ", options.num_threads,
-                                      ", expected 0 to ", kMaxThreads));
-  }
+  PEFT_RETURN_IF_ERROR(CheckOptions(options));
   PEFT_ASSIGN_OR_RETURN(std::unique_ptr<BaseModel> base,
                         BaseModel::Open(path, options.read_mode));
-  return std::unique_ptr<Model>(new Model(std::move(base), options));
+  return std::unique_ptr<Model>(new Model(std::move(base), {}, options));
+}
+
+absl::StatusOr<std::unique_ptr<Model>> Model::Create(
+    const std::vector<HostLayer>& layers, const ModelOptions& options) {
+  PEFT_RETURN_IF_ERROR(CheckOptions(options));
+  PEFT_ASSIGN_OR_RETURN(SiteTable sites, BuildHostSites(layers));
+  return std::unique_ptr<Model>(new Model(nullptr, std::move(sites), options));
 }
 
 absl::Status Model::SetAdapter(absl::Span<const std::string> names,
@@ -107,6 +151,13 @@ absl::Status Model::PinAdapter(const std::string& name, bool pinned) {
 }
 
 AdapterUsage Model::GetAdapterUsage() const { return registry_.Usage(); }
+
+absl::StatusOr<Tensor> Model::RunLayer(const std::string& name, int64_t expert,
+                                       const Tensor& x) const {
+  PEFT_ASSIGN_OR_RETURN(const int index, FindLayer(sites(), name, expert));
+  const std::shared_ptr<const Plan> plan = CurrentPlan();
+  return peft::RunLayer(sites(), index, *plan, x, pool());
+}
 
 std::shared_ptr<const Plan> Model::CurrentPlan() const {
   return registry_.CurrentPlan();

@@ -1,4 +1,5 @@
-// A base model with its adapters: what `peft_model_t` is.
+// A base model, or a program's own layers, with adapters: what `peft_model_t`
+// is.
 #ifndef PEFT_CC_MODELS_MODEL_H_
 #define PEFT_CC_MODELS_MODEL_H_
 
@@ -20,7 +21,9 @@
 #include "peft_cc/adapters/registry.h"
 #include "peft_cc/adapters/save.h"
 #include "peft_cc/models/base_model.h"
+#include "peft_cc/models/host_layers.h"
 #include "peft_cc/models/merged_model.h"
+#include "peft_cc/tensors/tensor.h"
 
 namespace peft {
 
@@ -48,6 +51,12 @@ class Model {
   // of threads that no machine has.
   static absl::StatusOr<std::unique_ptr<Model>> Open(
       const std::string& path, const ModelOptions& options = {});
+
+  // A host model: layers that a program has itself, whose memory their tensors
+  // keep alive. Adapters do all that they do elsewhere; there are no sessions,
+  // the program calls RunLayer. Fails as BuildHostSites does.
+  static absl::StatusOr<std::unique_ptr<Model>> Create(
+      const std::vector<HostLayer>& layers, const ModelOptions& options = {});
 
   // Loads the adapter folder `path` under `name` and makes it the only active
   // one. Fails with ALREADY_EXISTS when the name is taken, else as
@@ -144,12 +153,23 @@ class Model {
   // One plan of MakePlan for all rows, or one for each; null: the base model.
   absl::StatusOr<BatchPlan> PlanRows(
       absl::Span<const std::shared_ptr<const Plan>> plans);
+  // What layer `name` computes from `x` under the current activation; see
+  // peft::RunLayer. Of a parameter of three axes it is the matrix of `expert`,
+  // else that is -1. NOT_FOUND (LAYER_NOT_FOUND) for a name that no layer has.
+  absl::StatusOr<Tensor> RunLayer(const std::string& name, int64_t expert,
+                                  const Tensor& x) const;
+
+  // The layers that adapters attach to.
+  const SiteTable& sites() const { return *sites_; }
+  // True if the model is a program's own: there is no base() then.
+  bool is_host_model() const { return base_ == nullptr; }
   const BaseModel& base() const { return *base_; }
   // Where forwards run: the caller's pool, or the model's own.
   kernels::ThreadPool& pool() const { return *pool_; }
 
  private:
-  Model(std::unique_ptr<BaseModel> base, const ModelOptions& options);
+  Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
+        const ModelOptions& options);
 
   // What the first active adapter is called, where `name` is empty.
   absl::StatusOr<std::string> NameOrActive(const std::string& name) const;
@@ -171,7 +191,9 @@ class Model {
       const std::string& name, AdapterOrigin origin, const ReplaceOptions& how,
       absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load);
 
-  std::unique_ptr<BaseModel> base_;
+  std::unique_ptr<BaseModel> base_;  // null in a host model
+  SiteTable host_sites_;             // empty in others
+  const SiteTable* sites_;
   std::unique_ptr<kernels::ThreadPool> owned_pool_;
   kernels::ThreadPool* pool_;
   // PlanForMerge keeps the plan that it makes.

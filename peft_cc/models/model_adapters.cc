@@ -70,7 +70,7 @@ absl::StatusOr<LoadedAdapter> Model::Build(
   if (!parsed.ok()) {
     return WithContext(parsed.status(), absl::StrCat("adapter ", Quoted(name)));
   }
-  return BuildAdapter(base_->sites(), name, *std::move(parsed),
+  return BuildAdapter(sites(), name, *std::move(parsed),
                       std::move(tensors), WithPool(options));
 }
 
@@ -80,7 +80,7 @@ absl::StatusOr<LoadReport> Model::LoadAdapter(const std::string& name,
                                               bool is_trainable) {
   const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
     PEFT_RETURN_IF_ERROR(CheckRoom(path, options, ""));
-    return peft::LoadAdapter(base_->sites(), name, path, WithPool(options));
+    return peft::LoadAdapter(sites(), name, path, WithPool(options));
   };
   return Add(name, {FolderText(path, options), is_trainable}, load);
 }
@@ -97,7 +97,7 @@ absl::StatusOr<LoadReport> Model::ReplaceAdapter(
     const AdapterLoadOptions& options, const ReplaceOptions& how) {
   const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
     PEFT_RETURN_IF_ERROR(CheckRoom(path, options, name));
-    return peft::LoadAdapter(base_->sites(), name, path, WithPool(options));
+    return peft::LoadAdapter(sites(), name, path, WithPool(options));
   };
   return Replace(name, {FolderText(path, options), how.is_trainable}, how,
                  load);

@@ -22,6 +22,13 @@ absl::Status Model::MergeAndUnload(const std::string& path,
                                    absl::Span<const std::string> names,
                                    absl::Span<const float> scales,
                                    const MergedModelOptions& options) const {
+  if (is_host_model()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     error_id::kModelNotRunnable,
+                     "the model was made of a program's own layers, which have "
+                     "no folder to write; merge into them in memory, or open a "
+                     "model's folder");
+  }
   PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
                         registry_.PlanForMerge(names, scales));
   return WriteMergedModel(*base_, *plan, path, options, *pool_);
@@ -34,7 +41,7 @@ absl::StatusOr<ProbeReport> Model::ProbeAdapter(
   PEFT_ASSIGN_OR_RETURN(const std::string known, NameOrActive(name));
   PEFT_ASSIGN_OR_RETURN(std::shared_ptr<const Adapter> adapter,
                         registry_.Get(known));
-  return peft::ProbeAdapter(base_->sites(), known, std::move(adapter), options,
+  return peft::ProbeAdapter(sites(), known, std::move(adapter), options,
                             *pool_);
 }
 

@@ -62,14 +62,19 @@ std::vector<std::string> GoldenModelNames() {
   return names;
 }
 
-std::string CopyOfModel(const std::string& name) {
+std::string CopyOfFolder(const std::string& from) {
   const std::string folder = NewFolder();
-  for (const auto& entry : fs::directory_iterator(GoldenModel(name))) {
+  for (const auto& entry : fs::directory_iterator(from)) {
+    if (!entry.is_regular_file()) continue;
     const fs::path target = folder / entry.path().filename();
     fs::copy_file(entry.path(), target);
     fs::permissions(target, fs::perms::owner_all);
   }
   return folder;
+}
+
+std::string CopyOfModel(const std::string& name) {
+  return CopyOfFolder(GoldenModel(name));
 }
 
 void WriteText(const std::string& path, absl::string_view text) {

@@ -23,7 +23,10 @@ namespace peft {
 std::string GoldenModel(const std::string& name);
 std::vector<std::string> GoldenModelNames();
 
-// A copy of golden model `name` in a new temporary folder.
+// A copy of the files of `folder` in a new temporary folder.
+std::string CopyOfFolder(const std::string& folder);
+
+// The same of golden model `name`.
 std::string CopyOfModel(const std::string& name);
 
 // Rewrites the folder's config.json, or one of its safetensors files.

@@ -20,6 +20,12 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Create(
     return ArgumentError(absl::StrCat("max_length is ", options.max_length,
                                       ", expected 0 (it grows) or more"));
   }
+  if (model.is_host_model()) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, error_id::kModelNotRunnable,
+        "the model was made of a program's own layers, which have no forward "
+        "here: run them one by one, or open a model's folder");
+  }
   auto core =
       std::make_unique<SessionCore>(model.base(), model.pool(), options);
   return std::unique_ptr<Session>(new Session(model, std::move(core)));
@@ -41,6 +47,12 @@ absl::StatusOr<GenerateOutput> Session::Generate(const ForwardInput& input,
                               : BatchPlan(model_.CurrentPlan());
   return RunGenerate(*core_, input, options, plans, out_partial);
 }
+
+HiddenStates Session::last_hidden_state() const {
+  return core_->last_hidden_state();
+}
+
+HiddenStates Session::pooler_output() const { return core_->pooler_output(); }
 
 void Session::Reset() { core_->Reset(); }
 

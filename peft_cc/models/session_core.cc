@@ -32,20 +32,6 @@ absl::Status CheckIds(const ForwardInput& input, int64_t vocabulary) {
   return absl::OkStatus();
 }
 
-absl::Status CheckPositions(const ForwardInput& input) {
-  if (input.position_ids == nullptr) return absl::OkStatus();
-  for (int64_t i = 0; i < input.batch * input.length; ++i) {
-    const int64_t position = input.position_ids[i];
-    if (position >= 0 && position < kMaxPosition) continue;
-    return ArgumentError(
-        absl::StrCat("position id ", position, " at ", At(input, i),
-                     " is negative or too large"),
-        {"position_ids", absl::StrCat("0 to ", kMaxPosition - 1),
-         absl::StrCat(position)});
-  }
-  return absl::OkStatus();
-}
-
 bool HasPadding(const ForwardInput& input) {
   if (input.attention_mask == nullptr) return false;
   const int64_t* end = input.attention_mask + input.batch * input.length;
@@ -68,6 +54,7 @@ ForwardBatch MakeBatch(const ForwardInput& input, int64_t logits_to_keep,
   batch.ids = input.ids;
   batch.attention_mask = input.attention_mask;
   batch.position_ids = input.position_ids;
+  batch.token_type_ids = input.token_type_ids;
   batch.batch = input.batch;
   batch.length = input.length;
   batch.keep = logits_to_keep == 0 ? input.length
@@ -78,18 +65,146 @@ ForwardBatch MakeBatch(const ForwardInput& input, int64_t logits_to_keep,
   return batch;
 }
 
+// The last token that is not `padding`, whatever the mask says; the first where
+// there is no other (as transformers' classifiers).
+int64_t LastToken(const int64_t* ids, int64_t length, int64_t padding) {
+  int64_t position = length - 1;
+  while (position > 0 && ids[position] == padding) --position;
+  return position;
+}
+
+absl::Status WrongTask(absl::string_view architecture, absl::string_view what,
+                       absl::string_view expected) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, error_id::kModelTask,
+                   absl::StrCat("the model is a ", architecture, ", which ",
+                                what, "; ", expected),
+                   {"architectures", "", std::string(architecture)});
+}
+
+// The layers whose keys and values a session keeps.
+int CachedLayers(const BaseModel& base) {
+  return base.config().is_causal ? base.description().num_layers : 0;
+}
+
 }  // namespace
 
 SessionCore::SessionCore(const BaseModel& base, kernels::ThreadPool& pool,
                          const SessionOptions& options)
     : base_(base),
       options_(options),
-      cache_(base.description().num_layers,
+      cache_(CachedLayers(base),
              base.config().num_key_value_heads * base.config().head_dim),
-      rope_(base.config().rope, base.config().head_dim,
-            base.config().max_position_embeddings),
-      executor_(base, pool) {}
+      executor_(base, pool) {
+  const ModelConfig& config = base.config();
+  if (config.positions != PositionKind::kRotary) return;
+  rope_.emplace(config.rope, config.head_dim, config.max_position_embeddings);
+}
 
+absl::Status SessionCore::CheckGenerates() const {
+  const ModelConfig& config = base_.config();
+  if (config.task == ModelTask::kCausalLm) return absl::OkStatus();
+  return WrongTask(config.architecture, "makes no logits of the next token",
+                   "generate needs a causal language model; where the weights "
+                   "have such a head, name its class in config.json's "
+                   "architectures");
+}
+
+absl::Status SessionCore::CheckTable(int64_t num_positions) const {
+  const int64_t rows = base_.config().max_position_embeddings;
+  if (base_.config().positions != PositionKind::kTable ||
+      num_positions <= rows) {
+    return absl::OkStatus();
+  }
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, error_id::kSequenceTooLong,
+      absl::StrCat("the sequence would have ", num_positions,
+                   " positions, but the model's table of positions has ", rows,
+                   "; shorten it"),
+      {"max_position_embeddings", absl::StrCat(rows),
+       absl::StrCat(num_positions)});
+}
+
+// Kernels read rows of the table by these ids without looking again.
+absl::Status SessionCore::CheckPositions(const ForwardInput& input) const {
+  if (input.position_ids == nullptr) return absl::OkStatus();
+  const int64_t end = base_.config().positions == PositionKind::kTable
+                          ? base_.config().max_position_embeddings
+                          : kMaxPosition;
+  for (int64_t i = 0; i < input.batch * input.length; ++i) {
+    const int64_t position = input.position_ids[i];
+    if (position >= 0 && position < end) continue;
+    return ArgumentError(
+        absl::StrCat("position id ", position, " at ", At(input, i),
+                     " is negative or too large"),
+        {"position_ids", absl::StrCat("0 to ", end - 1),
+         absl::StrCat(position)});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SessionCore::CheckTokenTypes(const ForwardInput& input) const {
+  if (input.token_type_ids == nullptr) return absl::OkStatus();
+  const int64_t types = base_.config().num_token_types;
+  if (types == 0) {
+    return ArgumentError(
+        absl::StrCat("token_type_ids are given, but a ",
+                     base_.config().architecture, " has no token types"),
+        {"token_type_ids", "null", "ids"});
+  }
+  for (int64_t i = 0; i < input.batch * input.length; ++i) {
+    const int64_t type = input.token_type_ids[i];
+    if (type >= 0 && type < types) continue;
+    return ArgumentError(
+        absl::StrCat("token type id ", type, " at ", At(input, i),
+                     " is not one of the model's ", types, " token types"),
+        {"token_type_ids", absl::StrCat("0 to ", types - 1),
+         absl::StrCat(type)});
+  }
+  return absl::OkStatus();
+}
+
+uint32_t SessionCore::DefaultOutputs() const {
+  const Description& description = base_.description();
+  if (description.logits_buffer >= 0) return kLogits;
+  return description.pooler_buffer >= 0 ? kLastHiddenState | kPoolerOutput
+                                        : kLastHiddenState;
+}
+
+absl::Status SessionCore::CheckOutputs(const ForwardInput& input,
+                                       const ForwardOptions& options) const {
+  const ModelConfig& config = base_.config();
+  const Description& description = base_.description();
+  constexpr uint32_t kKnown = kLogits | kLastHiddenState | kPoolerOutput;
+  if ((options.outputs & ~kKnown) != 0) {
+    return ArgumentError(absl::StrCat("outputs is ", options.outputs,
+                                      ", expected bits of ", kKnown));
+  }
+  if ((options.outputs & kLogits) != 0 && description.logits_buffer < 0) {
+    return WrongTask(config.architecture, "has no head and makes no logits",
+                     "ask for last_hidden_state");
+  }
+  if ((options.outputs & kPoolerOutput) != 0 && description.pooler_buffer < 0) {
+    return WrongTask(config.architecture, "has no pooler",
+                     "ask for last_hidden_state");
+  }
+  if (options.logits_to_keep < 0 ||
+      (options.logits_to_keep != 0 && description.pooling != Pooling::kNone)) {
+    return ArgumentError(absl::StrCat(
+        "logits_to_keep is ", options.logits_to_keep, ", expected 0",
+        options.logits_to_keep < 0 ? " (all) or more"
+                                   : ": the model makes one row of logits"));
+  }
+  if (description.pooling == Pooling::kLastNonPadding && input.batch > 1 &&
+      !config.pooling_pad_token_id.has_value()) {
+    return ArgumentError(
+        absl::StrCat("the input has ", input.batch,
+                     " rows, but config.json has no pad_token_id, by which a "
+                     "classifier finds the last token of each; set it, or run "
+                     "one row at a time"),
+        {"batch", "1", absl::StrCat(input.batch)});
+  }
+  return absl::OkStatus();
+}
 absl::Status SessionCore::CheckInput(const ForwardInput& input) const {
   if (input.batch < 1 || input.length < 1) {
     return ArgumentError(absl::StrCat("the input has ", input.batch,
@@ -104,6 +219,7 @@ absl::Status SessionCore::CheckInput(const ForwardInput& input) const {
   }
   if (input.ids == nullptr) return ArgumentError("ids is null");
   PEFT_RETURN_IF_ERROR(CheckIds(input, base_.config().vocab_size));
+  PEFT_RETURN_IF_ERROR(CheckTokenTypes(input));
   return CheckPositions(input);
 }
 
@@ -111,11 +227,6 @@ absl::Status SessionCore::CheckInput(const ForwardInput& input) const {
 absl::Status SessionCore::CheckState(const ForwardInput& input,
                                      const ForwardOptions& options,
                                      const BatchPlan& plans) const {
-  if (options.logits_to_keep < 0) {
-    return ArgumentError(absl::StrCat("logits_to_keep is ",
-                                      options.logits_to_keep,
-                                      ", expected 0 (all) or more"));
-  }
   if (plans.batch() != 0 && plans.batch() != input.batch) {
     return ArgumentError(
         absl::StrCat("adapters are given for ", plans.batch(),
@@ -140,6 +251,8 @@ absl::Status SessionCore::CheckState(const ForwardInput& input,
                      {"max_length", absl::StrCat(options_.max_length),
                       absl::StrCat(needed)});
   }
+  // Positions that are given have been looked at.
+  if (input.position_ids == nullptr) PEFT_RETURN_IF_ERROR(CheckTable(needed));
   if (!writer_.empty() && !options.allow_activation_change &&
       !writer_.SameAs(plans, input.batch)) {
     return MakeError(
@@ -154,26 +267,71 @@ absl::StatusOr<Logits> SessionCore::Forward(const ForwardInput& input,
                                             const ForwardOptions& options,
                                             const BatchPlan& plans,
                                             int64_t gate_tokens) {
+  outputs_ = 0;
   PEFT_RETURN_IF_ERROR(CheckInput(input));
+  PEFT_RETURN_IF_ERROR(CheckOutputs(input, options));
   PEFT_RETURN_IF_ERROR(CheckState(input, options, plans));
-  const ForwardBatch batch =
+  ForwardBatch batch =
       MakeBatch(input, options.logits_to_keep, plans, gate_tokens);
+  batch.outputs = options.outputs == 0 ? DefaultOutputs() : options.outputs;
+  PoolTokens(input, batch);
   PEFT_RETURN_IF_ERROR(cache_.Reserve(
       input.batch, cache_.length() + input.length, options_.max_length));
   PEFT_RETURN_IF_ERROR(executor_.Prepare(batch, cache_));
   // Nothing can fail from here on.
-  rope_.Update(NumPositions(input, cache_.length()));
-  executor_.Run(batch, rope_, cache_);
+  RunBatch(input, batch);
+  if ((batch.outputs & kLogits) == 0) return Logits();
+  const Description& description = base_.description();
+  return Logits{executor_.logits(), input.batch, batch.keep,
+                description.buffers[description.logits_buffer].width};
+}
+
+// An encoder reads nothing that an earlier forward has left.
+void SessionCore::RunBatch(const ForwardInput& input,
+                           const ForwardBatch& batch) {
+  if (rope_.has_value()) rope_->Update(NumPositions(input, cache_.length()));
+  executor_.Run(batch, rope_.has_value() ? &*rope_ : nullptr, cache_);
+  outputs_ = batch.outputs;
+  batch_ = batch.batch;
+  length_ = batch.length;
+  if (!base_.config().is_causal) return;
   cache_.Commit(input.batch, input.length, batch.has_padding);
   // They also keep the adapters that wrote the cache alive.
-  if (writer_.empty() || !writer_.IsIdentical(plans)) writer_ = plans;
-  return Logits{executor_.logits(), input.batch, batch.keep,
-                base_.config().vocab_size};
+  if (writer_.empty() || !writer_.IsIdentical(*batch.plans)) {
+    writer_ = *batch.plans;
+  }
+}
+
+void SessionCore::PoolTokens(const ForwardInput& input, ForwardBatch& batch) {
+  const Pooling pooling = base_.description().pooling;
+  if (pooling == Pooling::kNone) return;
+  const std::optional<int64_t>& padding = base_.config().pooling_pad_token_id;
+  pooled_.assign(input.batch, 0);
+  for (int64_t row = 0; row < input.batch; ++row) {
+    if (pooling == Pooling::kFirst) continue;
+    pooled_[row] =
+        padding.has_value()
+            ? LastToken(input.ids + row * input.length, input.length, *padding)
+            : input.length - 1;
+  }
+  batch.keep = 1;
+  batch.keep_at = pooled_.data();
+}
+
+HiddenStates SessionCore::last_hidden_state() const {
+  if ((outputs_ & kLastHiddenState) == 0) return {};
+  return {executor_.last_hidden_state(), batch_, length_,
+          base_.config().hidden_size};
+}
+
+HiddenStates SessionCore::pooler_output() const {
+  if ((outputs_ & kPoolerOutput) == 0) return {};
+  return {executor_.pooler_output(), batch_, 1, base_.config().hidden_size};
 }
 
 void SessionCore::Reset() {
   cache_.Clear();
-  rope_.Reset();
+  if (rope_.has_value()) rope_->Reset();
   writer_ = BatchPlan();
 }
 

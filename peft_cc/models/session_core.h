@@ -4,7 +4,8 @@
 #define PEFT_CC_MODELS_SESSION_CORE_H_
 
 #include <cstdint>
-#include <memory>
+#include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,6 +35,17 @@ class SessionCore {
                                  const BatchPlan& plans,
                                  int64_t gate_tokens = 0);
 
+  // Of the last forward that went through; see ForwardOptions::outputs.
+  HiddenStates last_hidden_state() const;
+  HiddenStates pooler_output() const;
+
+  // FAILED_PRECONDITION (MODEL_TASK) unless the model makes logits of the next
+  // token.
+  absl::Status CheckGenerates() const;
+  // RESOURCE_EXHAUSTED (SEQUENCE_TOO_LONG) if the model has a table of
+  // positions and `num_positions` are beyond it.
+  absl::Status CheckTable(int64_t num_positions) const;
+
   // Everything that Forward checks of the input itself.
   absl::Status CheckInput(const ForwardInput& input) const;
 
@@ -50,13 +62,26 @@ class SessionCore {
   absl::Status CheckState(const ForwardInput& input,
                           const ForwardOptions& options,
                           const BatchPlan& plans) const;
+  absl::Status CheckOutputs(const ForwardInput& input,
+                            const ForwardOptions& options) const;
+  absl::Status CheckTokenTypes(const ForwardInput& input) const;
+  absl::Status CheckPositions(const ForwardInput& input) const;
+  // What a forward gives back when its options leave that open.
+  uint32_t DefaultOutputs() const;
+  // Points `batch` to the one token of each row that the head reads.
+  void PoolTokens(const ForwardInput& input, ForwardBatch& batch);
+  void RunBatch(const ForwardInput& input, const ForwardBatch& batch);
 
   const BaseModel& base_;
   SessionOptions options_;
   KvCache cache_;
-  RopeFrequencies rope_;
+  std::optional<RopeFrequencies> rope_;  // where positions rotate
   Executor executor_;
-  BatchPlan writer_;  // empty while the cache is
+  BatchPlan writer_;             // empty while the cache is
+  std::vector<int64_t> pooled_;  // by batch row: a position
+  uint32_t outputs_ = 0;         // of the last forward, if it went through
+  int64_t batch_ = 0;            // the same
+  int64_t length_ = 0;
 };
 
 }  // namespace peft

@@ -22,10 +22,24 @@ struct ForwardInput {
   // (batch, length); null = counted on from the tokens already in the cache
   // (as transformers' forward does, padding included).
   const int64_t* position_ids = nullptr;
+  // (batch, length), of models that have token types; null = all 0, or none at
+  // all where a model does without (GPT-2).
+  const int64_t* token_type_ids = nullptr;
+};
+
+// What a forward can give back: bits of ForwardOptions::outputs. Part of the C
+// ABI (`PEFT_OUTPUT_*`).
+enum ForwardOutput : uint32_t {
+  kLogits = 1,           // of models with a head
+  kLastHiddenState = 2,  // after the last layer and its norm, of all positions
+  kPoolerOutput = 4,     // of models with a pooler
 };
 
 // What a forward gives back, and whether it may go on.
 struct ForwardOptions {
+  // ForwardOutput bits; 0 = what the model's class is for: logits, or of a bare
+  // model the other two.
+  uint32_t outputs = 0;
   // Logits of the last so many positions of each row; 0 = all
   // (transformers' logits_to_keep).
   int64_t logits_to_keep = 0;
@@ -37,10 +51,20 @@ struct ForwardOptions {
 
 // Borrowed: valid until the next call on the session.
 struct Logits {
-  const float* data = nullptr;  // (batch, positions, vocabulary)
+  // (batch, positions, vocabulary); null when none were asked for.
+  const float* data = nullptr;
+  int64_t batch = 0;
+  int64_t positions = 0;   // 1 where a sequence has one row
+  int64_t vocabulary = 0;  // of a classifier: its labels
+};
+
+// Borrowed in the same way: last_hidden_state or, with one position,
+// pooler_output. Null data when it was not asked for.
+struct HiddenStates {
+  const float* data = nullptr;  // (batch, positions, width)
   int64_t batch = 0;
   int64_t positions = 0;
-  int64_t vocabulary = 0;
+  int64_t width = 0;
 };
 
 // transformers' GenerationConfig fields of the same names. The defaults are

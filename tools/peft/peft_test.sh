@@ -101,6 +101,17 @@ run 1 forward --model $data/base --ids $tmp/nothing --output $tmp/x
 run 1 forward --model $data/base --adapter $tmp/ia3 \
   --ids $tmp/ids.safetensors --output $tmp/x
 [ -e $tmp/x ] && fail "a failed run left an output file"
+for name in bert_bare gpt2_lm; do
+  run 0 forward --model peft_cc/models/testdata/heads/$name --hidden \
+    --ids $tmp/ids.safetensors --output $tmp/$name.safetensors
+  grep -aq '"last_hidden_state":{"dtype":"F32","shape":\[1,6,16\]' \
+    $tmp/$name.safetensors || fail "no hidden state of $name"
+done
+grep -aq '"pooler_output":{"dtype":"F32","shape":\[1,16\]' \
+  $tmp/bert_bare.safetensors || fail "no pooler output"
+grep -aq '"logits":{' $tmp/gpt2_lm.safetensors || fail "no logits of gpt2_lm"
+run 1 generate --model peft_cc/models/testdata/heads/bert_bare --prompt-ids 1,7
+complains 'generate needs a causal language model'
 
 # generate: "four" + eos ids are those of vocab.json
 run 2 generate --model $data/base

@@ -184,6 +184,7 @@ peft_forward_input_t TokenBatch::Input() const {
   input.length = length;
   if (!attention_mask.empty()) input.attention_mask = attention_mask.data();
   if (!position_ids.empty()) input.position_ids = position_ids.data();
+  if (!token_type_ids.empty()) input.token_type_ids = token_type_ids.data();
   return input;
 }
 
@@ -205,7 +206,8 @@ int ReadTokens(const std::string& path, TokenBatch* out_tokens) {
     const char* name;
     std::vector<int64_t>* values;
   } extras[] = {{"attention_mask", &out_tokens->attention_mask},
-                {"position_ids", &out_tokens->position_ids}};
+                {"position_ids", &out_tokens->position_ids},
+                {"token_type_ids", &out_tokens->token_type_ids}};
   for (const auto& extra : extras) {
     if (name == extra.name || !HasTensor(raw, extra.name)) continue;
     int64_t batch = 0;

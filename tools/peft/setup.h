@@ -32,13 +32,14 @@ struct TokenBatch {
   std::vector<int64_t> ids;
   std::vector<int64_t> attention_mask;  // empty: none
   std::vector<int64_t> position_ids;    // empty: none
+  std::vector<int64_t> token_type_ids;  // empty: none
 
   peft_forward_input_t Input() const;
 };
 
 // Reads "input_ids" (or "ids", or the only tensor) of a safetensors file,
-// I64 or I32, (batch, length) or (length), and "attention_mask" and
-// "position_ids" of the same shape where they are there.
+// I64 or I32, (batch, length) or (length), and "attention_mask",
+// "position_ids" and "token_type_ids" of the same shape where they are there.
 int ReadTokens(const std::string& path, TokenBatch* out_tokens);
 
 }  // namespace peft_tool

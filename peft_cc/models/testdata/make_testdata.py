@@ -45,11 +45,11 @@ def randomize(model, seed):
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            if "norm" in name:
-                parameter.copy_(1 + 0.2 * noise)
-            elif name.endswith("bias"):
+            if name.endswith("bias"):
                 parameter.copy_(0.3 * noise)
-            elif "embed_tokens" in name:
+            elif "norm" in name or parameter.dim() == 1:
+                parameter.copy_(1 + 0.2 * noise)
+            elif "embed" in name or "wte" in name or "wpe" in name:
                 parameter.copy_(noise)
             else:
                 parameter.copy_(1.5 * noise / parameter.shape[-1] ** 0.5)
@@ -136,6 +136,13 @@ def write_expected(folder, length, generate_kwargs=None):
     )
 
 
+def edit_config(folder, edit, name="config.json"):
+    path = folder / name
+    config = json.loads(path.read_text())
+    edit(config)
+    path.write_text(json.dumps(config, indent=2) + "\n")
+
+
 def make_model(name, config, seed, length=9, bare=False, shard_size=None,
                old_style=False, dtype_of=None, generate_kwargs=None):
     folder = HERE / "models" / name
@@ -143,13 +150,16 @@ def make_model(name, config, seed, length=9, bare=False, shard_size=None,
     folder.mkdir(parents=True)
     model = transformers.AutoModelForCausalLM.from_config(config)
     randomize(model, seed)
-    saved = model.model if bare else model
+    saved = model.base_model if bare else model
     shard = {"max_shard_size": shard_size} if shard_size else {}
     saved.save_pretrained(folder, **shard)
     if dtype_of:
         recast(folder, dtype_of)
     if old_style:
         to_old_style(folder)
+    if bare:
+        # Else it would be a model without a head.
+        edit_config(folder, lambda config: config.pop("architectures"))
     write_expected(folder, length, generate_kwargs)
 
 
@@ -231,6 +241,20 @@ def make_models():
                   "yarn", factor=4.0, original_max_position_embeddings=16,
                   mscale=0.8, mscale_all_dim=0.5, truncate=False)),
         11,
+    )
+
+
+    gpt2 = transformers.GPT2Config
+    sizes = dict(vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64,
+                 bos_token_id=None, eos_token_id=None)
+    make_model("gpt2", gpt2(**sizes), 12)
+    make_model(
+        "gpt2_bare_options",
+        gpt2(**sizes, n_inner=40, activation_function="relu",
+             layer_norm_epsilon=1e-3, scale_attn_by_inverse_layer_idx=True,
+             reorder_and_upcast_attn=True),
+        13,
+        bare=True,
     )
 
 

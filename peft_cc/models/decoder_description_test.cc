@@ -1,4 +1,4 @@
-#include "peft_cc/models/description.h"
+#include "peft_cc/models/decoder_description.h"
 
 #include <set>
 #include <string>
@@ -33,7 +33,7 @@ const WeightInfo* FindWeight(const Description& description,
 }
 
 // The list that named_modules() gives for Qwen3ForCausalLM, transformers 5.23.
-TEST(DescriptionTest, ModuleNamesEqualTransformers) {
+TEST(DecoderDescriptionTest, ModuleNamesEqualTransformers) {
   const std::vector<std::string> expected = {
       "",
       "model",
@@ -60,7 +60,7 @@ TEST(DescriptionTest, ModuleNamesEqualTransformers) {
   EXPECT_EQ(DescribeDecoder(SmallConfig()).module_names, expected);
 }
 
-TEST(DescriptionTest, ModelsWithoutQueryNormsLackTheirModules) {
+TEST(DecoderDescriptionTest, ModelsWithoutQueryNormsLackTheirModules) {
   DecoderConfig config = SmallConfig();
   config.qk_norm = false;
   const Description description = DescribeDecoder(config);
@@ -69,7 +69,7 @@ TEST(DescriptionTest, ModelsWithoutQueryNormsLackTheirModules) {
             nullptr);
 }
 
-TEST(DescriptionTest, WeightsHaveTheShapesOfTheConfig) {
+TEST(DecoderDescriptionTest, WeightsHaveTheShapesOfTheConfig) {
   const Description description = DescribeDecoder(SmallConfig());
   const auto shape = [&](const std::string& name) {
     const WeightInfo* weight = FindWeight(description, name);
@@ -86,7 +86,7 @@ TEST(DescriptionTest, WeightsHaveTheShapesOfTheConfig) {
   EXPECT_EQ(shape("lm_head.weight"), (Shape{11, 16}));
 }
 
-TEST(DescriptionTest, BiasesFollowTheConfig) {
+TEST(DecoderDescriptionTest, BiasesFollowTheConfig) {
   DecoderConfig config = SmallConfig();
   config.qkv_bias = true;
   config.mlp_bias = true;
@@ -100,7 +100,7 @@ TEST(DescriptionTest, BiasesFollowTheConfig) {
   EXPECT_EQ(FindWeight(description, "lm_head.bias"), nullptr);
 }
 
-TEST(DescriptionTest, EveryWeightIsUsedByAnOperationInModuleOrder) {
+TEST(DecoderDescriptionTest, EveryWeightIsUsedByAnOperationInModuleOrder) {
   DecoderConfig config = SmallConfig();
   config.num_hidden_layers = 3;
   config.sliding_windows = {0, 0, 0};
@@ -121,7 +121,7 @@ TEST(DescriptionTest, EveryWeightIsUsedByAnOperationInModuleOrder) {
             static_cast<int>(description.ops.size()) - 1);
 }
 
-TEST(DescriptionTest, BuffersAreWrittenBeforeTheyAreRead) {
+TEST(DecoderDescriptionTest, BuffersAreWrittenBeforeTheyAreRead) {
   const Description description = DescribeDecoder(SmallConfig());
   std::vector<bool> written(description.buffers.size(), false);
   for (const Op& op : description.ops) {
@@ -134,7 +134,7 @@ TEST(DescriptionTest, BuffersAreWrittenBeforeTheyAreRead) {
   EXPECT_TRUE(written[description.logits_buffer]);
 }
 
-TEST(DescriptionTest, TheHeadIsTheFinalNormAndLmHead) {
+TEST(DecoderDescriptionTest, TheHeadIsTheFinalNormAndLmHead) {
   const Description description = DescribeDecoder(SmallConfig());
   ASSERT_EQ(description.head_begin + 2,
             static_cast<int>(description.ops.size()));
@@ -144,7 +144,7 @@ TEST(DescriptionTest, TheHeadIsTheFinalNormAndLmHead) {
   EXPECT_EQ(description.ops.back().output, description.logits_buffer);
 }
 
-TEST(DescriptionTest, TiedHeadsNameTheEmbedding) {
+TEST(DecoderDescriptionTest, TiedHeadsNameTheEmbedding) {
   DecoderConfig config = SmallConfig();
   EXPECT_EQ(DescribeDecoder(config).tied_weight, -1);
   config.tie_word_embeddings = true;

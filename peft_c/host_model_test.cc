@@ -1,0 +1,195 @@
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "peft_c/peft_c.h"
+#include "peft_c/test_util.h"
+
+namespace peft {
+namespace {
+
+// A (2, 3) linear layer with a bias.
+struct Linear {
+  float weight[6] = {1, 2, 3, 4, 5, 6};
+  float bias[2] = {10, 20};
+  int64_t sizes[2] = {2, 3};
+  peft_tensor_view_t weight_view = PEFT_TENSOR_VIEW_INIT;
+  peft_tensor_view_t bias_view = PEFT_TENSOR_VIEW_INIT;
+
+  Linear() {
+    weight_view.data = weight;
+    bias_view.data = bias;
+    weight_view.dtype = bias_view.dtype = PEFT_DTYPE_F32;
+    weight_view.rank = 2;
+    bias_view.rank = 1;
+    weight_view.sizes = bias_view.sizes = sizes;
+  }
+
+  peft_layer_t Layer(const char* name = "fc") const {
+    peft_layer_t layer = PEFT_LAYER_INIT;
+    layer.name = name;
+    layer.kind = PEFT_LAYER_LINEAR;
+    layer.weight = &weight_view;
+    layer.bias = &bias_view;
+    return layer;
+  }
+};
+
+Outcome Create(const peft_layer_t* layers, size_t num_layers,
+               OwnedModel* out = nullptr) {
+  auto* model = reinterpret_cast<peft_model_t*>(0xdead);
+  const Outcome outcome =
+      Take(peft_model_create(layers, num_layers, nullptr, &model));
+  if (out != nullptr) {
+    out->reset(model);
+  } else {
+    peft_model_free(model);
+  }
+  EXPECT_TRUE(outcome.ok() || model == nullptr);
+  return outcome;
+}
+
+// The elements of what layer `name` computes from three floats.
+std::vector<float> Output(const peft_model_t* model, const char* name,
+                          const float* x) {
+  const int64_t size = 3;
+  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  view.data = x;
+  view.dtype = PEFT_DTYPE_F32;
+  view.rank = 1;
+  view.sizes = &size;
+  peft_tensor_t* y = nullptr;
+  EXPECT_PEFT_OK(peft_model_run_layer(model, name, &view, nullptr, &y));
+  const OwnedTensor owned(y);
+  peft_tensor_view_t result = PEFT_TENSOR_VIEW_INIT;
+  EXPECT_PEFT_OK(peft_tensor_get_view(y, &result));
+  const auto* const values = static_cast<const float*>(result.data);
+  return std::vector<float>(values, values + result.sizes[0]);
+}
+
+const float kOnes[] = {1, 1, 1};
+
+TEST(HostModel, RunsALayer) {
+  const Linear linear;
+  const peft_layer_t layer = linear.Layer();
+  OwnedModel model;
+  ASSERT_TRUE(Create(&layer, 1, &model).ok());
+  EXPECT_EQ(Output(model.get(), "fc", kOnes), (std::vector<float>{16, 35}));
+}
+
+TEST(HostModel, WeightsAreCopiedUnlessAskedOtherwise) {
+  Linear linear;
+  peft_layer_t layers[] = {linear.Layer("a"), linear.Layer("b")};
+  layers[1].copy_weights = 0;
+  OwnedModel model;
+  ASSERT_TRUE(Create(layers, 2, &model).ok());
+  linear.weight[0] = 101;
+  EXPECT_EQ(Output(model.get(), "a", kOnes)[0], 16);
+  EXPECT_EQ(Output(model.get(), "b", kOnes)[0], 116);
+}
+
+TEST(HostModel, InfoCountsTheLayers) {
+  const Linear linear;
+  const peft_layer_t layer = linear.Layer();
+  OwnedModel model;
+  ASSERT_TRUE(Create(&layer, 1, &model).ok());
+  peft_model_info_t info = PEFT_MODEL_INFO_INIT;
+  ASSERT_PEFT_OK(peft_model_get_info(model.get(), &info));
+  EXPECT_STREQ(info.model_type, "");
+  EXPECT_EQ(info.num_sites, 1);
+  EXPECT_EQ(info.num_parameters, 8);
+  EXPECT_EQ(info.size_bytes, 32);
+  EXPECT_EQ(info.vocab_size, 0);
+}
+
+TEST(HostModel, SessionsAreRefused) {
+  OwnedModel model;
+  ASSERT_TRUE(Create(nullptr, 0, &model).ok());
+  peft_session_t* session = nullptr;
+  EXPECT_PEFT_ERROR(peft_session_create(model.get(), nullptr, &session),
+                    PEFT_FAILED_PRECONDITION, "MODEL_NOT_RUNNABLE");
+}
+
+TEST(HostModel, UnknownLayersAreNamed) {
+  OwnedModel model;
+  ASSERT_TRUE(Create(nullptr, 0, &model).ok());
+  const peft_tensor_view_t x = PEFT_TENSOR_VIEW_INIT;
+  peft_tensor_t* y = nullptr;
+  EXPECT_PEFT_ERROR(peft_model_run_layer(model.get(), "fc", &x, nullptr, &y),
+                    PEFT_INVALID_ARGUMENT, "ARGUMENT");
+  peft_tensor_view_t scalar = x;
+  scalar.data = kOnes;
+  scalar.dtype = PEFT_DTYPE_F32;
+  EXPECT_PEFT_ERROR(
+      peft_model_run_layer(model.get(), "fc", &scalar, nullptr, &y),
+      PEFT_NOT_FOUND, "LAYER_NOT_FOUND");
+}
+
+TEST(HostModel, FieldsThatAreWrongAreNamed) {
+  const Linear linear;
+  peft_layer_t layers[] = {linear.Layer("a"), linear.Layer("b")};
+  layers[1].kind = 0;
+  EXPECT_EQ(Create(layers, 2).subject, "layers[1].kind");
+  layers[1] = linear.Layer(nullptr);
+  EXPECT_EQ(Create(layers, 2).id, "UTF8");
+  layers[1] = linear.Layer("b");
+  layers[1].copy_weights = 2;
+  EXPECT_EQ(Create(layers, 2).subject, "layers[1].copy_weights");
+  layers[1] = linear.Layer("b");
+  layers[1].weight = nullptr;
+  EXPECT_EQ(Create(layers, 2).id, "ARGUMENT");
+  layers[1].weight = &linear.bias_view;
+  EXPECT_EQ(Create(layers, 2).subject, "b");
+  EXPECT_EQ(Create(layers, ~size_t{0}).id, "ARGUMENT");
+}
+
+TEST(HostModel, BorrowedWeightsAreContiguous) {
+  Linear linear;
+  const int64_t strides[] = {1, 2};
+  linear.weight_view.strides = strides;
+  peft_layer_t layer = linear.Layer();
+  EXPECT_TRUE(Create(&layer, 1).ok());
+  layer.copy_weights = 0;
+  EXPECT_EQ(Create(&layer, 1).subject, "layers[0].weight.strides");
+}
+
+// A program of the future, whose layers are larger.
+TEST(HostModel, LayersLieStructSizeApart) {
+  const Linear linear;
+  std::vector<char> bytes(2 * (sizeof(peft_layer_t) + 16), 0);
+  for (int i = 0; i < 2; ++i) {
+    peft_layer_t layer = linear.Layer(i == 0 ? "a" : "b");
+    layer.struct_size = sizeof(layer) + 16;
+    std::memcpy(bytes.data() + i * layer.struct_size, &layer, sizeof(layer));
+  }
+  const auto* layers = reinterpret_cast<const peft_layer_t*>(bytes.data());
+  OwnedModel model;
+  ASSERT_TRUE(Create(layers, 2, &model).ok());
+  EXPECT_EQ(Output(model.get(), "b", kOnes)[0], 16);
+}
+
+TEST(HostModel, LayersOfSeveralSizesAreRefused) {
+  const Linear linear;
+  peft_layer_t layers[] = {linear.Layer("a"), linear.Layer("b")};
+  layers[1].struct_size += 8;
+  EXPECT_EQ(Create(layers, 2).subject, "layers[1].struct_size");
+  layers[0].struct_size += 1;
+  EXPECT_EQ(Create(layers, 1).subject, "layers[0].struct_size");
+}
+
+TEST(HostModel, InitWritesTheDefaults) {
+  peft_layer_t layer;
+  peft_layer_init(&layer, sizeof(layer));
+  EXPECT_EQ(layer.copy_weights, 1);
+  EXPECT_EQ(layer.stride[2], 1);
+  EXPECT_EQ(layer.padding_end[0], -1);
+  EXPECT_EQ(layer.groups, 1);
+  peft_run_layer_options_t options;
+  peft_run_layer_options_init(&options, sizeof(options));
+  EXPECT_EQ(options.expert, -1);
+}
+
+}  // namespace
+}  // namespace peft

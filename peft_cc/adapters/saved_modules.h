@@ -1,0 +1,31 @@
+// Modules that an adapter replaces as a whole, modules_to_save.
+#ifndef PEFT_CC_ADAPTERS_SAVED_MODULES_H_
+#define PEFT_CC_ADAPTERS_SAVED_MODULES_H_
+
+#include <map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "peft_cc/adapters/key_map.h"
+#include "peft_cc/adapters/site.h"
+#include "peft_cc/adapters/target_site.h"
+#include "peft_cc/adapters/tensor_taker.h"
+#include "peft_cc/config/adapter_config.h"
+#include "peft_cc/methods/forms.h"
+
+namespace peft {
+
+// Takes the tensors of every module whose name ends as modules_to_save says,
+// and of those below it, and begins the programs of their sites with Replace.
+// With ensure_weight_tying an embedding's heads follow it. Call it before
+// anything else takes tensors. Fails as TensorTaker::Take, and with
+// INVALID_ARGUMENT (ADAPTER_CONFIG) for a module that is or holds a target.
+absl::Status TakeSavedModules(const TargetConfig& config,
+                              const SiteTable& sites,
+                              const std::vector<TargetSite>& targets,
+                              const KeyMap& keys, TensorTaker& taker,
+                              std::map<int, SiteProgram>& programs);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_SAVED_MODULES_H_

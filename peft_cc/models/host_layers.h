@@ -1,0 +1,47 @@
+// A model that a program has itself: it lists its layers, and calls the
+// adapted ones where its own code would have called them.
+#ifndef PEFT_CC_MODELS_HOST_LAYERS_H_
+#define PEFT_CC_MODELS_HOST_LAYERS_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "peft_cc/adapters/site.h"
+#include "peft_cc/tensors/tensor.h"
+
+namespace peft {
+
+// One module of such a model, or one parameter.
+struct HostLayer {
+  std::string name;  // as torch's named_modules() or named_parameters() has it
+  std::optional<SiteKind> kind;  // none: a module that nothing attaches to
+  Tensor weight;  // as Site has it; parameter: a matrix, or (experts, out, in)
+  Tensor bias;    // unspecified dtype: none
+  bool is_output_embedding = false;
+  // Of a norm: RMSNorm instead of LayerNorm, and what is added under the root.
+  bool is_rms_norm = false;
+  float norm_epsilon = 1e-5f;
+  // Of a parameter of three axes: its matrices are stored (in, out).
+  bool is_transposed = false;
+  // Of a convolution: for each axis of its kernel, in torch's order. The others
+  // are not read. A negative padding_end means: as padding.
+  std::array<int64_t, 3> stride = {1, 1, 1};
+  std::array<int64_t, 3> padding = {0, 0, 0};
+  std::array<int64_t, 3> padding_end = {-1, -1, -1};
+  std::array<int64_t, 3> dilation = {1, 1, 1};
+  int64_t groups = 1;
+};
+
+// The sites of such a model. Modules that hold others ("encoder", of
+// "encoder.fc") need no entry. The order is torch's, or the order of nesting
+// and of what is listed may be another than in Python. INVALID_ARGUMENT
+// (ARGUMENT) names the layer that is wrong.
+absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_MODELS_HOST_LAYERS_H_

@@ -1,0 +1,91 @@
+#include "peft_cc/models/model_family.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/json.h"
+#include "peft_cc/models/bert_description.h"
+#include "peft_cc/models/config_fields.h"
+#include "peft_cc/models/config_parts.h"
+#include "peft_cc/models/decoder_description.h"
+#include "peft_cc/models/decoder_family.h"
+#include "peft_cc/models/gpt2_description.h"
+
+namespace peft {
+namespace {
+
+// transformers also guesses a family from the folder's name; here the file must
+// say it.
+absl::StatusOr<std::string> ReadModelType(const Json& object,
+                                          absl::string_view what) {
+  ConfigFields fields(object, std::string(what));
+  if (!fields.Has("model_type")) {
+    fields.Fail("model_type", absl::StrCat("one of ", SupportedModelTypes()));
+  }
+  std::string model_type = fields.Text("model_type", "");
+  PEFT_RETURN_IF_ERROR(fields.status());
+  return model_type;
+}
+
+Description Describe(const DecoderConfig& config) {
+  return DescribeDecoder(config);
+}
+Description Describe(const Gpt2Config& config) { return DescribeGpt2(config); }
+Description Describe(const BertConfig& config) { return DescribeBert(config); }
+
+}  // namespace
+
+ModelConfig& CoreOf(FamilyConfig& config) {
+  return std::visit([](auto& family) -> ModelConfig& { return family; },
+                    config);
+}
+
+absl::string_view SupportedModelTypes() {
+  static const auto& types = *new std::string(absl::StrCat(
+      absl::StrJoin(DecoderFamilies(), ", ",
+                    [](std::string* out, const DecoderFamily& family) {
+                      out->append(family.model_type);
+                    }),
+      ", gpt2, bert"));
+  return types;
+}
+
+absl::StatusOr<FamilyConfig> ParseModelConfig(absl::string_view text,
+                                              absl::string_view what) {
+  PEFT_ASSIGN_OR_RETURN(const Json object, ParseConfigObject(text, what));
+  PEFT_ASSIGN_OR_RETURN(const std::string type, ReadModelType(object, what));
+  PEFT_RETURN_IF_ERROR(CheckNotQuantized(object, what));
+  if (IsDecoderModelType(type)) return ParseDecoderConfig(object, type, what);
+  if (type == "gpt2") return ParseGpt2Config(object, what);
+  if (type == "bert") return ParseBertConfig(object, what);
+  return UnsupportedModel(what, "model_type", type, SupportedModelTypes());
+}
+
+absl::Status ApplyGenerationConfig(absl::string_view text,
+                                   absl::string_view what,
+                                   ModelConfig& config) {
+  PEFT_ASSIGN_OR_RETURN(const Json object, ParseConfigObject(text, what));
+  ConfigFields fields(object, std::string(what));
+  ModelConfig tokens;
+  ReadTokens(fields, {}, tokens);
+  PEFT_RETURN_IF_ERROR(fields.status());
+  config.eos_token_ids = std::move(tokens.eos_token_ids);
+  config.pad_token_id = tokens.pad_token_id;
+  return absl::OkStatus();
+}
+
+Description DescribeModel(HasWeight has_weight, FamilyConfig& config) {
+  SettleArchitecture(has_weight, CoreOf(config));
+  if (auto* bert = std::get_if<BertConfig>(&config)) {
+    bert->has_pooler = bert->task == ModelTask::kSequenceClassification ||
+                       (bert->task == ModelTask::kBase &&
+                        has_weight("bert.pooler.dense.weight"));
+  }
+  return std::visit([](const auto& family) { return Describe(family); },
+                    config);
+}
+
+}  // namespace peft
