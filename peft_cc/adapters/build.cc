@@ -163,7 +163,8 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
       TakeTrainedTokens(config.targets, sites, targets, keys, taker, programs));
   PEFT_ASSIGN_OR_RETURN(
       const std::unique_ptr<Method> method,
-      info->create(config, LayersOf(sites, targets, programs), &notes));
+      info->create(config, sites.model_type(),
+                   LayersOf(sites, targets, programs), &notes));
   AddNotes(notes, report);
   LowerServices services;
   if (options.pool != nullptr) services.pool = options.pool;

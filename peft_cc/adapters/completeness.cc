@@ -84,7 +84,8 @@ absl::Status MissingError(const std::vector<std::string>& missing,
 void AddLines(const TensorTaker& taker, const Keys& unused,
               LoadReport& report) {
   for (const std::string& name : taker.missing()) {
-    report.lines.push_back({ReportKind::kMissing, name, "acts as zero"});
+    report.lines.push_back(
+        {ReportKind::kMissing, name, "acts as if it had not been trained"});
   }
   for (const TensorKey* key : unused) {
     report.lines.push_back(

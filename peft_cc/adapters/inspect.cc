@@ -24,7 +24,6 @@ struct MethodPrefix {
 // Methods that cannot run and whose tensors do not begin with their own name in
 // lower case and "_". Source: `prefix` of the tuner classes of peft 0.21.2.
 constexpr MethodPrefix kPrefixes[] = {
-    {"ADALORA", "lora_"},
     {"LOHA", "hada_"},
     {"VERA", "vera_lambda_"},
     {"PVERA", "pvera_lambda_"},

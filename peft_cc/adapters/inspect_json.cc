@@ -78,10 +78,16 @@ void AddConfig(const AdapterSummary& summary, Json& json) {
   json["runnable"] = summary.runnable;
   json["reason_id"] = TextOrNull(summary.reason_id);
   json["reason"] = TextOrNull(summary.reason);
-  const auto& lora = summary.config.lora;
-  json["rank"] = lora.has_value() ? Json(lora->r) : Json(nullptr);
-  json["lora_alpha"] =
-      lora.has_value() ? Json(lora->lora_alpha) : Json(nullptr);
+  json["rank"] = nullptr;
+  json["lora_alpha"] = nullptr;
+  if (const auto& lora = summary.config.lora; lora.has_value()) {
+    json["rank"] = lora->r;
+    json["lora_alpha"] = lora->lora_alpha;
+  }
+  if (const auto& adalora = summary.config.adalora; adalora.has_value()) {
+    json["rank"] = adalora->init_r;
+    json["lora_alpha"] = adalora->lora_alpha;
+  }
   json["target_modules"] = TargetModules(summary);
 }
 

@@ -43,7 +43,7 @@ TEST(InspectJsonTest, CountsModulesByRank) {
 }
 
 TEST(InspectJsonTest, OtherMethodsHaveAReason) {
-  const Json json = SummaryToJson(Inspect("ia3"));
+  const Json json = SummaryToJson(Inspect("loha"));
   EXPECT_EQ(json["runnable"], false);
   EXPECT_EQ(json["reason_id"], "ADAPTER_METHOD_UNSUPPORTED");
   EXPECT_EQ(json["rank"], nullptr);

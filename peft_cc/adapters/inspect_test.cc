@@ -38,12 +38,12 @@ TEST(InspectTest, CountsTensorsOfAnyDType) {
 }
 
 TEST(InspectTest, OtherMethodsSayWhyTheyCannotRun) {
-  const AdapterSummary summary = Inspect("ia3");
+  const AdapterSummary summary = Inspect("loha");
   EXPECT_FALSE(summary.runnable);
   EXPECT_EQ(summary.reason_id, error_id::kAdapterMethodUnsupported);
-  EXPECT_THAT(summary.reason, HasSubstr("IA3"));
-  EXPECT_THAT(summary.modules, SizeIs(4));
-  EXPECT_EQ(summary.modules[0].name, "model.layers.0.mlp.down_proj");
+  EXPECT_THAT(summary.reason, HasSubstr("LOHA"));
+  EXPECT_THAT(summary.modules, SizeIs(2));
+  EXPECT_EQ(summary.modules[0].name, "model.layers.0.self_attn.q_proj");
   EXPECT_EQ(summary.modules[0].rank, 0);
 }
 
@@ -67,10 +67,10 @@ TEST(InspectAgainstTest, FitsItsModel) {
 }
 
 TEST(InspectAgainstTest, OtherMethodsMatchToo) {
-  const AdapterFit fit = InspectAgainst(Inspect("ia3"), TinySites());
+  const AdapterFit fit = InspectAgainst(Inspect("loha"), TinySites());
   EXPECT_FALSE(fit.loads);
   EXPECT_EQ(fit.reason_id, error_id::kAdapterMethodUnsupported);
-  EXPECT_THAT(fit.matched, SizeIs(4));
+  EXPECT_THAT(fit.matched, SizeIs(2));
 }
 
 TEST(InspectAgainstTest, NamesWhatTheModelLacks) {

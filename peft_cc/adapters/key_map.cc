@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "peft_cc/base/error.h"
@@ -19,23 +20,24 @@ constexpr absl::string_view kPrefix = "base_model.model.";
 // Where transformers puts the bare model inside one with a head, by family.
 constexpr absl::string_view kBareModels[] = {"model.", "transformer.", "bert."};
 
-// Parameters that stand for themselves, where others are a ".weight" below.
-bool IsPlainParameter(absl::string_view name) {
-  return name == "lora_embedding_A" || name == "lora_embedding_B" ||
-         name == "lora_magnitude_vector";
-}
-
 // Moves an adapter's name out of a part: "lora_A.default.weight" becomes
-// "lora_A.weight", "lora_embedding_A.default" becomes "lora_embedding_A".
+// "lora_A.weight", "ia3_l.default" becomes "ia3_l".
 void TakeAdapterName(TensorKey& key) {
-  const std::vector<std::string> words = absl::StrSplit(key.part, '.');
-  if (words.size() == 3) {
-    key.adapter_name = words[1];
-    key.part = absl::StrCat(words[0], ".", words[2]);
-  } else if (words.size() == 2 && IsPlainParameter(words[0])) {
-    key.adapter_name = words[1];
-    key.part = words[0];
+  constexpr absl::string_view kMagnitude = "lora_magnitude_vector";
+  std::vector<std::string> words = absl::StrSplit(key.part, '.');
+  // A module inside PEFT, whose files have its weight without ".weight".
+  if (words.size() > 1 && words.front() == kMagnitude &&
+      words.back() == "weight") {
+    words.pop_back();
   }
+  const bool is_name =
+      words.size() == 3 ||
+      (words.size() == 2 && words[1] != "weight" && words[1] != "bias");
+  if (is_name) {
+    key.adapter_name = words[1];
+    words.erase(words.begin() + 1);
+  }
+  key.part = absl::StrJoin(words, ".");
 }
 
 // Where the part begins. rfind, because a module may itself be called
@@ -118,10 +120,10 @@ absl::Status CheckUnique(const KeyMap& map) {
 
 // The file's own adapter name, if its tensors carry one. A file that holds two
 // adapters, or one only in part, is refused: which of them is meant?
-absl::Status CheckAdapterName(KeyMap& map) {
+absl::Status CheckAdapterName(absl::string_view prefix, KeyMap& map) {
   const TensorKey* first = nullptr;
   for (const TensorKey& key : map.keys) {
-    if (!absl::StartsWith(key.part, "lora_")) continue;
+    if (!absl::StartsWith(key.part, prefix)) continue;
     if (first == nullptr) first = &key;
     if (key.adapter_name == first->adapter_name) continue;
     return TensorsError(
@@ -158,17 +160,30 @@ void NoteMixedPrefix(KeyMap& map, int64_t num_prefixed) {
                                    ", the others do not"));
 }
 
+// PEFT loads such a file without effect.
+void NoteRepeatedPrefix(KeyMap& map) {
+  const auto repeated =
+      std::find_if(map.keys.begin(), map.keys.end(),
+                   [](const TensorKey& key) { return key.num_prefixes > 1; });
+  if (repeated == map.keys.end()) return;
+  map.notes.push_back(absl::StrCat(
+      "tensor names begin with ", Quoted(kPrefix), " ", repeated->num_prefixes,
+      " times, as in ", Quoted(repeated->file_name),
+      ": a PeftModel was wrapped in a PeftModel when it was saved; taken "
+      "once"));
+}
+
 }  // namespace
 
 TensorKey ParseTensorKey(absl::string_view file_name,
                          absl::string_view prefix) {
   TensorKey key;
   key.file_name = std::string(file_name);
-  key.has_prefix = absl::ConsumePrefix(&file_name, kPrefix);
+  while (absl::ConsumePrefix(&file_name, kPrefix)) ++key.num_prefixes;
   const size_t begin = PartBegin(file_name, prefix);
   key.part = std::string(file_name.substr(begin));
   if (begin > 0) key.module = std::string(file_name.substr(0, begin - 1));
-  if (absl::StartsWith(key.part, "lora_")) TakeAdapterName(key);
+  if (absl::StartsWith(key.part, prefix)) TakeAdapterName(key);
   return key;
 }
 
@@ -200,25 +215,20 @@ absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors, const SiteTable& sites,
   int64_t num_prefixed = 0;
   for (const auto& [name, tensor] : tensors) {
     map.keys.push_back(ParseTensorKey(name, prefix));
-    num_prefixed += map.keys.back().has_prefix;
+    num_prefixed += map.keys.back().num_prefixes > 0;
   }
   map.has_prefix = 2 * num_prefixed >= static_cast<int64_t>(map.keys.size());
   FindStyle(sites, map);
   for (TensorKey& key : map.keys) key.module = map.ModuleInModel(key.module);
   PEFT_RETURN_IF_ERROR(CheckUnique(map));
-  PEFT_RETURN_IF_ERROR(CheckAdapterName(map));
+  PEFT_RETURN_IF_ERROR(CheckAdapterName(prefix, map));
   NoteStyle(map);
   NoteMixedPrefix(map, num_prefixed);
+  NoteRepeatedPrefix(map);
   return map;
 }
 
 std::string UnexpectedHint(const TensorKey& key) {
-  if (key.has_prefix && absl::StrContains(key.module, kPrefix)) {
-    return absl::StrCat("its name has the prefix ", Quoted(kPrefix),
-                        " more than once, so a PeftModel was wrapped in a "
-                        "PeftModel when it was saved: save the inner one, or "
-                        "rename the tensors");
-  }
   if (absl::StrContains(key.module, "_orig_mod")) {
     return "it was saved from a compiled model: save the original one";
   }

@@ -21,13 +21,12 @@ struct TensorKey {
   std::string part;       // "lora_A.weight", "base_layer.bias", "bias" ...
   // The name of an adapter that stands inside ("lora_A.default.weight").
   std::string adapter_name;
-  bool has_prefix = false;  // "base_model.model." stood before the module
+  int num_prefixes = 0;  // how often "base_model.model." stood before it
 };
 
 // Takes `file_name` apart: the part begins at the last component that starts
 // with the method's `prefix`. Never fails: what follows no known form is a
-// module and its last component. A second "base_model.model." stays in the
-// module.
+// module and its last component.
 TensorKey ParseTensorKey(absl::string_view file_name,
                          absl::string_view prefix = "lora_");
 

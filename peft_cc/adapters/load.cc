@@ -25,6 +25,7 @@ absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
                         FindAdapterFolder(path, options.subfolder));
   AdapterConfigOptions config_options;
   config_options.lenient = options.lenient;
+  config_options.allow_unconverted_init = options.allow_unconverted_init;
   PEFT_ASSIGN_OR_RETURN(files.config,
                         ReadAdapterConfig(folder, config_options));
   PEFT_ASSIGN_OR_RETURN(files.tensors, ReadAdapterTensors(folder));

@@ -50,12 +50,13 @@ TEST_P(GoldenTest, ComputesWhatPeftDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GoldenTest,
-                         ::testing::Values("plain", "rslora_patterns",
-                                           "bias_all", "bias_lora_only",
-                                           "lora_bias", "embedding",
-                                           "unprefixed", "bare"),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(
+    All, GoldenTest,
+    ::testing::Values("plain", "rslora_patterns", "bias_all", "bias_lora_only",
+                      "lora_bias", "embedding", "unprefixed", "bare", "dora",
+                      "dora_embedding", "adalora", "adalora_pruned", "ia3",
+                      "pissa", "olora"),
+    [](const auto& info) { return info.param; });
 
 class LoadTest : public ::testing::Test {
  protected:
@@ -136,7 +137,7 @@ TEST_F(LoadTest, Subfolder) {
 }
 
 TEST_F(LoadTest, OtherMethodsAreRefusedByName) {
-  folder_ = Golden("ia3");
+  folder_ = Golden("loha");
   EXPECT_EQ(ErrorId(Load()), error_id::kAdapterMethodUnsupported);
   folder_ = Golden("prompt_tuning");
   EXPECT_EQ(ErrorId(Load()), error_id::kAdapterMethodUnsupported);

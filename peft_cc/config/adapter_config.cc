@@ -12,7 +12,9 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/config/adalora_config.h"
 #include "peft_cc/config/config_reader.h"
+#include "peft_cc/config/ia3_config.h"
 #include "peft_cc/config/lora_config.h"
 #include "peft_cc/config/peft_types.h"
 
@@ -44,7 +46,9 @@ struct MethodParser {
   absl::Status (*parse)(const AdapterConfigOptions& options,
                         ConfigReader* reader, AdapterConfig* config);
 };
-constexpr MethodParser kParsers[] = {{"LORA", ParseLoraConfig}};
+constexpr MethodParser kParsers[] = {{"ADALORA", ParseAdaLoraConfig},
+                                     {"IA3", ParseIa3Config},
+                                     {"LORA", ParseLoraConfig}};
 
 const MethodParser* FindParser(absl::string_view type) {
   for (const MethodParser& parser : kParsers) {

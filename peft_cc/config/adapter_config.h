@@ -4,6 +4,8 @@
 #define PEFT_CC_CONFIG_ADAPTER_CONFIG_H_
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -62,6 +64,14 @@ struct TargetConfig {
   BiasMode bias = BiasMode::kNone;
 };
 
+// What PEFT computes from the base's weight before training, and takes away
+// from it: the adapter's tensors only fit the weight that is left.
+enum class BaseChangingInit {
+  kNone,
+  kOlora,  // the first rows and columns of a QR decomposition
+  kPissa,  // the largest singular values and their vectors
+};
+
 // LORA's own fields that decide the numbers. Fields that only matter in
 // training (dropout, ...) stay in `AdapterConfig::json`.
 struct LoraConfig {
@@ -69,17 +79,41 @@ struct LoraConfig {
   double lora_alpha = 8;
   bool use_rslora = false;
   bool lora_bias = false;
+  bool use_dora = false;
+  BaseChangingInit init = BaseChangingInit::kNone;
+  // aLoRA: the adapter acts from the last place where these stand in a row's
+  // tokens. Empty: everywhere.
+  std::vector<int64_t> alora_invocation_tokens;
   // In the order of the file: the first matching key wins.
   std::vector<std::pair<std::string, int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
+};
+
+// ADALORA's own fields that decide the numbers. `r` has no meaning there.
+struct AdaLoraConfig {
+  int64_t init_r = 12;
+  double lora_alpha = 8;
+  // By module, as the trained model calls it: the rank that is left of init_r,
+  // from 0 on. Modules that are not here have all of it.
+  std::map<std::string, int64_t, std::less<>> ranks;
+};
+
+// IA3's own fields that decide the numbers.
+struct Ia3Config {
+  // Modules whose input is scaled, not their output; nullopt: default by
+  // family. Names match every module that ends with them.
+  std::optional<ModuleSelector> feedforward_modules;
 };
 
 // A parsed config. Immutable after parsing.
 struct AdapterConfig {
   AdapterConfigBase base;
   TargetConfig targets;
-  std::optional<LoraConfig> lora;  // set when peft_type is LORA
-  Json json;                       // the whole file, unknown keys included
+  // That of peft_type is set.
+  std::optional<LoraConfig> lora;
+  std::optional<AdaLoraConfig> adalora;
+  std::optional<Ia3Config> ia3;
+  Json json;  // the whole file, unknown keys included
   // The names of keys that no PEFT known to us writes and that were ignored:
   // their value is empty (null, false, 0, "", [], {}), they are known to be
   // harmless, or the options were lenient. Lines for the load report.
@@ -93,8 +127,11 @@ struct AdapterConfigOptions {
   // Accept unknown keys whatever their value; they are listed in ignored_keys.
   bool lenient = false;
   // Accept configs of methods or features that cannot run yet, for
-  // inspection: `lora` is then filled as far as it can be.
+  // inspection: the method's part is then filled as far as it can be.
   bool inspect_only = false;
+  // Take an adapter whose init_lora_weights changed the base in a way that
+  // cannot be computed again as if it had not: with a note.
+  bool allow_unconverted_init = false;
 };
 
 // Parses and checks the text of an adapter_config.json. Keys that the file

@@ -121,7 +121,7 @@ TEST(AdapterConfigTest, AcceptsOtherWritingsThatMeanTheSame) {
   EXPECT_TRUE(config.lora->use_rslora);
   EXPECT_EQ(*config.targets.layers_to_transform, (std::vector<int64_t>{5}));
   EXPECT_EQ(config.targets.bias, BiasMode::kAll);
-  EXPECT_EQ(config.notes.size(), 2u);
+  EXPECT_EQ(config.notes.size(), 3u);
 }
 
 TEST(AdapterConfigTest, AllLinearInAnyCase) {
@@ -211,18 +211,13 @@ TEST(AdapterConfigTest, NanAndInfinityAreErrorsWhereverTheyAre) {
 
 TEST(AdapterConfigTest, FeaturesThatChangeNumbersAreRefusedByName) {
   const std::pair<std::string, std::string> cases[] = {
-      {"use_dora", "true"},
-      {"use_dora", "1"},
       {"use_qalora", "true"},
       {"layer_replication", "[[0, 2]]"},
-      {"alora_invocation_tokens", "[1, 2]"},
       {"use_bdlora", "{\"nblocks\": 2}"},
       {"kasa_config", "{}"},
       {"arrow_config", "{}"},
       {"megatron_config", "{\"a\": 1}"},
-      {"init_lora_weights", "\"pissa\""},
       {"init_lora_weights", "\"pissa_niter_16\""},
-      {"init_lora_weights", "\"olora\""},
       {"init_lora_weights", "\"corda\""},
       {"init_lora_weights", "\"loftq\""},
       {"init_lora_weights", "\"lora_ga\""}};
@@ -336,10 +331,11 @@ absl::Status TypeFailure(const std::string& type) {
 }
 
 TEST(AdapterConfigTest, OtherMethodsSayThatTheyCannotRun) {
-  const absl::Status status = TypeFailure("\"IA3\"");
+  const absl::Status status = TypeFailure("\"LOHA\"");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(ErrorId(status), error_id::kAdapterMethodUnsupported);
-  EXPECT_EQ(status.message(), "PEFT method IA3 cannot run yet");
+  EXPECT_EQ(status.message(),
+            "PEFT method LOHA cannot run yet, only ADALORA, IA3, LORA");
   EXPECT_TRUE(absl::StrContains(TypeFailure("\"BONE\"").message(), "MISS"));
 }
 
@@ -358,10 +354,10 @@ TEST(AdapterConfigTest, InspectOnlyReadsOtherMethods) {
   AdapterConfigOptions options;
   options.inspect_only = true;
   const auto config = ParseAdapterConfig(
-      R"({"peft_type": "IA3", "task_type": "SEQ_CLS", "anything": 1})",
+      R"({"peft_type": "LOHA", "task_type": "SEQ_CLS", "anything": 1})",
       options);
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->base.peft_type, "IA3");
+  EXPECT_EQ(config->base.peft_type, "LOHA");
   EXPECT_EQ(config->base.task_type, "SEQ_CLS");
   EXPECT_FALSE(config->lora.has_value());
 }
@@ -379,6 +375,96 @@ TEST(AdapterConfigTest, NotesUnknownTasksAndNewerVersions) {
                     .notes.empty())
         << version;
   }
+}
+
+TEST(AdapterConfigTest, LoraVariantsExcludeEachOther) {
+  const AdapterConfig alora =
+      Parsed(R"("alora_invocation_tokens": [3, 4], "task_type": "CAUSAL_LM")");
+  EXPECT_EQ(alora.lora->alora_invocation_tokens, (std::vector<int64_t>{3, 4}));
+  EXPECT_TRUE(alora.notes.empty());
+  EXPECT_TRUE(Parsed(R"("use_dora": true)").lora->use_dora);
+  for (const char* both :
+       {R"("use_dora": true, "lora_bias": true)",
+        R"("use_dora": true, "alora_invocation_tokens": [1])",
+        R"("use_dora": true, "velora_config": {"scale": 1})"}) {
+    EXPECT_EQ(ErrorId(ParseAdapterConfig(Lora(both)).status()),
+              error_id::kAdapterConfig)
+        << both;
+  }
+}
+
+TEST(AdapterConfigTest, InitsThatCanBeComputedAgainAreKept) {
+  EXPECT_EQ(Parsed(R"("init_lora_weights": "pissa")").lora->init,
+            BaseChangingInit::kPissa);
+  EXPECT_EQ(Parsed(R"("init_lora_weights": "OLoRA")").lora->init,
+            BaseChangingInit::kOlora);
+  EXPECT_EQ(Parsed(R"("init_lora_weights": "gaussian")").lora->init,
+            BaseChangingInit::kNone);
+}
+
+TEST(AdapterConfigTest, UnconvertedInitsNeedPermission) {
+  const std::string text = Lora(R"("init_lora_weights": "corda")");
+  EXPECT_EQ(ErrorId(ParseAdapterConfig(text).status()),
+            error_id::kAdapterFeatureUnsupported);
+  AdapterConfigOptions options;
+  options.allow_unconverted_init = true;
+  const auto config = ParseAdapterConfig(text, options);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->notes.size(), 1u);
+}
+
+absl::StatusOr<AdapterConfig> OfType(const char* type, const char* fields) {
+  return ParseAdapterConfig(
+      absl::StrCat(R"({"peft_type": ")", type, "\", ", fields, "}"));
+}
+
+TEST(AdapterConfigTest, AdaLoraCountsTheRanksThatAreLeft) {
+  const auto config = OfType("ADALORA", R"("init_r": 2, "total_step": 9,
+      "rank_pattern": {"a.q.lora_E": [true, false],
+                       "a.v.lora_E.default": [false, false]})");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->adalora->ranks.at("a.q"), 1);
+  EXPECT_EQ(config->adalora->ranks.at("a.v"), 0);
+  EXPECT_TRUE(config->notes.empty());
+}
+
+TEST(AdapterConfigTest, AdaLoraOfOldReleasesLoadsWithANote) {
+  const auto config = OfType("ADALORA", R"("target_r": 8, "r": 4)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->notes.size(), 2u);
+}
+
+TEST(AdapterConfigTest, AdaLoraRefusesWhatPeftDoes) {
+  for (const char* fields :
+       {R"("use_dora": true)", R"("loftq_config": {"loftq_bits": 4})",
+        R"("init_r": 0)", R"("rank_pattern": {"q.lora_A": [true]})",
+        R"("init_r": 2, "rank_pattern": {"q.lora_E": [true]})",
+        R"("init_r": 1, "rank_pattern": {"q.lora_E": [1]})",
+        R"("init_r": 1, "rank_pattern": {"q.lora_E": [true],
+                                         "q.lora_E.x": [true]})"}) {
+    EXPECT_EQ(ErrorId(OfType("ADALORA", fields).status()),
+              error_id::kAdapterConfig)
+        << fields;
+  }
+}
+
+TEST(AdapterConfigTest, Ia3FeedforwardIsASubsetOfTheTargets) {
+  const auto config = OfType("IA3", R"("target_modules": ["k", "down"],
+      "feedforward_modules": ["down"])");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->ia3->feedforward_modules->names, (Strings{"down"}));
+  EXPECT_EQ(ErrorId(OfType("IA3", R"("target_modules": ["k"],
+      "feedforward_modules": ["down"])")
+                        .status()),
+            error_id::kAdapterConfig);
+  EXPECT_TRUE(OfType("IA3", R"("target_modules": "k",
+      "feedforward_modules": ["down"])")
+                  .ok());
+}
+
+TEST(AdapterConfigTest, Ia3HasNoLayerFilter) {
+  EXPECT_EQ(ErrorId(OfType("IA3", R"("layers_to_transform": [1])").status()),
+            error_id::kAdapterConfigUnknownKey);
 }
 
 TEST(AdapterConfigTest, BadJsonIsAnError) {

@@ -11,6 +11,16 @@
 namespace peft {
 namespace {
 
+constexpr ConfigKey kBaseKeys[] = {
+    {"auto_mapping", KeyUse::kTraining, kObjectOrNull, ""},
+    {"base_model_name_or_path", KeyUse::kRead, kAnyType, ""},
+    {"inference_mode", KeyUse::kRead, kAnyType, ""},
+    {"peft_type", KeyUse::kRead, kAnyType, ""},
+    {"peft_version", KeyUse::kRead, kAnyType, ""},
+    {"revision", KeyUse::kTraining, kStringOrNull, ""},
+    {"task_type", KeyUse::kRead, kAnyType, ""},
+};
+
 constexpr absl::string_view kForeignKeys[] = {
     "lora_dtype",      // ms-swift: the dtype in training
     "lorap_emb_lr",    // ms-swift: LoRA+ learning rates
@@ -69,6 +79,8 @@ absl::Status UnknownKeyError(const std::string& name, const Json& value) {
 }
 
 }  // namespace
+
+ConfigKeys BaseKeys() { return kBaseKeys; }
 
 const ConfigKey* FindConfigKey(ConfigKeys keys, absl::string_view name) {
   const auto found = std::lower_bound(

@@ -52,6 +52,9 @@ struct ConfigKey {
 // A method's keys, sorted by name. Immutable.
 using ConfigKeys = absl::Span<const ConfigKey>;
 
+// The keys that every method has. Source: peft 0.21.2, PeftConfig.
+ConfigKeys BaseKeys();
+
 // nullptr for a name that `keys` lack.
 const ConfigKey* FindConfigKey(ConfigKeys keys, absl::string_view name);
 

@@ -1,6 +1,7 @@
 #include "peft_cc/config/config_reader.h"
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -119,6 +120,26 @@ absl::Status ConfigReader::ReadNumber(absl::string_view key, double* out) {
   return value == nullptr ? absl::OkStatus() : ToNumber(key, *value, out);
 }
 
+absl::Status ConfigReader::ReadRank(absl::string_view key, int64_t* out) {
+  const Json* value = Find(key);
+  return value == nullptr ? absl::OkStatus() : ToRank(key, *value, out);
+}
+
+absl::Status ConfigReader::ReadInts(absl::string_view key,
+                                    std::vector<int64_t>* out) {
+  const Json* value = FindValue(key);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_array()) {
+    return ConfigTypeError(key, *value, "a list of integers");
+  }
+  out->resize(value->size());
+  for (size_t i = 0; i < out->size(); ++i) {
+    PEFT_RETURN_IF_ERROR(
+        ToInt(absl::StrCat(key, "[", i, "]"), (*value)[i], &(*out)[i]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ConfigReader::ReadStrings(
     absl::string_view key, std::optional<std::vector<std::string>>* out) {
   const Json* value = FindValue(key);
@@ -163,6 +184,14 @@ absl::Status ConfigReader::ToInt(absl::string_view key, const Json& value,
   *out = static_cast<int64_t>(number);
   Note(absl::StrCat(Quoted(key), " is ", DumpJson(value), ", taken as ", *out));
   return absl::OkStatus();
+}
+
+absl::Status ConfigReader::ToRank(absl::string_view key, const Json& value,
+                                  int64_t* out) {
+  constexpr int64_t kMaxRank = std::numeric_limits<int32_t>::max();
+  PEFT_RETURN_IF_ERROR(ToInt(key, value, out));
+  if (*out >= 1 && *out <= kMaxRank) return absl::OkStatus();
+  return ConfigTypeError(key, value, "a rank of at least 1");
 }
 
 absl::Status ConfigReader::ToNumber(absl::string_view key, const Json& value,

@@ -49,12 +49,17 @@ class ConfigReader {
   absl::Status ReadString(absl::string_view key, std::string* out);  // or null
   absl::Status ReadInt(absl::string_view key, int64_t* out);
   absl::Status ReadNumber(absl::string_view key, double* out);
+  // 1 to 2^31 - 1.
+  absl::Status ReadRank(absl::string_view key, int64_t* out);
+  // A list of integers; null is absent.
+  absl::Status ReadInts(absl::string_view key, std::vector<int64_t>* out);
   // A list of strings; null is absent.
   absl::Status ReadStrings(absl::string_view key,
                            std::optional<std::vector<std::string>>* out);
 
   // One integer or number, `key` naming it in errors.
   absl::Status ToInt(absl::string_view key, const Json& value, int64_t* out);
+  absl::Status ToRank(absl::string_view key, const Json& value, int64_t* out);
   absl::Status ToNumber(absl::string_view key, const Json& value, double* out);
 
  private:

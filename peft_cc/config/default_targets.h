@@ -15,6 +15,9 @@ namespace peft {
 std::optional<ModuleSelector> DefaultTargets(absl::string_view peft_type,
                                              absl::string_view model_type);
 
+// IA3's feedforward_modules, likewise.
+std::optional<ModuleSelector> DefaultFeedforward(absl::string_view model_type);
+
 }  // namespace peft
 
 #endif  // PEFT_CC_CONFIG_DEFAULT_TARGETS_H_

@@ -25,6 +25,20 @@ TEST(DefaultTargetsTest, Gemma4HasARegex) {
   EXPECT_FALSE(DefaultTargets("LORA", "gemma")->is_regex);
 }
 
+TEST(DefaultTargetsTest, MethodsHaveTheirOwn) {
+  EXPECT_EQ(DefaultTargets("IA3", "qwen2")->names,
+            (Strings{"q_proj", "v_proj", "down_proj"}));
+  EXPECT_EQ(DefaultTargets("ADALORA", "opt")->names.size(), 6u);
+  EXPECT_FALSE(DefaultTargets("ADALORA", "mistral").has_value());
+  EXPECT_FALSE(DefaultTargets("XLORA", "llama").has_value());
+}
+
+TEST(DefaultTargetsTest, FeedforwardMayBeNone) {
+  EXPECT_EQ(DefaultFeedforward("llama")->names, (Strings{"down_proj"}));
+  EXPECT_TRUE(DefaultFeedforward("mt5")->names.empty());
+  EXPECT_FALSE(DefaultFeedforward("phi3").has_value());
+}
+
 TEST(DefaultTargetsTest, OtherTypesHaveNone) {
   for (const char* type : {"", "phi3", "qwen3_moe", "Llama"}) {
     EXPECT_FALSE(DefaultTargets("LORA", type).has_value()) << type;

@@ -132,9 +132,8 @@ absl::Status CheckLayers(const ConfigReader& reader,
 
 }  // namespace
 
-absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
+absl::Status ReadTargetModules(ConfigReader& reader, TargetConfig& out) {
   PEFT_RETURN_IF_ERROR(reader.ReadBool("fan_in_fan_out", &out.fan_in_fan_out));
-  PEFT_RETURN_IF_ERROR(ReadBias(reader, out.bias));
   PEFT_RETURN_IF_ERROR(
       ReadModuleSelector(reader, "target_modules", &out.target_modules));
   PEFT_RETURN_IF_ERROR(
@@ -142,6 +141,12 @@ absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
   PEFT_RETURN_IF_ERROR(
       ReadNames(reader, "modules_to_save", out.modules_to_save));
   AddModulesOfTask(reader, out);
+  return absl::OkStatus();
+}
+
+absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
+  PEFT_RETURN_IF_ERROR(ReadBias(reader, out.bias));
+  PEFT_RETURN_IF_ERROR(ReadTargetModules(reader, out));
   PEFT_RETURN_IF_ERROR(
       ReadNames(reader, "target_parameters", out.target_parameters));
   PEFT_RETURN_IF_ERROR(ReadTrainedTokens(reader, out));

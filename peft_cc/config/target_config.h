@@ -11,8 +11,12 @@
 
 namespace peft {
 
-// Reads the fields of TargetConfig, and checks PEFT's rules for what of them
-// goes together. Fails as ParseAdapterConfig.
+// Reads the fields of TargetConfig that all methods have: target_modules,
+// exclude_modules, modules_to_save, fan_in_fan_out. Fails as
+// ParseAdapterConfig.
+absl::Status ReadTargetModules(ConfigReader& reader, TargetConfig& out);
+
+// Reads all of them, and checks PEFT's rules for what goes together.
 absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out);
 
 // A string, a list of strings or null, which leaves *out alone.

@@ -1,12 +1,14 @@
 #include "peft_cc/methods/lora.h"
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/methods/lora_factors.h"
+#include "peft_cc/methods/lora_variants.h"
 
 namespace peft {
 namespace {
@@ -17,6 +19,7 @@ constexpr char kBBias[] = "lora_B.bias";
 // Parameters of their own, not of a Linear: hence no ".weight".
 constexpr char kEmbeddingA[] = "lora_embedding_A";
 constexpr char kEmbeddingB[] = "lora_embedding_B";
+constexpr char kMagnitude[] = "lora_magnitude_vector";
 
 bool IsEmbedding(const Layer& layer) {
   return layer.kind == SiteKind::kEmbedding;
@@ -42,15 +45,16 @@ class Lora : public Method {
     return absl::StrCat("rank ", ranks_[i].r, " by the config");
   }
 
-  absl::StatusOr<SiteProgram> Lower(size_t i, const LayerTensors& tensors,
-                                    const LowerServices&) const override {
-    return LowerLora(config_, ranks_[i], layers_[i], tensors, 0);
+  absl::StatusOr<SiteProgram> Lower(
+      size_t i, const LayerTensors& tensors,
+      const LowerServices& services) const override {
+    return LowerLora(config_, ranks_[i], layers_[i], tensors, services);
   }
 
-  absl::StatusOr<SiteProgram> LowerExpert(size_t i, int64_t expert,
-                                          const LayerTensors& tensors,
-                                          const LowerServices&) const override {
-    return LowerLora(config_, ranks_[i], layers_[i], tensors, expert);
+  absl::StatusOr<SiteProgram> LowerExpert(
+      size_t i, int64_t expert, const LayerTensors& tensors,
+      const LowerServices& services) const override {
+    return LowerLora(config_, ranks_[i], layers_[i], tensors, services, expert);
   }
 
  private:
@@ -76,35 +80,48 @@ absl::StatusOr<float> LoraScale(const LoraConfig& config,
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
     const LoraConfig& config, const LoraRank& rank, const Layer& layer) {
   PEFT_RETURN_IF_ERROR(CheckLoraLayer(layer, rank.r, config.lora_bias));
+  PEFT_RETURN_IF_ERROR(CheckLoraVariants(config, layer));
   const bool embedding = IsEmbedding(layer);
   std::vector<TensorSpec> specs = {
       {embedding ? kEmbeddingA : kA, LoraShapeOfA(layer, rank.r)},
       {embedding ? kEmbeddingB : kB, LoraShapeOfB(layer, rank.r)}};
   if (config.lora_bias) specs.push_back({kBBias, {layer.out_features}});
+  if (config.use_dora) specs.push_back({kMagnitude, ShapeOfMagnitude(layer)});
   return specs;
 }
 
 absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
                                       const LoraRank& rank, const Layer& layer,
                                       const LayerTensors& tensors,
+                                      const LowerServices& services,
                                       int64_t expert) {
   PEFT_ASSIGN_OR_RETURN(const float scale, LoraScale(config, rank));
   const Tensor* a = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingA : kA);
   const Tensor* b = FindPart(tensors, IsEmbedding(layer) ? kEmbeddingB : kB);
   const Tensor* bias = FindPart(tensors, kBBias);
-  SiteProgram program;
+  std::optional<LowRank> factors;
   if (a != nullptr && b != nullptr) {
     PEFT_ASSIGN_OR_RETURN(Tensor b_matrix, LoraMatrixB(layer, *b, expert));
-    program.push_back(
-        LowRank{LoraMatrixA(layer, *a, expert), std::move(b_matrix), scale});
+    factors = LowRank{LoraMatrixA(layer, *a, expert), std::move(b_matrix),
+                      scale, GateOf(config)};
   }
+  PEFT_ASSIGN_OR_RETURN(SiteProgram program,
+                        LowerInit(config.init, layer, rank.r, scale));
+  if (factors.has_value()) program.push_back(*factors);
   // The bias belongs to B, so the scale covers it: s (B(Ax) + bias).
   if (bias != nullptr) program.push_back(ScaledBias(*bias, scale));
+  if (config.use_dora) {
+    PEFT_ASSIGN_OR_RETURN(
+        MagnitudeScale magnitude,
+        LowerMagnitude(layer, factors.has_value() ? &*factors : nullptr,
+                       FindPart(tensors, kMagnitude), scale, *services.pool));
+    program.push_back(std::move(magnitude));
+  }
   return program;
 }
 
 absl::StatusOr<std::unique_ptr<Method>> MakeLora(
-    const AdapterConfig& config, std::vector<Layer> layers,
+    const AdapterConfig& config, const std::string&, std::vector<Layer> layers,
     std::vector<std::string>* out_notes) {
   PEFT_ASSIGN_OR_RETURN(
       std::vector<LoraRank> ranks,

@@ -111,5 +111,68 @@ TEST(LowerLoraTest, AMissingFactorActsAsZero) {
   EXPECT_TRUE(LowerLora(LoraConfig(), {1, 8}, Linear(2, 2), tensors)->empty());
 }
 
+LoraConfig DoraConfig() {
+  LoraConfig config;
+  config.use_dora = true;
+  return config;
+}
+
+Layer WithWeight() {
+  Layer layer = Linear(2, 1);
+  layer.weight = MakeTensor({1, 2}, {3, 4});
+  return layer;
+}
+
+TEST(LoraTensorSpecsTest, DoraAddsAMagnitude) {
+  const auto specs = *LoraTensorSpecs(DoraConfig(), {3, 8}, Linear(5, 7));
+  EXPECT_EQ(specs.back().part, "lora_magnitude_vector");
+  EXPECT_EQ(specs.back().shape, std::vector<int64_t>{7});
+}
+
+TEST(LoraTensorSpecsTest, RefusesAloraOnAnEmbedding) {
+  LoraConfig config;
+  config.alora_invocation_tokens = {1};
+  EXPECT_EQ(ErrorId(LoraTensorSpecs(config, {3, 8}, Embedding(11, 7)).status()),
+            error_id::kAdapterConfig);
+}
+
+TEST(LowerLoraTest, DoraRescalesAfterTheFactors) {
+  const LayerTensors tensors = {
+      {"lora_A.weight", MakeTensor({1, 2}, {1, 0})},
+      {"lora_B.weight", MakeTensor({1, 1}, {2})},
+      {"lora_magnitude_vector", MakeTensor({1}, {7})}};
+  const SiteProgram program =
+      *LowerLora(DoraConfig(), {1, 8}, WithWeight(), tensors);
+  ASSERT_EQ(program.size(), 2u);
+  const auto& form = std::get<MagnitudeScale>(program[1]);
+  EXPECT_EQ(form.magnitude, std::vector<float>{7});
+  EXPECT_EQ(form.scale, 8.0f);
+  EXPECT_DOUBLE_EQ(form.norm0[0], 25);
+  EXPECT_DOUBLE_EQ(form.norm1[0], 6);
+  EXPECT_DOUBLE_EQ(form.norm2[0], 4);
+}
+
+TEST(LowerLoraTest, AMissingMagnitudeIsTheNormOfTheWeight) {
+  const SiteProgram program =
+      *LowerLora(DoraConfig(), {1, 8}, WithWeight(), {});
+  EXPECT_EQ(std::get<MagnitudeScale>(program.at(0)).magnitude,
+            std::vector<float>{5});
+}
+
+TEST(LowerLoraTest, DoraNeedsTheWeight) {
+  EXPECT_EQ(ErrorId(LowerLora(DoraConfig(), {1, 8}, Linear(2, 1), {}).status()),
+            error_id::kAdapterFeatureUnsupported);
+}
+
+TEST(LowerLoraTest, AloraOpensAtItsTokens) {
+  LoraConfig config;
+  config.alora_invocation_tokens = {5, 6};
+  const LayerTensors tensors = {{"lora_A.weight", MakeTensor({1, 2}, {1, 2})},
+                                {"lora_B.weight", MakeTensor({2, 1}, {3, 4})}};
+  const SiteProgram program = *LowerLora(config, {1, 8}, Linear(2, 2), tensors);
+  EXPECT_EQ(*std::get<LowRank>(program.at(0)).gate,
+            (std::vector<int64_t>{5, 6}));
+}
+
 }  // namespace
 }  // namespace peft

@@ -2,6 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "peft_cc/methods/adalora.h"
+#include "peft_cc/methods/ia3.h"
 #include "peft_cc/methods/lora.h"
 
 namespace peft {
@@ -14,10 +16,15 @@ constexpr SiteKind kLoraKinds[] = {SiteKind::kLinear,
                                    SiteKind::kMultiheadAttention,
                                    SiteKind::kParameter};
 
+constexpr SiteKind kLinearKinds[] = {SiteKind::kLinear, SiteKind::kConv1D};
+
 constexpr MethodInfo kMethods[] = {
     {"LORA", "LoRA", "lora_", kLoraKinds,
      "a linear layer, an embedding, a convolution or a MultiheadAttention",
      MakeLora},
+    {"ADALORA", "AdaLoRA", "lora_", kLinearKinds, "a linear layer",
+     MakeAdaLora},
+    {"IA3", "IA3", "ia3_", kLinearKinds, "a linear layer", MakeIa3},
 };
 
 }  // namespace

@@ -24,10 +24,11 @@ struct MethodInfo {
   absl::Span<const SiteKind> kinds;  // of the layers that it can adapt
   absl::string_view adapts;          // the same in words, for messages
   // The method for the targeted `layers` of an adapter with this config, whose
-  // peft_type is this one's. Remarks are added to `out_notes`.
+  // peft_type is this one's. `model_type` chooses defaults. Remarks are added
+  // to `out_notes`.
   absl::StatusOr<std::unique_ptr<Method>> (*create)(
-      const AdapterConfig& config, std::vector<Layer> layers,
-      std::vector<std::string>* out_notes);
+      const AdapterConfig& config, const std::string& model_type,
+      std::vector<Layer> layers, std::vector<std::string>* out_notes);
 };
 
 // In the order that build info shows.
@@ -36,7 +37,7 @@ absl::Span<const MethodInfo> Methods();
 // Null for a type that cannot run.
 const MethodInfo* FindMethod(absl::string_view peft_type);
 
-// "LORA, IA3" with ", " between.
+// Their types with `separator` between.
 std::string MethodNames(absl::string_view separator);
 
 }  // namespace peft

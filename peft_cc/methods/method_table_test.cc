@@ -14,7 +14,8 @@ TEST(MethodTableTest, EachMethodCanBeReadAndMade) {
         absl::StrCat(R"({"peft_type": ")", method.peft_type, "\"}"));
     ASSERT_TRUE(config.ok()) << config.status();
     std::vector<std::string> notes;
-    EXPECT_TRUE(method.create(*config, {}, &notes).ok()) << method.peft_type;
+    EXPECT_TRUE(method.create(*config, "llama", {}, &notes).ok())
+        << method.peft_type;
     EXPECT_EQ(FindMethod(method.peft_type), &method);
   }
 }

@@ -50,13 +50,13 @@ run 0 inspect $data/adapters/german --model $data/base && says 'q_proj'
 run 0 inspect $data/adapters/roman --json && says '"peft_type": "LORA"'
 run 1 inspect $data/base && complains 'adapter_config.json'
 run 1 inspect $tmp/nothing && complains 'nothing'
-mkdir -p $tmp/ia3
-echo '{"peft_type": "IA3", "target_modules": ["k_proj"]}' \
-  >$tmp/ia3/adapter_config.json
-cp $data/adapters/german/adapter_model.safetensors $tmp/ia3/
-run 0 inspect $tmp/ia3 && says 'IA3'
-echo '{"peft_type": 7' >$tmp/ia3/adapter_config.json
-run 1 inspect $tmp/ia3 && complains 'adapter_config.json'
+mkdir -p $tmp/loha
+echo '{"peft_type": "LOHA", "target_modules": ["k_proj"]}' \
+  >$tmp/loha/adapter_config.json
+cp $data/adapters/german/adapter_model.safetensors $tmp/loha/
+run 0 inspect $tmp/loha && says 'LOHA'
+echo '{"peft_type": 7' >$tmp/loha/adapter_config.json
+run 1 inspect $tmp/loha && complains 'adapter_config.json'
 
 run 0 inspect $data/adapters/german && says 'memory'
 
@@ -98,7 +98,7 @@ cmp -s $tmp/base.safetensors $tmp/zero.safetensors ||
   fail "--scale 0 is not the base"
 run 1 forward --model $tmp/nothing --ids $tmp/ids.safetensors --output $tmp/x
 run 1 forward --model $data/base --ids $tmp/nothing --output $tmp/x
-run 1 forward --model $data/base --adapter $tmp/ia3 \
+run 1 forward --model $data/base --adapter $tmp/loha \
   --ids $tmp/ids.safetensors --output $tmp/x
 [ -e $tmp/x ] && fail "a failed run left an output file"
 for name in bert_bare gpt2_lm; do

@@ -12,6 +12,7 @@ import shutil
 import warnings
 
 import peft
+from peft.tuners.tuners_utils import BaseTunerLayer
 import safetensors.torch
 import torch
 import transformers
@@ -44,7 +45,8 @@ def randomize(model, seed):
     """Gives all that is trained random values: B too, which starts at zero."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
-        if "lora_" in name or name.endswith("bias") and parameter.requires_grad:
+        trained = "lora_" in name or "ia3_l" in name
+        if trained or name.endswith("bias") and parameter.requires_grad:
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.data = noise * 0.5
 
@@ -52,7 +54,7 @@ def randomize(model, seed):
 def outputs(model, prefix):
     """What every linear layer and embedding computes, by module name."""
     result = {}
-    layers = (torch.nn.Linear, torch.nn.Embedding, peft.tuners.lora.LoraLayer)
+    layers = (torch.nn.Linear, torch.nn.Embedding, BaseTunerLayer)
     for name, module in model.named_modules():
         if not isinstance(module, layers) or ".lora_" in name:
             continue
@@ -89,16 +91,40 @@ def save_expected(folder, model, prefix=""):
     (folder / "generation_config.json").unlink(missing_ok=True)
 
 
-def lora_case(name, seed, dtype=None, safe_serialization=True, **fields):
+def case(name, seed, config, dtype=None, safe_serialization=True,
+         rank_pattern=None):
     """Saved by PeftModel, computed by a PeftModel that loads the files."""
     folder = fresh_folder(name)
-    model = peft.get_peft_model(base_model(), peft.LoraConfig(**fields))
+    model = peft.get_peft_model(base_model(), config)
     randomize(model, seed)
+    if rank_pattern is not None:
+        model.peft_config["default"].rank_pattern = rank_pattern
     model.save_pretrained(folder, safe_serialization=safe_serialization)
     if dtype is not None:
         cast_file(folder, dtype)
     loaded = peft.PeftModel.from_pretrained(base_model(), folder).eval()
     save_expected(folder, loaded.base_model.model)
+
+
+def lora_case(name, seed, dtype=None, safe_serialization=True, **fields):
+    case(name, seed, peft.LoraConfig(**fields), dtype, safe_serialization)
+
+
+def adalora_case():
+    """With what training writes into rank_pattern: the names of parameters."""
+    pruned = {
+        f"model.layers.{i}.{module}.lora_E.default": kept
+        for i, module, kept in [
+            (0, "self_attn.q_proj", [True, False, True]),
+            (0, "mlp.down_proj", [False, False, False]),
+            (1, "self_attn.q_proj", [True, True, True])]}
+    config = peft.AdaLoraConfig(
+        init_r=3, lora_alpha=5, target_modules=["q_proj", "down_proj"],
+        total_step=10)
+    case("adalora_pruned", 12, config, rank_pattern=pruned)
+    config = peft.AdaLoraConfig(
+        init_r=3, lora_alpha=2, target_modules=["v_proj"], total_step=10)
+    case("adalora", 13, config, dtype=torch.bfloat16)
 
 
 def unprefixed_case():
@@ -149,11 +175,21 @@ def main():
               target_modules=["v_proj", "up_proj"], lora_bias=True)
     lora_case("embedding", 6, r=2, lora_alpha=4,
               target_modules=["embed_tokens", "lm_head", "q_proj"])
+    lora_case("dora", 9, r=2, lora_alpha=3, use_dora=True,
+              target_modules=["q_proj", "v_proj", "down_proj"])
+    lora_case("dora_embedding", 10, r=2, lora_alpha=3, use_dora=True,
+              use_rslora=True, target_modules=["embed_tokens", "o_proj"])
+    lora_case("pissa", 14, r=3, lora_alpha=5, use_rslora=True,
+              init_lora_weights="pissa", target_modules=["q_proj", "up_proj"])
+    lora_case("olora", 15, r=3, lora_alpha=5, init_lora_weights="olora",
+              target_modules=["v_proj", "down_proj"])
+    adalora_case()
     unprefixed_case()
     bare_case()
-    other_method_case("ia3", peft.IA3Config(
-        target_modules=["q_proj", "down_proj"],
+    case("ia3", 11, peft.IA3Config(
+        target_modules=["q_proj", "down_proj", "o_proj"],
         feedforward_modules=["down_proj"]))
+    other_method_case("loha", peft.LoHaConfig(r=2, target_modules=["q_proj"]))
     other_method_case("prompt_tuning", peft.PromptTuningConfig(
         num_virtual_tokens=2, task_type="CAUSAL_LM"))
 

@@ -1,24 +1,22 @@
-#include "peft_cc/config/lora_keys.h"
+#include "peft_cc/config/method_keys.h"
 
 namespace peft {
 namespace {
 
+constexpr char kIgnored[] = "AdaLoRA ignores it, as in PEFT";
+
 // What kRead keys may hold is checked where they are read.
-constexpr ConfigKey kKeys[] = {
-    {"alora_invocation_tokens", KeyUse::kRefusedUnlessEmpty, kListOrNull,
-     "activated LoRA starts at its invocation tokens"},
+constexpr ConfigKey kLoraKeys[] = {
+    {"alora_invocation_tokens", KeyUse::kRead, kAnyType, ""},
     {"alpha_pattern", KeyUse::kRead, kAnyType, ""},
     {"arrow_config", KeyUse::kRefusedUnlessNull, kObjectOrNull,
      "Arrow routes each token to other adapters"},
-    {"auto_mapping", KeyUse::kTraining, kObjectOrNull, ""},
-    {"base_model_name_or_path", KeyUse::kRead, kAnyType, ""},
     {"bias", KeyUse::kRead, kAnyType, ""},
     {"corda_config", KeyUse::kTraining, kObjectOrNull, ""},
     {"ensure_weight_tying", KeyUse::kRead, kAnyType, ""},
     {"eva_config", KeyUse::kTraining, kObjectOrNull, ""},
     {"exclude_modules", KeyUse::kRead, kAnyType, ""},
     {"fan_in_fan_out", KeyUse::kRead, kAnyType, ""},
-    {"inference_mode", KeyUse::kRead, kAnyType, ""},
     {"init_lora_weights", KeyUse::kRead, kAnyType, ""},
     {"kasa_config", KeyUse::kRefusedUnlessNull, kObjectOrNull,
      "KaSA truncates the base weights and scales each rank"},
@@ -37,22 +35,17 @@ constexpr ConfigKey kKeys[] = {
     {"modules_to_save", KeyUse::kRead, kAnyType, ""},
     {"monteclora_config", KeyUse::kNoted, kObjectOrNull,
      "MonteCLoRA samples in training only; its own tensors are not used"},
-    {"peft_type", KeyUse::kRead, kAnyType, ""},
-    {"peft_version", KeyUse::kRead, kAnyType, ""},
     {"qalora_group_size", KeyUse::kTraining, kNumberType | kNullType, ""},
     {"r", KeyUse::kRead, kAnyType, ""},
     {"rank_pattern", KeyUse::kRead, kAnyType, ""},
-    {"revision", KeyUse::kTraining, kStringOrNull, ""},
     {"runtime_config", KeyUse::kNoted, kAnyType,
      "only has a meaning in the process that wrote it and is ignored"},
     {"target_modules", KeyUse::kRead, kAnyType, ""},
     {"target_parameters", KeyUse::kRead, kAnyType, ""},
-    {"task_type", KeyUse::kRead, kAnyType, ""},
     {"trainable_token_indices", KeyUse::kRead, kAnyType, ""},
     {"use_bdlora", KeyUse::kRefusedUnlessNull, kObjectOrNull,
      "BD-LoRA's factors are block-diagonal"},
-    {"use_dora", KeyUse::kRefusedUnlessEmpty, kFlag,
-     "DoRA rescales the base weights by a learned magnitude"},
+    {"use_dora", KeyUse::kRead, kAnyType, ""},
     {"use_qalora", KeyUse::kRefusedUnlessEmpty, kFlag,
      "QA-LoRA averages groups of inputs"},
     {"use_rslora", KeyUse::kRead, kAnyType, ""},
@@ -60,8 +53,38 @@ constexpr ConfigKey kKeys[] = {
      "VeLoRA compresses gradients in training only"},
 };
 
+// AdaLoRA has all of LoRA's keys and ignores many.
+constexpr ConfigKey kAdaLoraKeys[] = {
+    {"alora_invocation_tokens", KeyUse::kNoted, kListOrNull, kIgnored},
+    {"alpha_pattern", KeyUse::kNoted, kObjectOrNull, kIgnored},
+    {"beta1", KeyUse::kTraining, kNumberType, ""},
+    {"beta2", KeyUse::kTraining, kNumberType, ""},
+    {"deltaT", KeyUse::kTraining, kNumberType, ""},
+    {"init_lora_weights", KeyUse::kTraining, kFlag | kStringType, ""},
+    {"init_r", KeyUse::kRead, kAnyType, ""},
+    {"loftq_config", KeyUse::kRead, kAnyType, ""},
+    {"lora_bias", KeyUse::kNoted, kFlag, kIgnored},
+    {"orth_reg_weight", KeyUse::kTraining, kNumberType, ""},
+    {"target_r", KeyUse::kTraining, kNumberType, ""},
+    {"tfinal", KeyUse::kTraining, kNumberType, ""},
+    {"tinit", KeyUse::kTraining, kNumberType, ""},
+    {"total_step", KeyUse::kTraining, kNumberType | kNullType, ""},
+    {"use_rslora", KeyUse::kNoted, kFlag, kIgnored},
+};
+
+constexpr ConfigKey kIa3Keys[] = {
+    {"exclude_modules", KeyUse::kRead, kAnyType, ""},
+    {"fan_in_fan_out", KeyUse::kRead, kAnyType, ""},
+    {"feedforward_modules", KeyUse::kRead, kAnyType, ""},
+    {"init_ia3_weights", KeyUse::kTraining, kFlag, ""},
+    {"modules_to_save", KeyUse::kRead, kAnyType, ""},
+    {"target_modules", KeyUse::kRead, kAnyType, ""},
+};
+
 }  // namespace
 
-ConfigKeys LoraKeys() { return kKeys; }
+ConfigKeys LoraKeys() { return kLoraKeys; }
+ConfigKeys AdaLoraKeys() { return kAdaLoraKeys; }
+ConfigKeys Ia3Keys() { return kIa3Keys; }
 
 }  // namespace peft

@@ -1,0 +1,115 @@
+#include "peft_cc/methods/weight_norms.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/linear.h"
+#include "kernels/linear_plan.h"
+#include "kernels/view.h"
+#include "peft_cc/base/dtype.h"
+
+namespace peft {
+namespace {
+
+// An embedding's table is stored (in, out) too, taken as a linear layer on
+// one-hot inputs. A convolution is a linear layer on its columns.
+bool IsStoredInOut(const Layer& layer) {
+  return layer.kind == SiteKind::kConv1D || layer.kind == SiteKind::kEmbedding;
+}
+
+const char* ElementAt(const Tensor& tensor, int64_t index) {
+  return static_cast<const char*>(tensor.data()) +
+         index * DTypeSize(tensor.dtype());
+}
+
+// Squares of one row of the stored weight are added up in out[0], or with
+// `each` element by element.
+void AddSquares(const float* row, int64_t count, bool each, double* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[each ? i : 0] += double{row[i]} * row[i];
+  }
+}
+
+// A W^T, (r, out): a forward of A's rows through the layer.
+std::vector<float> ThroughLayer(const Layer& layer, const std::vector<float>& a,
+                                int64_t r, kernels::ThreadPool& pool) {
+  const Tensor& w = layer.weight;
+  kernels::LinearPlan plan;
+  plan.transposed = IsStoredInOut(layer);
+  const int64_t width = w.num_elements() / w.dim(0);
+  plan.weight = {w.data(), w.dtype(), w.dim(0), width, width};
+  std::vector<float> product(r * layer.out_features);
+  std::vector<float> workspace(kernels::LinearWorkspaceFloats(plan, r));
+  kernels::RunLinear(
+      plan, {a.data(), r, layer.in_features, layer.in_features},
+      {product.data(), r, layer.out_features, layer.out_features},
+      workspace.data(), pool);
+  return product;
+}
+
+// A A^T, (r, r).
+std::vector<double> Gram(const std::vector<float>& a, int64_t r, int64_t in,
+                         kernels::ThreadPool& pool) {
+  std::vector<double> gram(r * r);
+  pool.ParallelFor(r, [&](int64_t i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      double sum = 0;
+      for (int64_t k = 0; k < in; ++k) {
+        sum += double{a[i * in + k]} * a[j * in + k];
+      }
+      gram[i * r + j] = gram[j * r + i] = sum;
+    }
+  });
+  return gram;
+}
+
+}  // namespace
+
+std::vector<double> SquaredWeightNorms(const Layer& layer,
+                                       kernels::ThreadPool& pool) {
+  constexpr int64_t kBlock = 64;  // outputs that one piece sums
+  const bool in_out = IsStoredInOut(layer);
+  const Tensor& w = layer.weight;
+  const int64_t out = layer.out_features;
+  std::vector<double> norms(out);
+  pool.ParallelFor((out + kBlock - 1) / kBlock, [&](int64_t piece) {
+    const int64_t begin = piece * kBlock;
+    const int64_t count = std::min(kBlock, out - begin);
+    // Of one stored row: all inputs of an output, or these outputs of an input.
+    const int64_t width = in_out ? count : layer.in_features;
+    std::vector<float> row(width);
+    for (int64_t i = 0; i < (in_out ? layer.in_features : count); ++i) {
+      const int64_t first =
+          in_out ? i * out + begin : (begin + i) * layer.in_features;
+      ConvertToF32(w.dtype(), ElementAt(w, first), width, row.data());
+      AddSquares(row.data(), width, in_out,
+                 norms.data() + begin + (in_out ? 0 : i));
+    }
+  });
+  return norms;
+}
+
+WeightNorms ComputeWeightNorms(const Layer& layer, const Tensor& a,
+                               const Tensor& b, kernels::ThreadPool& pool) {
+  const int64_t r = a.dim(0);
+  const std::vector<float> a_values = a.ToF32();
+  const std::vector<float> b_values = b.ToF32();
+  const std::vector<float> through = ThroughLayer(layer, a_values, r, pool);
+  const std::vector<double> gram = Gram(a_values, r, layer.in_features, pool);
+  WeightNorms norms;
+  norms.weight = SquaredWeightNorms(layer, pool);
+  norms.cross.resize(layer.out_features);
+  norms.delta.resize(layer.out_features);
+  for (int64_t o = 0; o < layer.out_features; ++o) {
+    const float* row = b_values.data() + o * r;
+    for (int64_t i = 0; i < r; ++i) {
+      norms.cross[o] += double{row[i]} * through[i * layer.out_features + o];
+      for (int64_t j = 0; j < r; ++j) {
+        norms.delta[o] += double{row[i]} * row[j] * gram[i * r + j];
+      }
+    }
+  }
+  return norms;
+}
+
+}  // namespace peft
