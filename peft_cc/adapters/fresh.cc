@@ -185,8 +185,9 @@ absl::StatusOr<TensorMap> FreshTensors(const SiteTable& sites,
                         FindTargetSites(config.targets, config.base.task_type,
                                         info, sites, KeyMap(), &notes));
   const std::vector<Layer> layers = LayersOf(sites, targets);
-  PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Method> method,
-                        info.create(config, layers, &notes));
+  PEFT_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Method> method,
+      info.create(config, sites.model_type(), layers, &notes));
   PEFT_ASSIGN_OR_RETURN(const LoraMaker maker,
                         LoraMaker::Create(config, layers));
   TorchGenerator generator(seed);
