@@ -353,26 +353,29 @@ class Pair:
             except reference.NoReference:
                 continue
             if generate:
-                self._check_row_tokens(tokens[row], right, part,
-                                       f"row {row}, {choice}")
+                self._check_row_tokens(tokens, right, [row], str(choice))
                 continue
+            # The whole batch: dynamic RoPE depends on the longest row.
             compare.check_outputs(
-                self.statistics, got[part], right.output(ids[part], mask[part]),
+                self.statistics, got[part], right.output(ids, mask)[part],
                 lambda: right.exact(ids[part], mask[part]), mask[part],
                 f"row {row}, {choice}")
 
-    def _check_row_tokens(self, tokens, right, part, what):
-        ids, mask = self.ids[part], self.mask[part]
-        expected = right.generate(ids, mask, len(tokens))[0]
+    def _check_row_tokens(self, tokens, right, rows, what):
+        """Compares `rows` of the tokens with what PEFT makes of the batch."""
+        count = len(tokens[0])
+        expected = np.array(right.generate(self.ids, self.mask, count))
+        ones = np.ones_like(expected)
+        for row in rows:
 
-        def logits_after(count):
-            longer = np.concatenate(
-                [ids, np.array([expected[:count]], np.int64)], 1)
-            ones = np.ones((1, count), np.int64)
-            return right.output(longer, np.concatenate([mask, ones], 1))[0, -1]
+            def logits_after(number):
+                longer = np.concatenate([self.ids, expected[:, :number]], 1)
+                mask = np.concatenate([self.mask, ones[:, :number]], 1)
+                return right.output(longer, mask)[row, -1]
 
-        compare.check_tokens(self.statistics, tokens, expected, logits_after,
-                             what)
+            compare.check_tokens(
+                self.statistics, tokens[row], expected[row].tolist(),
+                logits_after, f"{what}, row {row}")
 
     def generate(self, count=16):
         """Greedy tokens of the whole batch under what is active."""
@@ -385,9 +388,8 @@ class Pair:
                 return
             if self.merged and self.case.base_dtype != torch.float32:
                 return
-            for row, got in enumerate(tokens):
-                self._check_row_tokens(got, right, slice(row, row + 1),
-                                       f"generate, row {row}")
+            self._check_row_tokens(tokens, right, range(len(tokens)),
+                                   "generate")
 
 
 class Outcome:
