@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks import side_by_side
 from testing import peft_ctypes
+from testing.conformance import ours
 
 BATCH = 8
 DECODE_STEPS = 8
@@ -54,10 +55,10 @@ class Ours:
 
     def __init__(self, library, folder, threads):
         self.folder = folder
-        self.model = peft_ctypes.Model(library, folder / "base", threads)
+        self.model = ours.Model(library, folder / "base", "logits", threads)
 
     def load(self, name, folder_name=None):
-        self.model.load_adapter(self.folder / (folder_name or name), name)
+        self.model.load(self.folder / (folder_name or name), name)
 
     def delete(self, name):
         self.model.delete_adapter([name])
@@ -66,21 +67,25 @@ class Ours:
         self.model.set_adapter([name])
 
     def replace(self, name, folder_name):
-        self.model.replace_adapter(self.folder / folder_name, name)
+        self.model.replace(name, self.folder / folder_name)
 
     def merge(self):
-        self.model.merge_adapter()
+        self.model.merge()
 
     def unmerge(self):
-        self.model.unmerge_adapter()
+        self.model.unmerge()
 
     def start(self, rows, names=None):
-        self.names = names
+        self.activations = names and [self.model.activation([n]) for n in names]
         self.model.reset()
-        self.model.step(np.full((rows, 8), 5), adapter_names=names)
+        self.model.step_rows(np.full((rows, 8), 5), self.activations)
 
     def step(self, rows):
-        self.model.step(np.full((rows, 1), 7), adapter_names=self.names)
+        self.model.step_rows(np.full((rows, 1), 7), self.activations)
+
+    def finish(self):
+        for activation in self.activations or []:
+            self.model.free_activation(activation)
 
 
 class Theirs:
@@ -122,7 +127,7 @@ class Theirs:
         self.hotswap(self.model, self.folder / folder_name, name)
 
     def merge(self):
-        self.model.merge_adapter()
+        self.model.merge()
 
     def unmerge(self):
         self.model.unmerge_adapter()
@@ -135,6 +140,9 @@ class Theirs:
     def step(self, rows):
         self._run(np.full((rows, 1), 7))
 
+    def finish(self):
+        self.cache = None
+
     def _run(self, ids):
         self.model(input_ids=self.torch.from_numpy(ids),
                    past_key_values=self.cache, logits_to_keep=1, **self.extra)
@@ -146,6 +154,7 @@ def measure_decode(timer, sides, label, rows, names, active):
         side.start(rows, names)
         side.step(rows)
         timer.time(label, key, lambda: side.step(rows), DECODE_STEPS)
+        side.finish()
 
 
 def measure_round(timer, sides, peers):
@@ -260,22 +269,22 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         make_files(folder, arguments.shape)
-        ours = Ours(library, folder, arguments.threads)
+        sdk = Ours(library, folder, arguments.threads)
         theirs = Theirs(folder, arguments.threads)
-        sides = {"ours": ours, "theirs": theirs}
-        timer.time("load the first adapter", "ours", lambda: ours.load("lora0"))
+        sides = {"ours": sdk, "theirs": theirs}
+        timer.time("load the first adapter", "ours", lambda: sdk.load("lora0"))
         theirs.load("lora0")
         timer.samples["load the first adapter", "theirs"] = [
             1e3 * theirs.first_load]
         for adapter in [f"lora{i}" for i in range(1, BATCH)] + ["high", "dora"]:
             for side in sides.values():
                 side.load(adapter)
-        per_adapter, file_bytes = resident_bytes(ours)
+        per_adapter, file_bytes = resident_bytes(sdk)
         extra["memory per resident adapter"] = (
             f"{per_adapter / 2**20:.2f} MiB, its file "
             f"{file_bytes / 2**20:.2f} MiB")
         extra[f"load of adapter {arguments.resident}"] = (
-            f"{late_loads(ours, arguments.resident):.3g} ms")
+            f"{late_loads(sdk, arguments.resident):.3g} ms")
         peers = machine_peers(folder, arguments.threads)
         for index in range(arguments.rounds):
             measure_round(timer, sides, peers)

@@ -188,8 +188,8 @@ class Model(Verbs, peft_ctypes.Model):
     """A model in a folder, with one session. `pick` names the output of the
     transformers model that is compared."""
 
-    def __init__(self, library, path, pick):
-        super().__init__(library, path)
+    def __init__(self, library, path, pick, num_threads=1):
+        super().__init__(library, path, num_threads)
         self.pick = pick
 
     def forward(self, ids, mask=None):
@@ -210,6 +210,14 @@ class Model(Verbs, peft_ctypes.Model):
         self.call("peft_session_get_output", self.session, options.outputs,
                   C.byref(view))
         return peft_ctypes.view_to_numpy(view)
+
+    def step_rows(self, ids, activations=None):
+        """Runs tokens after those in the cache, for their last logits."""
+        options = self._row_options(structs.ForwardOptions(logits_to_keep=1),
+                                    None, activations)
+        struct, view = peft_ctypes._input(ids, None), peft_ctypes.TensorView()
+        self.call("peft_session_forward", self.session, C.byref(struct),
+                  C.byref(options), C.byref(view))
 
     def _row_options(self, options, adapter_names, activations):
         if adapter_names is not None:
