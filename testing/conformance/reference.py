@@ -75,6 +75,8 @@ class Reference:
         for name, module in adapters.wrappers(self.model):
             if uid in getattr(module, "scaling", {}):
                 scaling = adapter.scalings[adapters.canonical(name)]
+                if name.endswith(".out_proj") and "base_layer" in name:
+                    scaling /= 2  # MultiheadAttention adds this part twice
                 self.scalings[module, uid] = scaling
 
     def activate(self, entries):
