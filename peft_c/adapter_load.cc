@@ -11,6 +11,7 @@
 #include "peft_c/model.h"
 #include "peft_c/state_dict.h"
 #include "peft_c/struct_size.h"
+#include "peft_c/unmerge_warning.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -69,6 +70,7 @@ peft_status_t* peft_model_load_adapter(peft_model_t* model, const char* name,
     PEFT_ASSIGN_OR_RETURN(const peft::LoadOptions known,
                           peft::ReadLoadOptions(options));
     PEFT_RETURN_IF_ERROR(peft::CheckNotReplacing(known));
+    const peft::UnmergeWarning warning("peft_model_load_adapter", *object);
     return peft::Report(
         [&] {
           return object->LoadAdapter(key, folder, known.load,
@@ -93,6 +95,8 @@ peft_status_t* peft_model_load_adapter_from_memory(
                           peft::ReadLoadOptions(options));
     PEFT_RETURN_IF_ERROR(peft::CheckFromMemory(known));
     PEFT_RETURN_IF_ERROR(peft::CheckNotReplacing(known));
+    const peft::UnmergeWarning warning("peft_model_load_adapter_from_memory",
+                                       *object);
     return peft::Report(
         [&] {
           return object->LoadAdapterFromMemory(key, source.config,

@@ -28,7 +28,8 @@ enum class HandleKind : uint8_t {
   kSession,
   kGenerateResult,
   kActivation,
-  kLast = kActivation,
+  kProbeReport,
+  kLast = kProbeReport,
 };
 
 // The parts of a handle. A slot with a generation is one object, ever.

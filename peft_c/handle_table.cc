@@ -137,6 +137,8 @@ const char* HandleKindName(HandleKind kind) {
       return "generate result";
     case HandleKind::kActivation:
       return "activation";
+    case HandleKind::kProbeReport:
+      return "probe report";
   }
   return "handle";
 }

@@ -65,7 +65,7 @@ TEST(HeaderTest, Model) {
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 88u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 96u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
   EXPECT_FIELD(peft_load_options_t, revision, 24);
@@ -78,6 +78,7 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, is_trainable, 72);
   EXPECT_FIELD(peft_load_options_t, allow_unconverted_init, 76);
   EXPECT_FIELD(peft_load_options_t, expected_generation, 80);
+  EXPECT_FIELD(peft_load_options_t, ignore_base_fingerprint, 88);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
   EXPECT_EQ(sizeof(peft_save_options_t), 16u);
@@ -88,6 +89,45 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_report_line_t, kind, 8);
   EXPECT_FIELD(peft_report_line_t, name, 16);
   EXPECT_FIELD(peft_report_line_t, detail, 24);
+}
+
+TEST(HeaderTest, Merge) {
+  EXPECT_EQ(sizeof(peft_merge_options_t), 24u);
+  EXPECT_FIELD(peft_merge_options_t, scales, 8);
+  EXPECT_FIELD(peft_merge_options_t, safe_merge, 16);
+  EXPECT_EQ(sizeof(peft_merge_and_unload_options_t), 56u);
+  EXPECT_FIELD(peft_merge_and_unload_options_t, names, 8);
+  EXPECT_FIELD(peft_merge_and_unload_options_t, num_names, 16);
+  EXPECT_FIELD(peft_merge_and_unload_options_t, scales, 24);
+  EXPECT_FIELD(peft_merge_and_unload_options_t, safe_merge, 32);
+  EXPECT_FIELD(peft_merge_and_unload_options_t, on_progress, 40);
+  EXPECT_FIELD(peft_merge_and_unload_options_t, user_data, 48);
+}
+
+TEST(HeaderTest, Combine) {
+  EXPECT_EQ(sizeof(peft_combine_options_t), 40u);
+  EXPECT_FIELD(peft_combine_options_t, combination_type, 8);
+  EXPECT_FIELD(peft_combine_options_t, majority_sign_method, 12);
+  EXPECT_FIELD(peft_combine_options_t, svd_rank, 16);
+  EXPECT_FIELD(peft_combine_options_t, svd_clamp, 24);
+  EXPECT_FIELD(peft_combine_options_t, density, 28);
+  EXPECT_FIELD(peft_combine_options_t, seed, 32);
+}
+
+TEST(HeaderTest, Probe) {
+  EXPECT_EQ(sizeof(peft_probe_options_t), 24u);
+  EXPECT_FIELD(peft_probe_options_t, seed, 8);
+  EXPECT_FIELD(peft_probe_options_t, rows, 16);
+  EXPECT_EQ(sizeof(peft_probe_line_t), 40u);
+  EXPECT_FIELD(peft_probe_line_t, name, 8);
+  EXPECT_FIELD(peft_probe_line_t, base_norm, 16);
+  EXPECT_FIELD(peft_probe_line_t, delta_norm, 24);
+  EXPECT_FIELD(peft_probe_line_t, ratio, 32);
+  EXPECT_EQ(sizeof(peft_probe_summary_t), 40u);
+  EXPECT_FIELD(peft_probe_summary_t, num_sites, 8);
+  EXPECT_FIELD(peft_probe_summary_t, num_unchanged, 16);
+  EXPECT_FIELD(peft_probe_summary_t, ratio, 24);
+  EXPECT_FIELD(peft_probe_summary_t, max_ratio, 32);
 }
 
 TEST(HeaderTest, AdapterFacts) {

@@ -19,6 +19,13 @@ static const peft_forward_input_t kInput = PEFT_FORWARD_INPUT_INIT;
 static const peft_forward_options_t kForwardOptions = PEFT_FORWARD_OPTIONS_INIT;
 static const peft_generate_options_t kGenerateOptions =
     PEFT_GENERATE_OPTIONS_INIT;
+static const peft_merge_options_t kMergeOptions = PEFT_MERGE_OPTIONS_INIT;
+static const peft_merge_and_unload_options_t kMergeAndUnloadOptions =
+    PEFT_MERGE_AND_UNLOAD_OPTIONS_INIT;
+static const peft_combine_options_t kCombineOptions = PEFT_COMBINE_OPTIONS_INIT;
+static const peft_probe_options_t kProbeOptions = PEFT_PROBE_OPTIONS_INIT;
+static const peft_probe_line_t kProbeLine = PEFT_PROBE_LINE_INIT;
+static const peft_probe_summary_t kProbeSummary = PEFT_PROBE_SUMMARY_INIT;
 
 /* The sum keeps the compiler from finding them unused. */
 size_t peft_header_test_c99(void);
@@ -28,6 +35,9 @@ size_t peft_header_test_c99(void) {
          kLoadOptions.struct_size + kSetOptions.struct_size +
          kLine.struct_size + kSessionOptions.struct_size + kInput.struct_size +
          kForwardOptions.struct_size + kGenerateOptions.struct_size +
+         kMergeOptions.struct_size + kMergeAndUnloadOptions.struct_size +
+         kCombineOptions.struct_size + kProbeOptions.struct_size +
+         kProbeLine.struct_size + kProbeSummary.struct_size +
          kAddOptions.struct_size + kSaveOptions.struct_size +
          kAdapterInfo.struct_size + kEstimate.struct_size;
 }

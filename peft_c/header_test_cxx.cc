@@ -15,6 +15,13 @@ size_t PEFT_HEADER_TEST_NAME() {
   const peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
   const peft_forward_options_t forward_options = PEFT_FORWARD_OPTIONS_INIT;
   const peft_generate_options_t generate_options = PEFT_GENERATE_OPTIONS_INIT;
+  const peft_merge_options_t merge_options = PEFT_MERGE_OPTIONS_INIT;
+  const peft_merge_and_unload_options_t merge_and_unload_options =
+      PEFT_MERGE_AND_UNLOAD_OPTIONS_INIT;
+  const peft_combine_options_t combine_options = PEFT_COMBINE_OPTIONS_INIT;
+  const peft_probe_options_t probe_options = PEFT_PROBE_OPTIONS_INIT;
+  const peft_probe_line_t probe_line = PEFT_PROBE_LINE_INIT;
+  const peft_probe_summary_t probe_summary = PEFT_PROBE_SUMMARY_INIT;
   const peft_add_adapter_options_t add_options = PEFT_ADD_ADAPTER_OPTIONS_INIT;
   const peft_save_options_t save_options = PEFT_SAVE_OPTIONS_INIT;
   const peft_adapter_info_t adapter_info = PEFT_ADAPTER_INFO_INIT;
@@ -24,6 +31,9 @@ size_t PEFT_HEADER_TEST_NAME() {
          set_options.struct_size + line.struct_size +
          session_options.struct_size + input.struct_size +
          forward_options.struct_size + generate_options.struct_size +
+         merge_options.struct_size + merge_and_unload_options.struct_size +
+         combine_options.struct_size + probe_options.struct_size +
+         probe_line.struct_size + probe_summary.struct_size +
          add_options.struct_size + save_options.struct_size +
          adapter_info.struct_size + estimate.struct_size;
 }

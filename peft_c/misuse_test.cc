@@ -137,6 +137,10 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   peft_generate_result_t* out_result = nullptr;
   DLManagedTensor* managed = nullptr;
 
+  auto* const probe = Garbage<peft_probe_report_t>(value);
+  peft_probe_report_t* out_probe = nullptr;
+  peft_probe_line_t probe_line = PEFT_PROBE_LINE_INIT;
+  peft_probe_summary_t probe_summary = PEFT_PROBE_SUMMARY_INIT;
   expect(peft_model_get_info(model, &info));
   expect(peft_model_load_adapter(model, "a", kGerman, nullptr, nullptr));
   expect(peft_model_set_adapter(model, nullptr, 0, nullptr));
@@ -146,6 +150,14 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_model_list_adapters(model, &names));
   expect(peft_model_get_adapter_state_dict(model, "a", &out_state_dict));
   expect(peft_model_delete_adapter(model, nullptr, 0));
+  expect(peft_model_merge_adapter(model, nullptr, 0, nullptr));
+  expect(peft_model_unmerge_adapter(model));
+  expect(peft_model_merged_adapters(model, &names));
+  expect(peft_model_merge_and_unload(model, "/no/such/folder/x", nullptr));
+  expect(peft_model_unload(model));
+  expect(peft_model_probe_adapter(model, "a", nullptr, &out_probe));
+  expect(peft_probe_report_get_line(probe, 0, &probe_line));
+  expect(peft_probe_report_get_summary(probe, &probe_summary));
   expect(peft_model_load_adapter_from_memory(model, "a", "{}", state_dict,
                                              nullptr, nullptr));
   expect(peft_model_add_adapter(model, "a", "{}", nullptr));
@@ -193,6 +205,7 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   peft_state_dict_free(state_dict);
   peft_tensor_free(tensor);
   peft_load_report_free(report);
+  peft_probe_report_free(probe);
   peft_generate_result_free(result);
   peft_string_list_free(list);
   peft_string_free(string);

@@ -10,6 +10,7 @@
 #include "peft_c/state_dict.h"
 #include "peft_c/struct_size.h"
 #include "peft_c/text.h"
+#include "peft_c/unmerge_warning.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -56,6 +57,7 @@ peft_status_t* peft_model_set_adapter(
                           peft::TextArray("names", names, num_names));
     PEFT_ASSIGN_OR_RETURN(const auto scales,
                           peft::ScalesOf(options, num_names));
+    const peft::UnmergeWarning warning("peft_model_set_adapter", *object);
     return object->SetAdapter(keys, scales);
   });
 }

@@ -470,13 +470,17 @@ typedef struct peft_load_options {
   /* Of peft_model_replace_adapter: the generation that must be there, as
    * peft_adapter_info_t has it. Default 0: any. Since: 2. */
   uint64_t expected_generation;
+  /* 1: takes an adapter that peft_model_save_adapter wrote for other weights
+   * of the base than these; the report notes it. Default 0: that is
+   * INVALID_ARGUMENT ("BASE_FINGERPRINT"). Since: 2. */
+  int32_t ignore_base_fingerprint;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_LOAD_OPTIONS_INIT                                                \
   {                                                                           \
     sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
-        0, 0                                                                  \
+        0, 0, 0                                                               \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
@@ -821,6 +825,252 @@ PEFT_API void peft_load_report_free(peft_load_report_t* report);
 PEFT_API PEFT_MUST_USE peft_status_t* peft_inspect_adapter(
     const char* path, const char* subfolder, const peft_model_t* model,
     peft_string_t** out_json);
+
+/* ------------------------------------- merging, combining, probing adapters */
+
+/* How adapters are merged. Since: 2. */
+typedef struct peft_merge_options {
+  size_t struct_size;
+  /* One finite number per name, multiplied with the adapter's own scale.
+   * Default NULL: those that active adapters act with now, 1 for the others. */
+  const float* scales;
+  /* 1: a merged weight that is NaN or infinite is INVALID_ARGUMENT
+   * ("MERGE_NOT_FINITE"), and nothing has changed. Default 0: it is taken. */
+  int32_t safe_merge;
+} peft_merge_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_MERGE_OPTIONS_INIT \
+  { sizeof(peft_merge_options_t), NULL, 0 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_merge_options_init(peft_merge_options_t* options,
+                                      size_t struct_size);
+
+/* Writes what these adapters do into new weights, which stand for those of the
+ * base until peft_model_unmerge_adapter; the base's own are kept, so that takes
+ * the memory of the layers that change. With num_names 0 those that are active
+ * are merged. They need not be active, act in the order in which they were
+ * merged, and are not applied a second time; other active adapters act on top.
+ * Weights are rounded once to the base's element type. Adapters that are merged
+ * already stay as they are. While adapters are merged:
+ *   peft_model_set_adapter, and a load, which activates too, unmerge first and
+ *     log a warning;
+ *   peft_model_disable_adapters runs the base model exactly, and
+ *     peft_model_enable_adapters the merged weights again;
+ *   deleting one of them, and naming adapters for single rows, is
+ *     FAILED_PRECONDITION ("MERGED").
+ * Fails with NOT_FOUND ("ADAPTER_NOT_FOUND"), INVALID_ARGUMENT
+ * ("ADAPTER_NOT_MERGEABLE": what it does is no weight, as with
+ * alora_invocation_tokens; "ADAPTER_SCALE", "MERGE_NOT_FINITE") or
+ * FAILED_PRECONDITION ("ADAPTER_CONFLICT"; "MERGED" for a name that is merged
+ * with another scale than the one given). Running forwards finish on what they
+ * began with. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_merge_adapter(
+    peft_model_t* model, const char* const* names, size_t num_names,
+    const peft_merge_options_t* options);
+
+/* Goes back to the base's own weights, bit by bit and at once. Does nothing
+ * when nothing is merged. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_unmerge_adapter(
+    peft_model_t* model);
+
+/* Returns new: the merged adapters in order, also while adapters are disabled;
+ * none: nothing is merged. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_merged_adapters(
+    const peft_model_t* model, peft_string_list_t** out_names);
+
+/* Called after each tensor that was written, on the thread that called, with
+ * the bytes that are done and those of all. Returns 0 to go on and anything
+ * else to cancel. Since: 2. */
+typedef int32_t (*peft_progress_fn)(void* user_data, int64_t done,
+                                    int64_t total);
+
+/* How a merged model is written. Since: 2. */
+typedef struct peft_merge_and_unload_options {
+  size_t struct_size;
+  /* The adapters to merge, in this order. Default none: those that are merged
+   * now and those that are active. */
+  const char* const* names;
+  size_t num_names;
+  /* As in peft_merge_options_t. */
+  const float* scales;
+  int32_t safe_merge;
+  /* Called with user_data. Default NULL. */
+  peft_progress_fn on_progress;
+  void* user_data;
+} peft_merge_and_unload_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_MERGE_AND_UNLOAD_OPTIONS_INIT \
+  { sizeof(peft_merge_and_unload_options_t), NULL, 0, NULL, 0, NULL, NULL }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_merge_and_unload_options_init(
+    peft_merge_and_unload_options_t* options, size_t struct_size);
+
+/* Writes the model with these adapters merged as the Hugging Face folder
+ * `path`, which transformers and peft_model_open open like any other:
+ * config.json, the tokenizer's and other small files of the base's folder as
+ * they are, the weights in the element types and the shards of the base's own
+ * files. A head that was tied to the embedding and differs from it now is
+ * written untied, with tie_word_embeddings false. One merged tensor is in
+ * memory at a time. The model itself does not change. The folder appears whole
+ * or not at all; its parent must exist. Fails as peft_model_merge_adapter
+ * does, with INVALID_ARGUMENT ("ADAPTER_NOT_MERGEABLE") for a trained bias
+ * where the model's files have none, ALREADY_EXISTS ("FILE_EXISTS") for a
+ * folder that is not empty, CANCELLED ("CANCELLED") when on_progress asked for
+ * it, or as peft_state_dict_write does. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_merge_and_unload(
+    const peft_model_t* model, const char* path,
+    const peft_merge_and_unload_options_t* options);
+
+/* Deletes all adapters and keeps the base: what is merged is unmerged.
+ * Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_unload(peft_model_t* model);
+
+/* How adapters become one, as in PEFT's add_weighted_adapter. With d_i the
+ * change that adapter i makes to a layer's weight, and w_i its weight. "svd":
+ * the result is cut to a rank. Since: 2. */
+#define PEFT_COMBINE_SVD 1    /* the sum of w_i d_i */
+#define PEFT_COMBINE_LINEAR 2 /* sums of A and of B: has cross terms */
+#define PEFT_COMBINE_CAT 3    /* the sum of w_i d_i exactly; ranks add up */
+#define PEFT_COMBINE_TIES 4   /* largest elements, then a vote on signs */
+#define PEFT_COMBINE_TIES_SVD 5
+#define PEFT_COMBINE_DARE_LINEAR 6 /* random elements, the others scaled up */
+#define PEFT_COMBINE_DARE_LINEAR_SVD 7
+#define PEFT_COMBINE_DARE_TIES 8 /* both */
+#define PEFT_COMBINE_DARE_TIES_SVD 9
+#define PEFT_COMBINE_MAGNITUDE_PRUNE 10 /* largest elements, summed */
+#define PEFT_COMBINE_MAGNITUDE_PRUNE_SVD 11
+
+/* How signs are voted on. Since: 2. */
+#define PEFT_MAJORITY_SIGN_TOTAL 1     /* of the sum */
+#define PEFT_MAJORITY_SIGN_FREQUENCY 2 /* of the larger number */
+
+/* How adapters are combined. Since: 2. */
+typedef struct peft_combine_options {
+  size_t struct_size;
+  /* PEFT_COMBINE_...; default PEFT_COMBINE_SVD, PEFT's own. */
+  int32_t combination_type;
+  /* PEFT_MAJORITY_SIGN_...; default PEFT_MAJORITY_SIGN_TOTAL. */
+  int32_t majority_sign_method;
+  /* The rank of the types with "svd"; default 0: the largest of the sources. */
+  int64_t svd_rank;
+  /* The quantile of their elements that they are clamped to, over 0 and up to
+   * 1; default 0: they are not. */
+  float svd_clamp;
+  /* The part of the elements that ties, dare and magnitude_prune keep, over 0
+   * and up to 1. Default 0: not set, which these types refuse. */
+  float density;
+  /* Seeds torch's generator for dare; default 0. */
+  uint64_t seed;
+} peft_combine_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_COMBINE_OPTIONS_INIT                     \
+  {                                                   \
+    sizeof(peft_combine_options_t), PEFT_COMBINE_SVD, \
+        PEFT_MAJORITY_SIGN_TOTAL, 0, 0.0f, 0.0f, 0    \
+  }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_combine_options_init(peft_combine_options_t* options,
+                                        size_t struct_size);
+
+/* Makes adapter `new_name` of `num_names` loaded ones with as many finite
+ * weights, as PEFT's add_weighted_adapter does. Its scale is 1; it is frozen
+ * and not activated. Sources are LORA, or all IA3 (whose vectors are summed
+ * with linear). A DoRA source takes part with the change that it makes to the
+ * weight, in the types cat and svd and those that end in svd. Fails with
+ * NOT_FOUND ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("ADAPTER_EXISTS"),
+ * INVALID_ARGUMENT ("ADAPTER_NAME"; "ADAPTER_NOT_COMBINABLE" for sources or
+ * ranks that the type cannot take, the message says which). Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_add_weighted_adapter(
+    peft_model_t* model, const char* new_name, const char* const* names,
+    const float* weights, size_t num_names,
+    const peft_combine_options_t* options);
+
+/* How an adapter is probed. Since: 2. */
+typedef struct peft_probe_options {
+  size_t struct_size;
+  /* Equal seeds give equal inputs; default 0. */
+  uint64_t seed;
+  /* The rows of random input that each layer gets, 1 to 4096; default 16. */
+  int64_t rows;
+} peft_probe_options_t;
+
+/* All defaults. Since: 2. */
+#define PEFT_PROBE_OPTIONS_INIT \
+  { sizeof(peft_probe_options_t), 0, 16 }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
+PEFT_API void peft_probe_options_init(peft_probe_options_t* options,
+                                      size_t struct_size);
+
+/* What an adapter does to random input. Immutable. Since: 2. */
+typedef struct peft_probe_report peft_probe_report_t;
+
+/* Feeds random input to every layer that adapter `name` (NULL: the first active
+ * one) has a part in, alone and with scale 1, and measures how much the output
+ * changes: an adapter that loaded but does nothing has ratios of 0. Gates
+ * (alora_invocation_tokens) are open; trained rows of an embedding are among
+ * its input. Costs about a forward of `rows` tokens. Returns new, free with
+ * peft_probe_report_free. Fails with NOT_FOUND ("ADAPTER_NOT_FOUND"), or
+ * FAILED_PRECONDITION when `name` is NULL and none is active. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_probe_adapter(
+    const peft_model_t* model, const char* name,
+    const peft_probe_options_t* options, peft_probe_report_t** out_report);
+
+/* One layer; the text is borrowed, until the report is freed. Since: 2. */
+typedef struct peft_probe_line {
+  size_t struct_size;
+  /* The module. */
+  const char* name;
+  /* The norms over all rows of the base's output, without its bias, and of
+   * what the adapter changes in it. */
+  double base_norm;
+  double delta_norm;
+  /* delta_norm / base_norm; infinite where only the base's is 0. */
+  double ratio;
+} peft_probe_line_t;
+
+/* For peft_probe_report_get_line. Since: 2. */
+#define PEFT_PROBE_LINE_INIT \
+  { sizeof(peft_probe_line_t), NULL, 0.0, 0.0, 0.0 }
+
+/* The number of layers; 0 for a bad handle. Since: 2. */
+PEFT_API size_t peft_probe_report_count(const peft_probe_report_t* report);
+
+/* Writes layer `index`, in module order, to `out_line`, whose struct_size is
+ * set. INVALID_ARGUMENT ("ARGUMENT") beyond the last. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_probe_report_get_line(
+    const peft_probe_report_t* report, size_t index,
+    peft_probe_line_t* out_line);
+
+/* All layers together. Since: 2. */
+typedef struct peft_probe_summary {
+  size_t struct_size;
+  /* Layers that the adapter has a part in, and those among them whose output
+   * it does not change. */
+  int64_t num_sites;
+  int64_t num_unchanged;
+  /* As in peft_probe_line_t, over all layers. */
+  double ratio;
+  /* The largest of a layer. */
+  double max_ratio;
+} peft_probe_summary_t;
+
+/* For peft_probe_report_get_summary. Since: 2. */
+#define PEFT_PROBE_SUMMARY_INIT \
+  { sizeof(peft_probe_summary_t), 0, 0, 0.0, 0.0 }
+
+/* Writes the summary to `out_summary`, whose struct_size is set. Since: 2. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_probe_report_get_summary(
+    const peft_probe_report_t* report, peft_probe_summary_t* out_summary);
+
+/* Frees the report. Takes NULL. Since: 2. */
+PEFT_API void peft_probe_report_free(peft_probe_report_t* report);
 
 /* ------------------------------------------------------------------ session */
 

@@ -86,6 +86,8 @@ struct KernelTable {
   // By register tiles on repacked weights, for many rows.
   void (*linear_many)(const LinearTile& tile);
   void (*to_f32)(Elem elem, const void* source, int64_t count, float* out);
+  // To nearest, ties to even; too large becomes infinity, NaN stays NaN.
+  void (*from_f32)(Elem elem, const float* source, int64_t count, void* out);
   // The sums over tile's keys.
   void (*attend)(const AttentionTile& tile, const AttentionSums& sums);
   // total becomes the sums over the keys of both.

@@ -45,4 +45,15 @@ void PlanCache::Forget(uint64_t generation,
   }
 }
 
+void PlanCache::Forget(const BaseOverlay& overlay,
+                       std::list<std::shared_ptr<const Plan>>& out_dropped) {
+  for (auto it = plans_.begin(); it != plans_.end();) {
+    const auto next = std::next(it);
+    if ((*it)->overlay() == &overlay) {
+      out_dropped.splice(out_dropped.end(), plans_, it);
+    }
+    it = next;
+  }
+}
+
 }  // namespace peft

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "peft_cc/adapters/base_overlay.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/site.h"
 
@@ -28,6 +29,10 @@ class PlanCache {
   // several adapters too: how their methods nest may depend on it. The caller
   // ends them, where it holds no lock.
   void Forget(uint64_t generation,
+              std::list<std::shared_ptr<const Plan>>& out_dropped);
+
+  // The same for the plans on `overlay`, so that its weights can go.
+  void Forget(const BaseOverlay& overlay,
               std::list<std::shared_ptr<const Plan>>& out_dropped);
 
  private:

@@ -51,7 +51,7 @@ absl::Status AdapterRegistry::Add(const std::string& name,
   absl::MutexLock lock(&mutex_);
   PEFT_ASSIGN_OR_RETURN(std::vector<std::string> evicted,
                         Evictions({added.size_bytes, 1}, "", limit_));
-  PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active));
+  PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active, {}));
   removed.adapters.reserve(evicted.size());
   adapters_.reserve(adapters_.size() + 1);
   Evict(std::move(evicted), removed);
@@ -65,6 +65,7 @@ absl::Status AdapterRegistry::Add(const std::string& name,
                  evicted_.end());
   Touch(active_);
   Touch(active);
+  DropMerged(removed);
   active_.swap(active);
   plan_.swap(plan);
   return absl::OkStatus();
@@ -75,12 +76,14 @@ absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,
   PEFT_RETURN_IF_ERROR(CheckDistinct(names));
   PEFT_RETURN_IF_ERROR(CheckScales(names, scales));
   std::vector<Choice> active;
+  Removed removed;
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_ASSIGN_OR_RETURN(active, Choose(names, scales));
-  PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active));
+  PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active, {}));
   Touch(active_);
   Touch(active);
+  DropMerged(removed);
   active_.swap(active);
   plan_.swap(plan);
   return absl::OkStatus();
@@ -91,7 +94,7 @@ void AdapterRegistry::SetEnabled(bool enabled) {
   absl::MutexLock lock(&mutex_);
   if (enabled_ == enabled) return;
   // What is active was planned when it was set: this cannot fail.
-  plan = *MakePlan(active_, enabled);
+  plan = enabled ? *EnabledPlan(active_, merged_) : *MakePlan({}, false);
   enabled_ = enabled;
   plan_.swap(plan);
 }
@@ -107,12 +110,13 @@ absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckKnown(names));
+  PEFT_RETURN_IF_ERROR(CheckNotMerged(names));
   removed.adapters.reserve(names.size());
   for (const Choice& choice : active_) {
     if (!Contains(names, choice.name)) active.push_back(choice);
   }
   if (active.size() != active_.size()) {
-    PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active));
+    PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active, merged_));
     active_.swap(active);
     plan_.swap(plan);
   }
@@ -168,7 +172,8 @@ std::shared_ptr<const Plan> AdapterRegistry::CurrentPlan() const {
 }
 
 absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
-    const std::vector<Choice>& active, bool enabled) {
+    const std::vector<Choice>& active, bool enabled,
+    std::shared_ptr<const BaseOverlay> overlay) {
   Activation activation;
   std::vector<std::shared_ptr<const Adapter>> load_order;
   if (enabled) {
@@ -184,14 +189,7 @@ absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
       if (named.adapter != nullptr) load_order.push_back(named.adapter);
     }
   }
-  return plans_.Get(std::move(activation), {load_order, nullptr});
-}
-
-absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::NextPlan(
-    const std::vector<Choice>& active) {
-  absl::StatusOr<std::shared_ptr<const Plan>> plan = MakePlan(active, true);
-  if (plan.ok() && !enabled_) return MakePlan(active, false);
-  return plan;
+  return plans_.Get(std::move(activation), {load_order, std::move(overlay)});
 }
 
 absl::StatusOr<std::vector<AdapterRegistry::Choice>> AdapterRegistry::Choose(

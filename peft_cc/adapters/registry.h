@@ -13,8 +13,11 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/base_overlay.h"
 #include "peft_cc/adapters/eviction.h"
+#include "peft_cc/adapters/merge.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/plan_cache.h"
 
@@ -95,11 +98,12 @@ class AdapterRegistry {
   absl::Status SetScale(const std::string& name, float scale);
 
   // Makes exactly these the active ones, in this order; an empty list means
-  // the base model. `scales` has one factor per name, or none at all: all 1.
-  // NOT_FOUND (ADAPTER_NOT_FOUND) names the unknown ones and the known ones. A
-  // name given twice, another number of scales, or one that is not finite is
-  // INVALID_ARGUMENT. Fails as Plan::Create where they cannot act together or
-  // so scaled. Does not enable disabled adapters.
+  // the base model. What is merged is unmerged. `scales` has one factor per
+  // name, or none at all: all 1. NOT_FOUND (ADAPTER_NOT_FOUND) names the
+  // unknown ones and the known ones. A name given twice, another number of
+  // scales, or one that is not finite is INVALID_ARGUMENT. Fails as
+  // Plan::Create where they cannot act together or so scaled. Does not enable
+  // disabled adapters.
   absl::Status SetActive(absl::Span<const std::string> names,
                          absl::Span<const float> scales = {});
 
@@ -110,8 +114,12 @@ class AdapterRegistry {
   // Deletes all or none; a name given twice counts once. If an active one
   // goes, the other active ones stay active; if none is left, the base model is
   // what runs (PEFT silently activates another adapter here). NOT_FOUND
-  // (ADAPTER_NOT_FOUND) names all unknown ones.
+  // (ADAPTER_NOT_FOUND) names all unknown ones; FAILED_PRECONDITION (MERGED)
+  // for one that is merged.
   absl::Status Delete(absl::Span<const std::string> names);
+
+  // Unmerges and deletes all, but for those that are being loaded.
+  void Clear();
 
   // The loaded adapters in load order.
   std::vector<std::string> Names() const;
@@ -137,6 +145,30 @@ class AdapterRegistry {
   absl::Status CheckRoom(int64_t bytes, const std::string& replaced) const;
   // A pinned adapter is never evicted. NOT_FOUND.
   absl::Status SetPinned(const std::string& name, bool pinned);
+
+  // Merges these adapters, or with no name the active ones, into new weights
+  // that all later plans of active adapters have; see peft_c.h for the meaning
+  // of being merged. `scales` has one factor per name, or none: those that
+  // active ones act with, 1 for others. Returns the names that were not merged
+  // before: none where nothing was to be done. Computes without the lock, and
+  // again where another thread changed the adapters meanwhile. NOT_FOUND
+  // (ADAPTER_NOT_FOUND), FAILED_PRECONDITION (ADAPTER_NOT_FOUND: no name and
+  // none is active; MERGED: is merged with another scale; ADAPTER_CONFLICT), or
+  // fails as MergePlan and Plan::Create.
+  absl::StatusOr<std::vector<std::string>> Merge(
+      absl::Span<const std::string> names, absl::Span<const float> scales,
+      const MergeOptions& options, kernels::ThreadPool& pool);
+  // Back to the base's weights. False where nothing was merged.
+  bool Unmerge();
+  // In the order in which they were merged; also while disabled.
+  std::vector<std::string> MergedNames() const;
+  // FAILED_PRECONDITION (MERGED) while adapters are merged and enabled.
+  absl::Status CheckNotMerged() const;
+  // The plan, on the base's weights, of what is to be merged into a copy of the
+  // model: these adapters, or with no name the merged and the active ones.
+  // `scales` and failures as of Merge.
+  absl::StatusOr<std::shared_ptr<const Plan>> PlanForMerge(
+      absl::Span<const std::string> names, absl::Span<const float> scales);
 
   // The plan of the current activation: of the base when disabled. Constant
   // time.
@@ -175,10 +207,19 @@ class AdapterRegistry {
     float scale = 1.0f;
   };
 
+  // What the weights hold.
+  struct Merged {
+    std::vector<Choice> choices;
+    std::shared_ptr<const BaseOverlay> overlay;  // null: nothing is merged
+
+    bool Has(const std::string& name) const;
+  };
+
   // What ends after the lock: it may be the last owner of an adapter.
   struct Removed {
     std::vector<Named> adapters;
     std::list<std::shared_ptr<const Plan>> plans;
+    Merged merged;
   };
 
   Named MakeNamed(const std::string& name,
@@ -187,12 +228,39 @@ class AdapterRegistry {
   // The verbs make what comes next first, which may run out of memory, and then
   // swap it with what was.
   absl::StatusOr<std::shared_ptr<const Plan>> MakePlan(
-      const std::vector<Choice>& active, bool enabled)
+      const std::vector<Choice>& active, bool enabled,
+      std::shared_ptr<const BaseOverlay> overlay = nullptr)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What runs when `active` are the active ones. Also while adapters are
-  // disabled it fails where they cannot act together.
+  // What runs, if adapters are enabled, when `active` are the active ones and
+  // `merged` are merged: those that are both act once.
+  absl::StatusOr<std::shared_ptr<const Plan>> EnabledPlan(
+      const std::vector<Choice>& active, const Merged& merged)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The same, or the plan of the base while adapters are disabled; also then it
+  // fails where they cannot act together.
   absl::StatusOr<std::shared_ptr<const Plan>> NextPlan(
-      const std::vector<Choice>& active) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+      const std::vector<Choice>& active, const Merged& merged)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The end of Merge: `next` begins with what is merged now. Returns the names
+  // of the others.
+  absl::StatusOr<std::vector<std::string>> SetMerged(Merged next,
+                                                     Removed& out_removed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing is merged from now on. Nothing can fail.
+  void DropMerged(Removed& out_removed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // CheckNotMerged for who has the lock.
+  absl::Status CheckRowsAllowed() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // FAILED_PRECONDITION (MERGED) where one of these is merged.
+  absl::Status CheckNotMerged(absl::Span<const std::string> names) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // The scale that `name` is to be merged with: the i-th of `scales`, or the
+  // one that it acts with.
+  float MergeScale(const std::string& name, absl::Span<const float> scales,
+                   size_t i) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // What is merged after Merge of these names: what is merged first.
+  absl::StatusOr<std::vector<Choice>> ChooseMerged(
+      absl::Span<const std::string> names, absl::Span<const float> scales) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The choices of a caller who names them.
   absl::StatusOr<std::vector<Choice>> Choose(
       absl::Span<const std::string> names, absl::Span<const float> scales) const
@@ -232,6 +300,7 @@ class AdapterRegistry {
   std::vector<Named> adapters_ ABSL_GUARDED_BY(mutex_);
   std::vector<Choice> active_ ABSL_GUARDED_BY(mutex_);
   bool enabled_ ABSL_GUARDED_BY(mutex_) = true;
+  Merged merged_ ABSL_GUARDED_BY(mutex_);
   AdapterLimit limit_ ABSL_GUARDED_BY(mutex_);
   uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;
   // The last names that were evicted, for messages.

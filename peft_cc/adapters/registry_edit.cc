@@ -29,7 +29,8 @@ absl::Status AdapterRegistry::CheckGeneration(const std::string& name,
 absl::Status AdapterRegistry::CheckReplaceable(
     const std::string& name, uint64_t expected_generation) const {
   absl::ReaderMutexLock lock(&mutex_);
-  return CheckGeneration(name, expected_generation);
+  PEFT_RETURN_IF_ERROR(CheckGeneration(name, expected_generation));
+  return CheckNotMerged({name});
 }
 
 absl::Status AdapterRegistry::Replace(const std::string& name,
@@ -42,6 +43,7 @@ absl::Status AdapterRegistry::Replace(const std::string& name,
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckGeneration(name, expected_generation));
+  PEFT_RETURN_IF_ERROR(CheckNotMerged({name}));
   PEFT_ASSIGN_OR_RETURN(std::vector<std::string> evicted,
                         Evictions({next.size_bytes, 1}, name, limit_));
   removed.adapters.reserve(evicted.size());
@@ -57,7 +59,7 @@ absl::Status AdapterRegistry::Replace(const std::string& name,
   std::swap(*named, next);
   absl::Cleanup undo = [&] { std::swap(*named, next); };
   if (IsActive(name)) {
-    PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active));
+    PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active, merged_));
   } else if (next.scale != 1.0f) {
     PEFT_RETURN_IF_ERROR(MakePlan({{name, named->adapter}}, true).status());
   }
@@ -72,15 +74,19 @@ absl::Status AdapterRegistry::Replace(const std::string& name,
 absl::Status AdapterRegistry::Rename(const std::string& name,
                                      const std::string& new_name) {
   PEFT_RETURN_IF_ERROR(CheckAdapterName(new_name));
-  // Three copies, so that nothing can fail half-way.
+  // Copies first, so that nothing can fail half-way.
   std::string loaded = new_name;
   std::string active = new_name;
+  std::string merged = new_name;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckKnown({name}));
   if (name == new_name) return absl::OkStatus();
   PEFT_RETURN_IF_ERROR(CheckFree(new_name));
   for (Choice& choice : active_) {
     if (choice.name == name) choice.name.swap(active);
+  }
+  for (Choice& choice : merged_.choices) {
+    if (choice.name == name) choice.name.swap(merged);
   }
   Find(name)->name.swap(loaded);
   return absl::OkStatus();
@@ -95,13 +101,14 @@ absl::Status AdapterRegistry::SetScale(const std::string& name, float scale) {
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_RETURN_IF_ERROR(CheckKnown({name}));
+  PEFT_RETURN_IF_ERROR(CheckNotMerged({name}));
   Named* const named = Find(name);
   const float before = std::exchange(named->scale, scale);
   absl::Cleanup undo = [&] { named->scale = before; };
   // By itself, which tells whether it can have the scale at all.
   PEFT_RETURN_IF_ERROR(MakePlan({{name, named->adapter}}, true).status());
   if (IsActive(name)) {
-    PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active_));
+    PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active_, merged_));
     plan_.swap(plan);
   }
   std::move(undo).Cancel();
@@ -137,6 +144,7 @@ AdapterRegistry::PlansOfRows(absl::Span<const std::string> names) {
   absl::MutexLock lock(&mutex_);
   PEFT_ASSIGN_OR_RETURN(const std::vector<Choice> choices,
                         Choose(distinct, {}));
+  PEFT_RETURN_IF_ERROR(CheckRowsAllowed());
   for (const Choice& choice : choices) {
     PEFT_ASSIGN_OR_RETURN(plans[choice.name], MakePlan({choice}, enabled_));
   }

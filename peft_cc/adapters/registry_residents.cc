@@ -61,7 +61,8 @@ absl::StatusOr<std::vector<std::string>> AdapterRegistry::Evictions(
     if (named.adapter == nullptr || named.name == replaced) continue;
     // Leases are given out under the lock: a count of 1 cannot rise meanwhile.
     const bool can_go = !named.is_pinned && !named.origin.is_trainable &&
-                        named.lease.use_count() == 1 && !IsActive(named.name);
+                        named.lease.use_count() == 1 && !IsActive(named.name) &&
+                        !merged_.Has(named.name);
     residents.push_back({named.size_bytes, named.last_use, can_go});
     names.push_back(named.name);
   }

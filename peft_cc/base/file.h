@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -67,6 +68,14 @@ bool DirectoryExists(const std::string& path);
 absl::Status WriteFileAtomically(
     const std::string& path,
     absl::Span<const absl::Span<const uint8_t>> chunks);
+
+// Takes the next bytes of a file.
+using FileSink = absl::FunctionRef<absl::Status(absl::Span<const uint8_t>)>;
+
+// The same for a file that `write` produces as it goes. Where it fails, so does
+// this, with its error.
+absl::Status WriteFileAtomically(
+    const std::string& path, absl::FunctionRef<absl::Status(FileSink)> write);
 
 // `folder` + "/" + `relative`; a slash at the end of `folder` is not doubled.
 // For names that come from files (shard names, subfolders). Fails with

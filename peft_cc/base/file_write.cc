@@ -83,6 +83,16 @@ class TemporaryFile {
 absl::Status WriteFileAtomically(
     const std::string& path,
     absl::Span<const absl::Span<const uint8_t>> chunks) {
+  return WriteFileAtomically(path, [&](FileSink sink) -> absl::Status {
+    for (absl::Span<const uint8_t> chunk : chunks) {
+      PEFT_RETURN_IF_ERROR(sink(chunk));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status WriteFileAtomically(
+    const std::string& path, absl::FunctionRef<absl::Status(FileSink)> write) {
   if (path.empty() || path.find('\0') != std::string::npos) {
     return MakeError(absl::StatusCode::kInvalidArgument, error_id::kFileWrite,
                      absl::StrCat("cannot write to path ", Quoted(path),
@@ -91,9 +101,8 @@ absl::Status WriteFileAtomically(
   }
   TemporaryFile file(path);
   PEFT_RETURN_IF_ERROR(file.Create());
-  for (absl::Span<const uint8_t> chunk : chunks) {
-    PEFT_RETURN_IF_ERROR(file.Append(chunk));
-  }
+  PEFT_RETURN_IF_ERROR(write(
+      [&](absl::Span<const uint8_t> chunk) { return file.Append(chunk); }));
   PEFT_RETURN_IF_ERROR(file.Commit());
   FlushFolder(FolderOf(path));
   return absl::OkStatus();

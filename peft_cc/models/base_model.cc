@@ -134,6 +134,8 @@ absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
   std::unique_ptr<BaseModel> model(new BaseModel());
   PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ReadConfig(path));
   PEFT_ASSIGN_OR_RETURN(WeightFiles files, ReadWeightFiles(path, mode));
+  model->folder_ = path;
+  model->files_ = files;
   model->notes_ = std::move(files.notes);
   model->description_ = DescribeModel(
       [&](const std::string& name) { return HasTensor(files.tensors, name); },

@@ -13,6 +13,7 @@
 #include "peft_cc/base/file.h"
 #include "peft_cc/models/description.h"
 #include "peft_cc/models/model_config.h"
+#include "peft_cc/models/weight_files.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -40,6 +41,10 @@ class BaseModel {
   // The tensors of Description::weights, at the same indexes. Tied ones share
   // their memory.
   const std::vector<Tensor>& weights() const { return weights_; }
+  // Where the model was read from: its folder and, by the names of its files,
+  // all their tensors. The views of weights() are among them.
+  const std::string& folder() const { return folder_; }
+  const WeightFiles& files() const { return files_; }
   // True if the head uses the embedding's tensor.
   bool has_tied_head() const { return has_tied_head_; }
   // Bytes and elements of the weights, tied ones once.
@@ -60,6 +65,8 @@ class BaseModel {
   void CountSizes();
   void BuildSites();
 
+  std::string folder_;
+  WeightFiles files_;
   ModelConfig config_;
   Description description_;
   SiteTable sites_;

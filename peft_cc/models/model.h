@@ -15,11 +15,14 @@
 #include "kernels/thread_pool.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/batch_plan.h"
+#include "peft_cc/adapters/merge.h"
 #include "peft_cc/adapters/plan.h"
+#include "peft_cc/adapters/probe.h"
 #include "peft_cc/adapters/registry.h"
 #include "peft_cc/adapters/save.h"
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/host_layers.h"
+#include "peft_cc/models/merged_model.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -118,6 +121,30 @@ class Model {
   absl::Status PinAdapter(const std::string& name, bool pinned);
   AdapterUsage GetAdapterUsage() const;
 
+  // Writes these adapters, or with no name the active ones, into weights that
+  // stand for the base's until UnmergeAdapter; see AdapterRegistry::Merge.
+  // Returns the names that were not merged before.
+  absl::StatusOr<std::vector<std::string>> MergeAdapter(
+      absl::Span<const std::string> names = {},
+      absl::Span<const float> scales = {}, const MergeOptions& options = {});
+  // Back to the base's weights, bit by bit. False where nothing was merged.
+  bool UnmergeAdapter();
+  // Also while adapters are disabled.
+  std::vector<std::string> MergedAdapters() const;
+  // Writes the model with these adapters, or with no name the merged and the
+  // active ones, merged into its weights to the new folder `path`. The model
+  // itself does not change. Fails as MergeAdapter and WriteMergedModel.
+  absl::Status MergeAndUnload(const std::string& path,
+                              absl::Span<const std::string> names = {},
+                              absl::Span<const float> scales = {},
+                              const MergedModelOptions& options = {}) const;
+  // Unmerges and deletes all adapters.
+  void Unload();
+  // What the adapter does to random input; `name` and failures as of
+  // GetAdapter, and as of peft::ProbeAdapter.
+  absl::StatusOr<ProbeReport> ProbeAdapter(
+      const std::string& name, const ProbeOptions& options = {}) const;
+
   // What a forward that begins now runs. Constant time, takes a lock.
   std::shared_ptr<const Plan> CurrentPlan() const;
   // The plan of an activation of the caller's own: these adapters with these
@@ -175,7 +202,8 @@ class Model {
   const SiteTable* sites_;
   std::unique_ptr<kernels::ThreadPool> owned_pool_;
   kernels::ThreadPool* pool_;
-  AdapterRegistry registry_;
+  // PlanForMerge keeps the plan that it makes.
+  mutable AdapterRegistry registry_;
 };
 
 }  // namespace peft

@@ -75,7 +75,7 @@ absl::StatusOr<Shards> ReadIndex(const std::string& path) {
 // `shard`.
 absl::Status TakeListed(const std::string& shard_name,
                         const std::vector<std::string>& listed,
-                        TensorMap& shard, TensorMap& tensors) {
+                        TensorMap& shard, WeightFiles& files) {
   for (const std::string& name : listed) {
     auto node = shard.extract(name);
     if (node.empty()) {
@@ -84,7 +84,8 @@ absl::Status TakeListed(const std::string& shard_name,
                        Quoted(shard_name), ", which does not hold it"),
           {Printable(name), Printable(shard_name), "not there"});
     }
-    tensors.insert(std::move(node));
+    files.file_of.emplace(name, shard_name);
+    files.tensors.insert(std::move(node));
   }
   return absl::OkStatus();
 }
@@ -118,8 +119,7 @@ absl::StatusOr<WeightFiles> ReadShards(const std::string& folder,
     if (!path.ok()) return WithContext(path.status(), kIndexFile);
     absl::StatusOr<SafetensorsFile> file = ReadSafetensors(*path, mode);
     if (!file.ok()) return WithContext(file.status(), kIndexFile);
-    PEFT_RETURN_IF_ERROR(
-        TakeListed(name, listed, file->tensors, files.tensors));
+    PEFT_RETURN_IF_ERROR(TakeListed(name, listed, file->tensors, files));
     if (!file->tensors.empty()) {
       leftovers.emplace_back(name, std::move(file->tensors));
     }
@@ -140,7 +140,12 @@ absl::StatusOr<WeightFiles> ReadWeightFiles(const std::string& folder,
   const std::string single = absl::StrCat(folder, "/", kSingleFile);
   if (FileExists(single)) {
     PEFT_ASSIGN_OR_RETURN(SafetensorsFile file, ReadSafetensors(single, mode));
-    return WeightFiles{std::move(file.tensors), {}};
+    WeightFiles files;
+    for (const auto& item : file.tensors) {
+      files.file_of.emplace(item.first, kSingleFile);
+    }
+    files.tensors = std::move(file.tensors);
+    return files;
   }
   const std::string index = absl::StrCat(folder, "/", kIndexFile);
   if (!FileExists(index)) return NoWeights(folder);

@@ -3,6 +3,7 @@
 #ifndef PEFT_CC_MODELS_WEIGHT_FILES_H_
 #define PEFT_CC_MODELS_WEIGHT_FILES_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace peft {
 // All tensors of a folder.
 struct WeightFiles {
   TensorMap tensors;  // under the names of the files
+  // The file of each tensor, by the tensor's name; "model.safetensors" alone
+  // where there are no shards.
+  std::map<std::string, std::string> file_of;
   // Sentences about what was read otherwise than the index says.
   std::vector<std::string> notes;
 };

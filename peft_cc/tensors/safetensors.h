@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/tensors/safetensors_header.h"
@@ -42,6 +43,15 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
 absl::Status WriteSafetensors(
     const std::string& path, const TensorMap& tensors,
     const std::map<std::string, std::string>& metadata);
+
+// The same for tensors that are made as they are written: of `layout` only the
+// dtypes and shapes are looked at, and `tensor_of` is asked for each tensor
+// once, in the order of the file. Where it fails, so does this, with its error.
+absl::Status WriteSafetensorsPiecewise(
+    const std::string& path, const TensorMap& layout,
+    const std::map<std::string, std::string>& metadata,
+    absl::FunctionRef<absl::StatusOr<Tensor>(const std::string& name)>
+        tensor_of);
 
 }  // namespace peft
 

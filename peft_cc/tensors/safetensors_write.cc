@@ -2,6 +2,7 @@
 // reference writer (the Rust crate below Python's safetensors.torch), so that
 // equal tensors give equal bytes.
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -141,11 +142,21 @@ absl::Span<const uint8_t> AsBytes(const void* data, size_t size) {
 absl::Status WriteSafetensors(
     const std::string& path, const TensorMap& tensors,
     const std::map<std::string, std::string>& metadata) {
+  return WriteSafetensorsPiecewise(
+      path, tensors, metadata,
+      [&](const std::string& name) { return tensors.at(name); });
+}
+
+absl::Status WriteSafetensorsPiecewise(
+    const std::string& path, const TensorMap& layout,
+    const std::map<std::string, std::string>& metadata,
+    absl::FunctionRef<absl::StatusOr<Tensor>(const std::string& name)>
+        tensor_of) {
   PEFT_RETURN_IF_ERROR(CheckMetadata(metadata));
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& [name, tensor] : layout) {
     PEFT_RETURN_IF_ERROR(CheckTensor(name, tensor));
   }
-  const std::vector<Item> items = FileOrder(tensors);
+  const std::vector<Item> items = FileOrder(layout);
   const std::string header = WithSize(HeaderJson(items, metadata));
   if (header.size() > kMaxSafetensorsHeader) {
     return MakeError(absl::StatusCode::kInvalidArgument, error_id::kSafetensors,
@@ -153,12 +164,16 @@ absl::Status WriteSafetensors(
                                   header.size(), " bytes, expected at most ",
                                   kMaxSafetensorsHeader));
   }
-  std::vector<absl::Span<const uint8_t>> chunks = {
-      AsBytes(header.data(), header.size())};
-  for (Item item : items) {
-    chunks.push_back(AsBytes(item->second.data(), item->second.size_bytes()));
-  }
-  return WriteFileAtomically(path, chunks);
+  return WriteFileAtomically(path, [&](FileSink sink) -> absl::Status {
+    PEFT_RETURN_IF_ERROR(sink(AsBytes(header.data(), header.size())));
+    for (Item item : items) {
+      PEFT_ASSIGN_OR_RETURN(const Tensor tensor, tensor_of(item->first));
+      assert(tensor.dtype() == item->second.dtype() &&
+             tensor.shape() == item->second.shape());
+      PEFT_RETURN_IF_ERROR(sink(AsBytes(tensor.data(), tensor.size_bytes())));
+    }
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace peft

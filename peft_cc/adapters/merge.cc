@@ -1,0 +1,184 @@
+#include "peft_cc/adapters/merge.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "kernels/merge.h"
+#include "peft_cc/adapters/tensor_scan.h"
+#include "peft_cc/base/dtype.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+kernels::WeightLayout LayoutOf(SiteKind kind) {
+  switch (kind) {
+    case SiteKind::kConv1D:
+      return kernels::WeightLayout::kInputsFirst;
+    case SiteKind::kEmbedding:
+      return kernels::WeightLayout::kTable;
+    default:
+      return kernels::WeightLayout::kOutputsFirst;
+  }
+}
+
+absl::Status NoWeight(const Site& site) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, error_id::kAdapterNotMergeable,
+      absl::StrCat("module ", Quoted(site.name),
+                   " has no weight here that adapters could be merged into"),
+      {site.name, "a weight", "none"});
+}
+
+absl::Status NotFinite(const Site& site, const Plan& plan) {
+  std::string names;
+  for (const Activation::Entry& entry : plan.activation().entries) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", Quoted(entry.name));
+  }
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kMergeNotFinite,
+      absl::StrCat("merging ", names, ": the weight of module ",
+                   Quoted(site.name),
+                   " would hold a NaN or an infinity; are the adapters' "
+                   "tensors damaged, or their values too large for ",
+                   DTypeName(site.weight.dtype()), "?"),
+      {site.name, "finite values", "NaN or infinity"});
+}
+
+// True if the plan leaves the weight as the base has it.
+bool KeepsWeight(const Site& site, const kernels::LinearPlan& plan) {
+  return plan.weight.data == site.weight.data() && plan.stages.empty() &&
+         plan.in_scale.data == nullptr && plan.patch.rows.rows == 0;
+}
+
+absl::StatusOr<Tensor> MergeWeight(const Site& site,
+                                   const kernels::LinearPlan& plan,
+                                   kernels::ThreadPool& pool) {
+  if (KeepsWeight(site, plan)) return site.weight;
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor merged,
+      Tensor::Allocate(site.weight.dtype(),
+                       {plan.weight.rows, plan.weight.cols}, &data));
+  const auto workspace =
+      std::make_unique<float[]>(kernels::MergeWorkspaceFloats(plan));
+  kernels::MergeWeight(plan, LayoutOf(site.kind), site.weight.dtype(), data,
+                       workspace.get(), pool);
+  return merged;
+}
+
+// The elements of `vector` as `base` has them, or `base` where they are its
+// own. A layer without such a tensor gets one of `fallback`.
+absl::StatusOr<Tensor> MergeVector(const Tensor& base,
+                                   const kernels::VectorView& vector,
+                                   DType fallback) {
+  if (vector.data == nullptr) return Tensor();
+  if (base.dtype() != DType::kUnspecified && vector.data == base.data()) {
+    return base;
+  }
+  const DType dtype =
+      base.dtype() == DType::kUnspecified ? fallback : base.dtype();
+  std::vector<float> values(vector.size);
+  ConvertToF32(vector.dtype, vector.data, vector.size, values.data());
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(Tensor merged,
+                        Tensor::Allocate(dtype, {vector.size}, &data));
+  ConvertFromF32(values.data(), vector.size, dtype, data);
+  return merged;
+}
+
+absl::StatusOr<BaseOverlay::Weights> Merge(const Site& site, const Plan& plan,
+                                           int index,
+                                           kernels::ThreadPool& pool) {
+  const DType dtype = site.weight.dtype();
+  BaseOverlay::Weights merged;
+  if (site.kind == SiteKind::kNorm) {
+    const NormPlan& norm = plan.norm(index);
+    PEFT_ASSIGN_OR_RETURN(merged.weight,
+                          MergeVector(site.weight, norm.weight, dtype));
+    PEFT_ASSIGN_OR_RETURN(merged.bias,
+                          MergeVector(site.bias, norm.bias, dtype));
+    return merged;
+  }
+  const kernels::LinearPlan& linear = plan.linear(index);
+  PEFT_ASSIGN_OR_RETURN(merged.weight, MergeWeight(site, linear, pool));
+  PEFT_ASSIGN_OR_RETURN(merged.bias,
+                        MergeVector(site.bias, linear.bias, dtype));
+  return merged;
+}
+
+const LowRank* FindGate(const SiteProgram& program) {
+  for (const Form& form : program) {
+    const auto* const low_rank = std::get_if<LowRank>(&form);
+    if (low_rank != nullptr && low_rank->gate != nullptr) return low_rank;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<int> ChangedSites(const Activation& activation) {
+  std::vector<int> changed;
+  for (const Activation::Entry& entry : activation.entries) {
+    for (const Adapter::SiteEntry& site : entry.adapter->entries()) {
+      changed.push_back(site.site);
+    }
+  }
+  std::sort(changed.begin(), changed.end());
+  changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+  return changed;
+}
+
+absl::Status CheckMergeable(const SiteTable& sites,
+                            const Activation& activation) {
+  for (const Activation::Entry& entry : activation.entries) {
+    for (const Adapter::SiteEntry& site : entry.adapter->entries()) {
+      if (FindGate(site.program) == nullptr) continue;
+      return MakeError(
+          absl::StatusCode::kInvalidArgument, error_id::kAdapterNotMergeable,
+          absl::StrCat("adapter ", Quoted(entry.name),
+                       " cannot be merged: at module ",
+                       Quoted(sites.sites()[site.site].name),
+                       " it acts behind its invocation tokens only, which no "
+                       "weight can do"),
+          {entry.name, "a change of weights", "alora_invocation_tokens"});
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BaseOverlay::Weights> MergeSite(const SiteTable& sites,
+                                               const Plan& plan, int site,
+                                               const MergeOptions& options,
+                                               kernels::ThreadPool& pool) {
+  const Site& found = sites.sites()[site];
+  if (found.weight.dtype() == DType::kUnspecified) return NoWeight(found);
+  PEFT_ASSIGN_OR_RETURN(BaseOverlay::Weights merged,
+                        Merge(found, plan, site, pool));
+  if (options.check_finite &&
+      (HasNonFinite(merged.weight) || HasNonFinite(merged.bias))) {
+    return NotFinite(found, plan);
+  }
+  return merged;
+}
+
+absl::StatusOr<std::shared_ptr<const BaseOverlay>> MergePlan(
+    const SiteTable& sites, const Plan& plan, const MergeOptions& options,
+    kernels::ThreadPool& pool) {
+  PEFT_RETURN_IF_ERROR(CheckMergeable(sites, plan.activation()));
+  auto overlay = std::make_shared<BaseOverlay>();
+  for (const int site : ChangedSites(plan.activation())) {
+    PEFT_ASSIGN_OR_RETURN(overlay->sites[site],
+                          MergeSite(sites, plan, site, options, pool));
+  }
+  return std::shared_ptr<const BaseOverlay>(std::move(overlay));
+}
+
+}  // namespace peft

@@ -1,0 +1,233 @@
+// Merging and unmerging of a model's adapters.
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/registry.h"
+#include "peft_cc/adapters/registry_errors.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+bool Replaces(const SiteProgram& program) {
+  return std::any_of(program.begin(), program.end(), [](const Form& form) {
+    return std::holds_alternative<peft::Replace>(form) ||
+           std::holds_alternative<ReplaceRows>(form);
+  });
+}
+
+// On top of merged weights a replacement would take away what is merged.
+absl::Status CheckOnTop(const SiteTable& sites, const std::string& name,
+                        const Adapter& adapter, const BaseOverlay& overlay) {
+  for (const Adapter::SiteEntry& entry : adapter.entries()) {
+    if (!Replaces(entry.program) || overlay.sites.count(entry.site) == 0) {
+      continue;
+    }
+    const std::string& site = sites.sites()[entry.site].name;
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, error_id::kAdapterConflict,
+        absl::StrCat("adapter ", Quoted(name), " replaces weights of ",
+                     Quoted(site),
+                     ", where others are merged; merge it too, or unmerge"),
+        {site, "", ""});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MergedError(const std::string& name, absl::string_view problem) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, error_id::kMerged,
+      absl::StrCat("adapter ", Quoted(name), " is merged into the weights",
+                   problem, "; unmerge first"),
+      {name, "", ""});
+}
+
+absl::Status NothingToMerge() {
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   error_id::kAdapterNotFound,
+                   "no adapter is active; name those to merge, or activate "
+                   "them");
+}
+
+}  // namespace
+
+bool AdapterRegistry::Merged::Has(const std::string& name) const {
+  return std::any_of(choices.begin(), choices.end(),
+                     [&](const Choice& choice) { return choice.name == name; });
+}
+
+absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::EnabledPlan(
+    const std::vector<Choice>& active, const Merged& merged) {
+  if (merged.overlay == nullptr) return MakePlan(active, true);
+  std::vector<Choice> on_top;
+  for (const Choice& choice : active) {
+    if (merged.Has(choice.name)) continue;
+    PEFT_RETURN_IF_ERROR(
+        CheckOnTop(*sites_, choice.name, *choice.adapter, *merged.overlay));
+    on_top.push_back(choice);
+  }
+  return MakePlan(on_top, true, merged.overlay);
+}
+
+absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::NextPlan(
+    const std::vector<Choice>& active, const Merged& merged) {
+  absl::StatusOr<std::shared_ptr<const Plan>> plan =
+      EnabledPlan(active, merged);
+  if (plan.ok() && !enabled_) return MakePlan({}, false);
+  return plan;
+}
+
+void AdapterRegistry::DropMerged(Removed& out_removed) {
+  if (merged_.overlay != nullptr) {
+    plans_.Forget(*merged_.overlay, out_removed.plans);
+  }
+  std::swap(merged_, out_removed.merged);
+}
+
+absl::Status AdapterRegistry::CheckNotMerged(
+    absl::Span<const std::string> names) const {
+  for (const std::string& name : names) {
+    if (merged_.Has(name)) return MergedError(name, "");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AdapterRegistry::CheckRowsAllowed() const {
+  if (!enabled_ || merged_.overlay == nullptr) return absl::OkStatus();
+  return MergedError(merged_.choices.front().name,
+                     ", which all rows of a batch share");
+}
+
+absl::Status AdapterRegistry::CheckNotMerged() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return CheckRowsAllowed();
+}
+
+float AdapterRegistry::MergeScale(const std::string& name,
+                                  absl::Span<const float> scales,
+                                  size_t i) const {
+  if (!scales.empty()) return scales[i];
+  for (const auto* choices : {&merged_.choices, &active_}) {
+    for (const Choice& choice : *choices) {
+      if (choice.name == name) return choice.scale;
+    }
+  }
+  return 1.0f;
+}
+
+absl::StatusOr<std::vector<AdapterRegistry::Choice>>
+AdapterRegistry::ChooseMerged(absl::Span<const std::string> names,
+                              absl::Span<const float> scales) const {
+  PEFT_RETURN_IF_ERROR(CheckKnown(names));
+  std::vector<Choice> choices = merged_.choices;
+  for (const Choice& choice : active_) {
+    if (names.empty() && !merged_.Has(choice.name)) choices.push_back(choice);
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    const float scale = MergeScale(names[i], scales, i);
+    if (!merged_.Has(names[i])) {
+      choices.push_back({names[i], Find(names[i])->adapter, scale});
+    } else if (scale != MergeScale(names[i], {}, i)) {
+      return MergedError(names[i], " with another scale");
+    }
+  }
+  if (choices.empty()) return NothingToMerge();
+  return choices;
+}
+
+absl::StatusOr<std::vector<std::string>> AdapterRegistry::Merge(
+    absl::Span<const std::string> names, absl::Span<const float> scales,
+    const MergeOptions& options, kernels::ThreadPool& pool) {
+  PEFT_RETURN_IF_ERROR(CheckDistinct(names));
+  PEFT_RETURN_IF_ERROR(CheckScales(names, scales));
+  Removed removed;
+  Merged next;
+  std::shared_ptr<const Plan> source;  // of next.overlay
+  for (;;) {
+    std::shared_ptr<const Plan> wanted;
+    {
+      absl::MutexLock lock(&mutex_);
+      PEFT_ASSIGN_OR_RETURN(next.choices, ChooseMerged(names, scales));
+      if (next.choices.size() == merged_.choices.size()) {
+        return std::vector<std::string>();
+      }
+      PEFT_ASSIGN_OR_RETURN(wanted, MakePlan(next.choices, true));
+      if (source != nullptr &&
+          source->activation().SameAs(wanted->activation())) {
+        return SetMerged(std::move(next), removed);
+      }
+    }
+    source = std::move(wanted);
+    PEFT_ASSIGN_OR_RETURN(next.overlay,
+                          MergePlan(*sites_, *source, options, pool));
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> AdapterRegistry::SetMerged(
+    Merged next, Removed& out_removed) {
+  std::vector<std::string> added;
+  for (size_t i = merged_.choices.size(); i < next.choices.size(); ++i) {
+    added.push_back(next.choices[i].name);
+  }
+  out_removed.plans.emplace_back();
+  PEFT_ASSIGN_OR_RETURN(out_removed.plans.back(), NextPlan(active_, next));
+  plan_.swap(out_removed.plans.back());
+  DropMerged(out_removed);
+  std::swap(merged_, next);
+  return added;
+}
+
+bool AdapterRegistry::Unmerge() {
+  Removed removed;
+  std::shared_ptr<const Plan> plan;
+  absl::MutexLock lock(&mutex_);
+  if (merged_.overlay == nullptr) return false;
+  // The active ones acted together before the merge: this cannot fail.
+  plan = *NextPlan(active_, {});
+  DropMerged(removed);
+  plan_.swap(plan);
+  return true;
+}
+
+void AdapterRegistry::Clear() {
+  std::vector<Choice> active;
+  Removed removed;
+  std::shared_ptr<const Plan> plan;
+  absl::MutexLock lock(&mutex_);
+  const std::vector<std::string> names = LoadedNames();
+  removed.adapters.reserve(names.size());
+  plan = *MakePlan({}, false);
+  DropMerged(removed);
+  active_.swap(active);
+  plan_.swap(plan);
+  Remove(names, removed);
+}
+
+std::vector<std::string> AdapterRegistry::MergedNames() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<std::string> names;
+  for (const Choice& choice : merged_.choices) names.push_back(choice.name);
+  return names;
+}
+
+absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::PlanForMerge(
+    absl::Span<const std::string> names, absl::Span<const float> scales) {
+  PEFT_RETURN_IF_ERROR(CheckDistinct(names));
+  PEFT_RETURN_IF_ERROR(CheckScales(names, scales));
+  std::vector<Choice> choices;
+  absl::MutexLock lock(&mutex_);
+  if (names.empty()) {
+    PEFT_ASSIGN_OR_RETURN(choices, ChooseMerged(names, scales));
+  } else {
+    PEFT_ASSIGN_OR_RETURN(choices, Choose(names, scales));
+    for (size_t i = 0; i < names.size(); ++i) {
+      choices[i].scale = MergeScale(names[i], scales, i);
+    }
+  }
+  return MakePlan(choices, true);
+}
+
+}  // namespace peft

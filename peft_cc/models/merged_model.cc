@@ -1,0 +1,277 @@
+#include "peft_cc/models/merged_model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/file.h"
+#include "peft_cc/base/json.h"
+#include "peft_cc/base/new_folder.h"
+#include "peft_cc/base/utf8.h"
+#include "peft_cc/tensors/safetensors.h"
+
+namespace peft {
+namespace {
+
+constexpr char kConfigName[] = "config.json";
+constexpr char kIndexName[] = "model.safetensors.index.json";
+constexpr char kSingleFile[] = "model.safetensors";
+// Configs and tokenizers: the largest are some 50 MB.
+constexpr uint64_t kMaxSmallFile = uint64_t{1} << 30;
+constexpr uint64_t kMaxConfigSize = 16u << 20;
+
+// Files of the base's folder that belong to the model, but hold no weights.
+bool IsCopied(absl::string_view name) {
+  if (name == kConfigName || absl::EndsWith(name, ".index.json") ||
+      absl::StartsWith(name, "adapter_")) {
+    return false;
+  }
+  for (const char* suffix :
+       {".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab", ".py"}) {
+    if (absl::EndsWith(name, suffix)) return true;
+  }
+  return absl::StartsWith(name, "LICENSE") || absl::StartsWith(name, "NOTICE");
+}
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  const absl::Span<const uint8_t> chunk(
+      reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  return WriteFileAtomically(path, {chunk});
+}
+
+absl::Status CopyFile(const std::string& from, const std::string& to) {
+  PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
+                        ReadFile(from, ReadMode::kRead, kMaxSmallFile));
+  return WriteFileAtomically(to, {bytes.data});
+}
+
+// Shards in folders of their own all go to the new folder itself.
+std::string FileName(const std::string& shard) {
+  return absl::StrReplaceAll(shard, {{"/", "_"}});
+}
+
+bool SameBytes(const Tensor& a, const Tensor& b) {
+  return a.size_bytes() == b.size_bytes() &&
+         std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+// A tensor of the description, as a part of a site.
+struct Part {
+  int site = -1;
+  bool is_bias = false;
+};
+
+class Writer {
+ public:
+  Writer(const BaseModel& base, const Plan& plan,
+         const MergedModelOptions& options, kernels::ThreadPool& pool)
+      : base_(base), plan_(plan), options_(options), pool_(pool) {}
+
+  absl::Status Write(const std::string& path) {
+    PEFT_RETURN_IF_ERROR(CheckMergeable(base_.sites(), plan_.activation()));
+    PEFT_RETURN_IF_ERROR(FindParts());
+    PEFT_RETURN_IF_ERROR(FindTensors());
+    PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<NewFolder> folder,
+                          NewFolder::Create(path));
+    PEFT_RETURN_IF_ERROR(WriteConfig(folder->path()));
+    PEFT_RETURN_IF_ERROR(CopyFiles(folder->path()));
+    PEFT_RETURN_IF_ERROR(WriteIndex(folder->path()));
+    for (const auto& item : layouts_) {
+      PEFT_RETURN_IF_ERROR(WriteWeights(folder->path(), item.first));
+    }
+    return folder->Commit();
+  }
+
+ private:
+  // A tensor of the new folder: weight `weight` of the description, or, with
+  // -1, one that the model does not use.
+  struct Output {
+    std::string file;
+    int weight = -1;
+  };
+
+  // The parts of the sites that change.
+  absl::Status FindParts() {
+    for (const int index : ChangedSites(plan_.activation())) {
+      const SiteInfo& site = base_.description().sites[index];
+      parts_[site.weight] = {index, false};
+      if (site.bias >= 0) {
+        parts_[site.bias] = {index, true};
+      } else if (plan_.linear(index).bias.data != nullptr) {
+        return MakeError(
+            absl::StatusCode::kInvalidArgument, error_id::kAdapterNotMergeable,
+            absl::StrCat("module ", Quoted(site.name),
+                         " has no bias, and what the adapters add to it "
+                         "cannot be written to a model of this family"),
+            {site.name, "a bias", "none"});
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status FindTensors() {
+    std::map<const void*, int> weight_at;  // the first of tied ones
+    for (size_t i = base_.weights().size(); i-- > 0;) {
+      weight_at[base_.weights()[i].data()] = static_cast<int>(i);
+    }
+    for (const auto& [name, tensor] : base_.files().tensors) {
+      const auto found = weight_at.find(tensor.data());
+      const bool is_used = found != weight_at.end() && tensor.size_bytes() > 0;
+      outputs_[name] = {FileName(base_.files().file_of.at(name)),
+                        is_used ? found->second : -1};
+    }
+    PEFT_RETURN_IF_ERROR(UntieHead());
+    for (const auto& [name, output] : outputs_) {
+      const Tensor& tensor = output.weight >= 0
+                                 ? base_.weights()[output.weight]
+                                 : base_.files().tensors.at(name);
+      layouts_[output.file].emplace(name, tensor);
+      total_ += tensor.size_bytes();
+    }
+    return absl::OkStatus();
+  }
+
+  // A tied head and embedding have one tensor, which counts as the embedding's,
+  // and perhaps a copy of its bytes under the head's name. Where they differ
+  // from now on, each gets a tensor of its own.
+  absl::Status UntieHead() {
+    const int head = base_.description().tied_weight;
+    const int embedding = base_.description().tied_to;
+    if (!base_.has_tied_head() ||
+        (parts_.count(head) == 0 && parts_.count(embedding) == 0)) {
+      return absl::OkStatus();
+    }
+    PEFT_ASSIGN_OR_RETURN(const Tensor head_tensor, MergedWeight(head));
+    PEFT_ASSIGN_OR_RETURN(const Tensor table, MergedWeight(embedding));
+    is_untied_ = !SameBytes(head_tensor, table);
+    const auto shared = std::find_if(
+        outputs_.begin(), outputs_.end(),
+        [&](const auto& item) { return item.second.weight == embedding; });
+    const std::string& head_name = base_.description().weights[head].name;
+    const std::string file = shared->second.file;
+    const bool shares_head_name = shared->first == head_name;
+    if (is_untied_ || (outputs_.count(head_name) > 0 && !shares_head_name)) {
+      outputs_[head_name] = {file, head};
+    }
+    if (is_untied_ && shares_head_name) {
+      outputs_[base_.description().weights[embedding].name] = {file, embedding};
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Tensor> MergedWeight(int weight) const {
+    const auto part = parts_.find(weight);
+    if (part == parts_.end()) return base_.weights()[weight];
+    PEFT_ASSIGN_OR_RETURN(const BaseOverlay::Weights merged,
+                          MergeSite(base_.sites(), plan_, part->second.site,
+                                    options_.merge, pool_));
+    return part->second.is_bias ? merged.bias : merged.weight;
+  }
+
+  absl::Status WriteConfig(const std::string& folder) const {
+    const std::string from = absl::StrCat(base_.folder(), "/", kConfigName);
+    const std::string to = absl::StrCat(folder, "/", kConfigName);
+    if (!is_untied_) return CopyFile(from, to);
+    PEFT_ASSIGN_OR_RETURN(const std::string text,
+                          ReadTextFile(from, kMaxConfigSize));
+    PEFT_ASSIGN_OR_RETURN(Json config, ParseJson(text, kConfigName));
+    config["tie_word_embeddings"] = false;
+    return WriteText(to, DumpJson(config));
+  }
+
+  absl::Status CopyFiles(const std::string& folder) const {
+    std::error_code error;
+    std::vector<std::string> names;
+    for (std::filesystem::directory_iterator it(base_.folder(), error), end;
+         !error && it != end; it.increment(error)) {
+      const std::string name = it->path().filename().string();
+      if (IsCopied(name) && FileExists(it->path().string())) {
+        names.push_back(name);
+      }
+    }
+    if (error) {
+      return MakeError(
+          absl::StatusCode::kNotFound, error_id::kFileNotFound,
+          absl::StrCat("the base's folder ", Quoted(base_.folder()),
+                       " cannot be read any more: ", error.message()),
+          {base_.folder(), "", ""});
+    }
+    for (const std::string& name : names) {
+      PEFT_RETURN_IF_ERROR(CopyFile(absl::StrCat(base_.folder(), "/", name),
+                                    absl::StrCat(folder, "/", name)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteIndex(const std::string& folder) const {
+    if (layouts_.size() == 1 && layouts_.count(kSingleFile) == 1) {
+      return absl::OkStatus();
+    }
+    Json index = {{"metadata", {{"total_size", total_}}},
+                  {"weight_map", Json::object()}};
+    for (const auto& [name, output] : outputs_) {
+      index["weight_map"][name] = output.file;
+    }
+    return WriteText(absl::StrCat(folder, "/", kIndexName), DumpJson(index));
+  }
+
+  absl::Status WriteWeights(const std::string& folder,
+                            const std::string& file) {
+    PEFT_RETURN_IF_ERROR(WriteSafetensorsPiecewise(
+        absl::StrCat(folder, "/", file), layouts_.at(file), {{"format", "pt"}},
+        [&](const std::string& name) -> absl::StatusOr<Tensor> {
+          PEFT_RETURN_IF_ERROR(Report());
+          const int weight = outputs_.at(name).weight;
+          absl::StatusOr<Tensor> tensor =
+              weight >= 0
+                  ? MergedWeight(weight)
+                  : absl::StatusOr<Tensor>(base_.files().tensors.at(name));
+          if (tensor.ok()) pending_ = tensor->size_bytes();
+          return tensor;
+        }));
+    return Report();
+  }
+
+  // The tensor that was asked for last is written by now, if there is one.
+  absl::Status Report() {
+    if (pending_ == 0) return absl::OkStatus();
+    done_ += std::exchange(pending_, 0);
+    if (!options_.on_progress || options_.on_progress(done_, total_)) {
+      return absl::OkStatus();
+    }
+    return MakeError(absl::StatusCode::kCancelled, error_id::kCancelled,
+                     "on_progress asked to stop; nothing was written");
+  }
+
+  const BaseModel& base_;
+  const Plan& plan_;
+  const MergedModelOptions& options_;
+  kernels::ThreadPool& pool_;
+  std::map<int, Part> parts_;  // by index into Description::weights
+  std::map<std::string, Output> outputs_;
+  std::map<std::string, TensorMap> layouts_;  // by file
+  bool is_untied_ = false;
+  int64_t total_ = 0;
+  int64_t done_ = 0;
+  int64_t pending_ = 0;  // bytes that are not reported yet
+};
+
+}  // namespace
+
+absl::Status WriteMergedModel(const BaseModel& base, const Plan& plan,
+                              const std::string& path,
+                              const MergedModelOptions& options,
+                              kernels::ThreadPool& pool) {
+  return Writer(base, plan, options, pool).Write(path);
+}
+
+}  // namespace peft

@@ -1,0 +1,48 @@
+// Adapters and the model's weights: merging, and what adapters do to them.
+#include <utility>
+
+#include "peft_cc/base/error.h"
+#include "peft_cc/models/model.h"
+
+namespace peft {
+
+absl::StatusOr<std::vector<std::string>> Model::MergeAdapter(
+    absl::Span<const std::string> names, absl::Span<const float> scales,
+    const MergeOptions& options) {
+  return registry_.Merge(names, scales, options, *pool_);
+}
+
+bool Model::UnmergeAdapter() { return registry_.Unmerge(); }
+
+std::vector<std::string> Model::MergedAdapters() const {
+  return registry_.MergedNames();
+}
+
+absl::Status Model::MergeAndUnload(const std::string& path,
+                                   absl::Span<const std::string> names,
+                                   absl::Span<const float> scales,
+                                   const MergedModelOptions& options) const {
+  if (is_host_model()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     error_id::kModelNotRunnable,
+                     "the model was made of a program's own layers, which have "
+                     "no folder to write; merge into them in memory, or open a "
+                     "model's folder");
+  }
+  PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                        registry_.PlanForMerge(names, scales));
+  return WriteMergedModel(*base_, *plan, path, options, *pool_);
+}
+
+void Model::Unload() { registry_.Clear(); }
+
+absl::StatusOr<ProbeReport> Model::ProbeAdapter(
+    const std::string& name, const ProbeOptions& options) const {
+  PEFT_ASSIGN_OR_RETURN(const std::string known, NameOrActive(name));
+  PEFT_ASSIGN_OR_RETURN(std::shared_ptr<const Adapter> adapter,
+                        registry_.Get(known));
+  return peft::ProbeAdapter(sites(), known, std::move(adapter), options,
+                            *pool_);
+}
+
+}  // namespace peft
