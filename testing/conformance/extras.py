@@ -81,14 +81,18 @@ def merge_and_unload(pair, path):
         output = pair.case.layout.output
         got = compare.reference_output(model, pair.ids, pair.mask, output)
         whole = right.output(pair.ids, pair.mask)
-        rounded = compare.reference_output(
-            right.merged(pair.case.base_dtype), pair.ids, pair.mask, output)
         if pair.case.base_dtype == torch.float32:
             compare.check_outputs(
                 pair.statistics, got, whole,
                 lambda: right.exact(pair.ids, pair.mask), pair.mask,
                 "merge_and_unload")
         else:
+            try:
+                merged = right.merged(pair.case.base_dtype)
+            except reference.NoReference:
+                return
+            rounded = compare.reference_output(merged, pair.ids, pair.mask,
+                                               output)
             compare.check_reduced(pair.statistics, got, rounded, whole,
                                   pair.mask, "merge_and_unload")
         check_untouched(pair)

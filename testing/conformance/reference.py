@@ -184,6 +184,8 @@ class Reference:
     def merged(self, dtype):
         """A plain model whose weights are what the stacks of layers compute,
         rounded to `dtype`; its numbers are f32."""
+        if any(hasattr(m, "token_adapter") for m in self.model.modules()):
+            raise NoReference("a head tied to an embedding with trained rows")
         model = copy.deepcopy(self.model)
         for name, module in list(model.named_modules()):
             if not isinstance(module, tuners_utils.BaseTunerLayer) or \

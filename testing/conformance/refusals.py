@@ -55,6 +55,10 @@ def _gap_of_load(adapter):
     return None
 
 
+_MERGED = Refusal(("MERGED",), "unmerge first; PEFT: ValueError, or a silent "
+                  "no-op")
+
+
 def _cannot_scale(adapter, scale):
     return adapter.features["only_0_or_1"] and scale not in (0, 1)
 
@@ -103,17 +107,22 @@ def _of_conflict(pair, choice):
 def of_delete(names, merged):
     if not set(names) & set(merged):
         return None
-    return Refusal(("MERGED",), "unmerge first; PEFT: ValueError")
+    return _MERGED
+
+
+def of_set_scale(pair, name, scale):
+    if name in dict(pair.merged):
+        return _MERGED
+    return of_scale(pair.loaded[name], scale)
 
 
 def of_replace(pair, name, adapter):
+    if name in dict(pair.merged):
+        return _MERGED
     refusal = of_load(adapter)
     if refusal:
         return refusal
     entry = [scale for n, scale in pair.active if n == name]
-    if name in dict(pair.merged):
-        return Refusal(("MERGED",), "unmerge first; PEFT's hotswap_adapter: "
-                       "ValueError")
     if not entry and name not in pair.factors:
         return None
     old = pair.loaded[name]
@@ -134,7 +143,11 @@ def of_merge(pair, adapters):
     if any(a.features["is_replicating"] for a in adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",),
                        "two layers share the weights; PEFT: ValueError")
-    return None
+    names = {id(a): name for name, a in pair.loaded.items()}
+    merging = [(names[id(a)], 1.0) for a in adapters]
+    acting = {**dict(pair.merged), **dict(merging), **dict(pair.active)}
+    refusal = _of_conflict(pair, list(acting.items()))
+    return refusal and dataclasses.replace(refusal, required=False)
 
 
 def of_merge_and_unload(pair, adapters):
@@ -150,7 +163,7 @@ def of_merge_and_unload(pair, adapters):
 
 def of_rows(pair, choices):
     if pair.merged:
-        return Refusal(("MERGED",), "unmerge first; PEFT: ValueError")
+        return dataclasses.replace(_MERGED, required=False)
     for choice in choices:
         refusal = of_set(pair, choice)
         if refusal:
