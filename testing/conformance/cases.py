@@ -7,6 +7,7 @@ import random
 import torch
 
 from testing import peft_ctypes
+from testing.conformance import compare
 from testing.conformance import layer_models
 from testing.conformance import ours
 from testing.conformance import pair as pair_module
@@ -34,7 +35,7 @@ class Case:
         self.recorder = run.recorder
         self.base_output = None
         self.sequence = None
-        self.ids, self.mask = pair_module.left_padded_batch(
+        self.ids, self.mask = compare.left_padded_batch(
             rng, random_models.VOCABULARY)
         self.base_dtype = rng.choice(
             [torch.float32, torch.float32, torch.bfloat16, torch.float16])

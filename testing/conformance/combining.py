@@ -130,7 +130,8 @@ def add_fresh(pair, method, name, folder):
     if right is None:
         return
     text = (right.ours / "adapter_config.json").read_text()
-    with pair.attempt("add_adapter", [right]) as outcome:
+    with pair.attempt("add_adapter", [right],
+                      refusals.of_load(right)) as outcome:
         pair.ours.add_adapter(name, text, seed)
         pair.loaded[name] = right
         pair.active, pair.merged = [(name, 1.0)], []

@@ -35,6 +35,19 @@ class Statistics:
             f"error is at most {self.worst_reduced:.1e} of PEFT's")
 
 
+def left_padded_batch(rng, vocabulary, max_rows=3):
+    rows = rng.randint(1, max_rows)
+    lengths = [rng.randint(3, 12) for _ in range(rows)]
+    width = max(lengths)
+    ids = np.zeros((rows, width), np.int64)
+    mask = np.zeros((rows, width), np.int64)
+    for row, length in enumerate(lengths):
+        ids[row, width - length:] = [
+            rng.randrange(3, vocabulary) for _ in range(length)]
+        mask[row, width - length:] = 1
+    return ids, mask
+
+
 @contextlib.contextmanager
 def double_precision():
     """transformers rounds to torch.float32 inside norms and softmax, whatever

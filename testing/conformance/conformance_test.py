@@ -89,10 +89,10 @@ def main():
     run = Run(arguments)
     count = run.all()
     wrong = []
-    if arguments.table and not run.failed:
+    if arguments.table:
         record.write_table(arguments.table, table.render(
-            run.recorder, f"{count} cases, seed {arguments.seed}; "
-            f"{run.statistics}."))
+            run.recorder, f"{count - len(run.failed)} of {count} cases of seed "
+            f"{arguments.seed} agree; {run.statistics}."))
     if arguments.check:
         wrong = record.contradictions(run.recorder,
                                       record.read_table(arguments.check))

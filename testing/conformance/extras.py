@@ -38,7 +38,10 @@ def estimate(pair, name):
         if before.num_tensors != len(tensors) or before.num_parameters != sum(
                 t.numel() for t in tensors.values()):
             raise compare.Mismatch("estimate: number of tensors or elements")
-        if before.size_bytes < after.size_bytes:
+        if before.size_bytes < after.size_bytes and \
+                not adapter.features["is_wrapping"] and \
+                not adapter.base_values and \
+                "parameter" not in adapter.kinds:
             raise compare.Mismatch(f"estimate: {before.size_bytes} bytes, it "
                                    f"takes {after.size_bytes}")
 
@@ -78,14 +81,18 @@ def merge_and_unload(pair, path):
         output = pair.case.layout.output
         got = compare.reference_output(model, pair.ids, pair.mask, output)
         whole = right.output(pair.ids, pair.mask)
-        rounded = compare.reference_output(
-            right.merged(pair.case.base_dtype), pair.ids, pair.mask, output)
         if pair.case.base_dtype == torch.float32:
             compare.check_outputs(
                 pair.statistics, got, whole,
                 lambda: right.exact(pair.ids, pair.mask), pair.mask,
                 "merge_and_unload")
         else:
+            try:
+                merged = right.merged(pair.case.base_dtype)
+            except reference.NoReference:
+                return
+            rounded = compare.reference_output(merged, pair.ids, pair.mask,
+                                               output)
             compare.check_reduced(pair.statistics, got, rounded, whole,
                                   pair.mask, "merge_and_unload")
         check_untouched(pair)

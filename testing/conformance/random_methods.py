@@ -92,7 +92,11 @@ def lora(rng, layout):
         labels.add("lora_bias")
     convert = False
     if init in CHANGES_BASE:
-        fields.update(bias="none", use_rslora=False)
+        # Their papers' alpha is r. With a large alpha / r they take a multiple
+        # of the weights away, and rounding is all that can be compared.
+        fields.update(bias="none", use_rslora=False, rank_pattern={},
+                      alpha_pattern={},
+                      lora_alpha=fields["r"] * rng.choice([0.5, 1, 2]))
         convert = init == "pissa_niter_4" or rng.random() < 0.4
     if convert:
         labels.add("converted init")

@@ -75,6 +75,8 @@ class Reference:
         for name, module in adapters.wrappers(self.model):
             if uid in getattr(module, "scaling", {}):
                 scaling = adapter.scalings[adapters.canonical(name)]
+                if name.endswith(".out_proj") and "base_layer" in name:
+                    scaling /= 2  # MultiheadAttention adds this part twice
                 self.scalings[module, uid] = scaling
 
     def activate(self, entries):
@@ -182,6 +184,8 @@ class Reference:
     def merged(self, dtype):
         """A plain model whose weights are what the stacks of layers compute,
         rounded to `dtype`; its numbers are f32."""
+        if any(hasattr(m, "token_adapter") for m in self.model.modules()):
+            raise NoReference("a head tied to an embedding with trained rows")
         model = copy.deepcopy(self.model)
         for name, module in list(model.named_modules()):
             if not isinstance(module, tuners_utils.BaseTunerLayer) or \
