@@ -28,7 +28,7 @@ absl::StatusOr<absl::Span<const float>> MergeScales(const float* scales,
 
 absl::Status Merge(Model& model, absl::Span<const std::string> names,
                    const peft_merge_options_t& options) {
-  MergeOptions known;
+  MergeAdapterOptions known;
   PEFT_ASSIGN_OR_RETURN(known.check_finite,
                         FlagArgument("options.safe_merge", options.safe_merge));
   PEFT_ASSIGN_OR_RETURN(const auto scales,

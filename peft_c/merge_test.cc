@@ -198,6 +198,61 @@ TEST_F(MergeTest, ACancelledWriteLeavesNothing) {
   EXPECT_TRUE(fs::is_empty(root_));
 }
 
+// The exact sum of both, whichever way it is made.
+TEST_F(MergeTest, CombinesAdapters) {
+  Load("german");
+  Load("french");
+  const char* const names[] = {"german", "french"};
+  const float weights[] = {0.5f, -0.25f};
+  peft_set_adapter_options_t set = PEFT_SET_ADAPTER_OPTIONS_INIT;
+  set.scales = weights;
+  ASSERT_PEFT_OK(peft_model_set_adapter(model_.get(), names, 2, &set));
+  const Row together = Logits(model_);
+  peft_combine_options_t options = PEFT_COMBINE_OPTIONS_INIT;
+  options.combination_type = PEFT_COMBINE_CAT;
+  ASSERT_PEFT_OK(peft_model_add_weighted_adapter(model_.get(), "cat", names,
+                                                 weights, 2, &options));
+  EXPECT_EQ(Logits(model_), together);  // It is not activated.
+  options.combination_type = PEFT_COMBINE_SVD;
+  options.svd_rank = 64;
+  ASSERT_PEFT_OK(peft_model_add_weighted_adapter(model_.get(), "svd", names,
+                                                 weights, 2, &options));
+  for (const char* const name : {"cat", "svd"}) {
+    ASSERT_PEFT_OK(peft_model_set_adapter(model_.get(), &name, 1, nullptr));
+    const Row combined = Logits(model_);
+    for (size_t i = 0; i < together.size(); ++i) {
+      ASSERT_NEAR(combined[i], together[i], 1e-4) << name;
+    }
+  }
+}
+
+TEST_F(MergeTest, RunsEveryCombinationType) {
+  Load("german");
+  Load("french");
+  const char* const names[] = {"german", "french"};
+  const float weights[] = {0.5f, 0.25f};
+  peft_combine_options_t options = PEFT_COMBINE_OPTIONS_INIT;
+  options.density = 0.5f;
+  options.seed = 7;
+  for (int32_t type = PEFT_COMBINE_SVD;
+       type <= PEFT_COMBINE_MAGNITUDE_PRUNE_SVD; ++type) {
+    options.combination_type = type;
+    const std::string name = "combined" + std::to_string(type);
+    EXPECT_PEFT_OK(peft_model_add_weighted_adapter(
+        model_.get(), name.c_str(), names, weights, 2, &options));
+  }
+  EXPECT_PEFT_ERROR(peft_model_add_weighted_adapter(
+                        model_.get(), "french", names, weights, 2, &options),
+                    PEFT_ALREADY_EXISTS, "ADAPTER_EXISTS");
+  EXPECT_PEFT_ERROR(peft_model_add_weighted_adapter(model_.get(), "x", nullptr,
+                                                    nullptr, 0, &options),
+                    PEFT_INVALID_ARGUMENT, "ARGUMENT");
+  options.combination_type = 12;
+  EXPECT_PEFT_ERROR(peft_model_add_weighted_adapter(model_.get(), "x", names,
+                                                    weights, 2, &options),
+                    PEFT_INVALID_ARGUMENT, "ARGUMENT");
+}
+
 TEST_F(MergeTest, Probes) {
   Load("german");
   peft_probe_report_t* raw = nullptr;

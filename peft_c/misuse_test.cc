@@ -155,6 +155,8 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_model_merged_adapters(model, &names));
   expect(peft_model_merge_and_unload(model, "/no/such/folder/x", nullptr));
   expect(peft_model_unload(model));
+  expect(peft_model_add_weighted_adapter(model, "a", nullptr, nullptr, 0,
+                                         nullptr));
   expect(peft_model_probe_adapter(model, "a", nullptr, &out_probe));
   expect(peft_probe_report_get_line(probe, 0, &probe_line));
   expect(peft_probe_report_get_summary(probe, &probe_summary));

@@ -59,18 +59,16 @@ bool KeepsWeight(const Site& site, const kernels::LinearPlan& plan) {
 }
 
 absl::StatusOr<Tensor> MergeWeight(const Site& site,
-                                   const kernels::LinearPlan& plan,
+                                   const kernels::LinearPlan& plan, DType dtype,
                                    kernels::ThreadPool& pool) {
-  if (KeepsWeight(site, plan)) return site.weight;
   void* data = nullptr;
   PEFT_ASSIGN_OR_RETURN(
       Tensor merged,
-      Tensor::Allocate(site.weight.dtype(),
-                       {plan.weight.rows, plan.weight.cols}, &data));
+      Tensor::Allocate(dtype, {plan.weight.rows, plan.weight.cols}, &data));
   const auto workspace =
       std::make_unique<float[]>(kernels::MergeWorkspaceFloats(plan));
-  kernels::MergeWeight(plan, LayoutOf(site.kind), site.weight.dtype(), data,
-                       workspace.get(), pool);
+  kernels::MergeWeight(plan, LayoutOf(site.kind), dtype, data, workspace.get(),
+                       pool);
   return merged;
 }
 
@@ -108,7 +106,12 @@ absl::StatusOr<BaseOverlay::Weights> Merge(const Site& site, const Plan& plan,
     return merged;
   }
   const kernels::LinearPlan& linear = plan.linear(index);
-  PEFT_ASSIGN_OR_RETURN(merged.weight, MergeWeight(site, linear, pool));
+  if (KeepsWeight(site, linear)) {
+    merged.weight = site.weight;
+  } else {
+    PEFT_ASSIGN_OR_RETURN(merged.weight,
+                          MergeWeight(site, linear, dtype, pool));
+  }
   PEFT_ASSIGN_OR_RETURN(merged.bias,
                         MergeVector(site.bias, linear.bias, dtype));
   return merged;
@@ -154,10 +157,9 @@ absl::Status CheckMergeable(const SiteTable& sites,
   return absl::OkStatus();
 }
 
-absl::StatusOr<BaseOverlay::Weights> MergeSite(const SiteTable& sites,
-                                               const Plan& plan, int site,
-                                               const MergeOptions& options,
-                                               kernels::ThreadPool& pool) {
+absl::StatusOr<BaseOverlay::Weights> MergeSite(
+    const SiteTable& sites, const Plan& plan, int site,
+    const MergeAdapterOptions& options, kernels::ThreadPool& pool) {
   const Site& found = sites.sites()[site];
   if (found.weight.dtype() == DType::kUnspecified) return NoWeight(found);
   PEFT_ASSIGN_OR_RETURN(BaseOverlay::Weights merged,
@@ -169,9 +171,16 @@ absl::StatusOr<BaseOverlay::Weights> MergeSite(const SiteTable& sites,
   return merged;
 }
 
+absl::StatusOr<Tensor> MergeWeightF32(const SiteTable& sites, const Plan& plan,
+                                      int site, kernels::ThreadPool& pool) {
+  const Site& found = sites.sites()[site];
+  if (found.weight.dtype() == DType::kUnspecified) return NoWeight(found);
+  return MergeWeight(found, plan.linear(site), DType::kF32, pool);
+}
+
 absl::StatusOr<std::shared_ptr<const BaseOverlay>> MergePlan(
-    const SiteTable& sites, const Plan& plan, const MergeOptions& options,
-    kernels::ThreadPool& pool) {
+    const SiteTable& sites, const Plan& plan,
+    const MergeAdapterOptions& options, kernels::ThreadPool& pool) {
   PEFT_RETURN_IF_ERROR(CheckMergeable(sites, plan.activation()));
   auto overlay = std::make_shared<BaseOverlay>();
   for (const int site : ChangedSites(plan.activation())) {

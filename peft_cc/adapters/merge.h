@@ -11,11 +11,12 @@
 #include "peft_cc/adapters/base_overlay.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/site.h"
+#include "peft_cc/tensors/tensor.h"
 
 namespace peft {
 
 // How adapters are merged.
-struct MergeOptions {
+struct MergeAdapterOptions {
   // INVALID_ARGUMENT (MERGE_NOT_FINITE) where a merged weight is NaN or
   // infinite; else it is taken.
   bool check_finite = false;
@@ -34,15 +35,18 @@ absl::Status CheckMergeable(const SiteTable& sites,
 // with it. The plan's activation must be mergeable. Runs on `pool`.
 // FAILED_PRECONDITION (ADAPTER_NOT_MERGEABLE) for a site whose weights the SDK
 // does not have.
-absl::StatusOr<BaseOverlay::Weights> MergeSite(const SiteTable& sites,
-                                               const Plan& plan, int site,
-                                               const MergeOptions& options,
-                                               kernels::ThreadPool& pool);
+absl::StatusOr<BaseOverlay::Weights> MergeSite(
+    const SiteTable& sites, const Plan& plan, int site,
+    const MergeAdapterOptions& options, kernels::ThreadPool& pool);
+
+// The weight alone, as F32, before it is rounded to the base's type.
+absl::StatusOr<Tensor> MergeWeightF32(const SiteTable& sites, const Plan& plan,
+                                      int site, kernels::ThreadPool& pool);
 
 // All that the adapters of `plan` change.
 absl::StatusOr<std::shared_ptr<const BaseOverlay>> MergePlan(
-    const SiteTable& sites, const Plan& plan, const MergeOptions& options,
-    kernels::ThreadPool& pool);
+    const SiteTable& sites, const Plan& plan,
+    const MergeAdapterOptions& options, kernels::ThreadPool& pool);
 
 }  // namespace peft
 

@@ -167,7 +167,7 @@ TEST_F(MergeTest, FiniteWhereAsked) {
   broken.a = MakeTensor({3, 8}, values);
   const auto plan = PlanOf(kQ0, {{broken}});
   EXPECT_TRUE(MergePlan(sites_, *plan, {}, kernels::InlineThreadPool()).ok());
-  MergeOptions options;
+  MergeAdapterOptions options;
   options.check_finite = true;
   const auto overlay =
       MergePlan(sites_, *plan, options, kernels::InlineThreadPool());

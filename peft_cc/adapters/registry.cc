@@ -54,21 +54,42 @@ absl::Status AdapterRegistry::Add(const std::string& name,
   PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active, {}));
   removed.adapters.reserve(evicted.size());
   adapters_.reserve(adapters_.size() + 1);
-  Evict(std::move(evicted), removed);
-  // Behind what other threads finished loading since the reservation.
-  adapters_.erase(
-      std::remove_if(adapters_.begin(), adapters_.end(),
-                     [&](const Named& named) { return named.name == name; }),
-      adapters_.end());
-  adapters_.push_back(std::move(added));
-  evicted_.erase(std::remove(evicted_.begin(), evicted_.end(), name),
-                 evicted_.end());
+  Insert(std::move(added), std::move(evicted), removed);
   Touch(active_);
   Touch(active);
   DropMerged(removed);
   active_.swap(active);
   plan_.swap(plan);
   return absl::OkStatus();
+}
+
+absl::Status AdapterRegistry::AddInactive(
+    const std::string& name, std::shared_ptr<const Adapter> adapter,
+    AdapterOrigin origin) {
+  Named added = MakeNamed(name, std::move(adapter), std::move(origin));
+  Removed removed;
+  absl::MutexLock lock(&mutex_);
+  PEFT_ASSIGN_OR_RETURN(std::vector<std::string> evicted,
+                        Evictions({added.size_bytes, 1}, "", limit_));
+  removed.adapters.reserve(evicted.size());
+  adapters_.reserve(adapters_.size() + 1);
+  added.last_use = ++uses_;
+  Insert(std::move(added), std::move(evicted), removed);
+  return absl::OkStatus();
+}
+
+void AdapterRegistry::Insert(Named added, std::vector<std::string> evicted,
+                             Removed& out_removed) {
+  Evict(std::move(evicted), out_removed);
+  // Behind what other threads finished loading since the reservation.
+  adapters_.erase(std::remove_if(adapters_.begin(), adapters_.end(),
+                                 [&](const Named& named) {
+                                   return named.name == added.name;
+                                 }),
+                  adapters_.end());
+  evicted_.erase(std::remove(evicted_.begin(), evicted_.end(), added.name),
+                 evicted_.end());
+  adapters_.push_back(std::move(added));
 }
 
 absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,

@@ -76,6 +76,11 @@ class AdapterRegistry {
                    std::shared_ptr<const Adapter> adapter,
                    AdapterOrigin origin = {});
 
+  // The same without activating it: what is active and merged stays.
+  absl::Status AddInactive(const std::string& name,
+                           std::shared_ptr<const Adapter> adapter,
+                           AdapterOrigin origin = {});
+
   // Puts `adapter` in the place of the one named `name`: with its position
   // among the loaded and the active ones, its scales and its pin. NOT_FOUND
   // (ADAPTER_NOT_FOUND); FAILED_PRECONDITION (ADAPTER_GENERATION) where
@@ -157,7 +162,7 @@ class AdapterRegistry {
   // fails as MergePlan and Plan::Create.
   absl::StatusOr<std::vector<std::string>> Merge(
       absl::Span<const std::string> names, absl::Span<const float> scales,
-      const MergeOptions& options, kernels::ThreadPool& pool);
+      const MergeAdapterOptions& options, kernels::ThreadPool& pool);
   // Back to the base's weights. False where nothing was merged.
   bool Unmerge();
   // In the order in which they were merged; also while disabled.
@@ -222,6 +227,10 @@ class AdapterRegistry {
     Merged merged;
   };
 
+  // Puts `added` where its name is reserved and takes out those in `evicted`.
+  // Nothing can fail once there is room for it and for them.
+  void Insert(Named added, std::vector<std::string> evicted,
+              Removed& out_removed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Named MakeNamed(const std::string& name,
                   std::shared_ptr<const Adapter> adapter,
                   AdapterOrigin origin) const;

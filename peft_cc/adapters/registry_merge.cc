@@ -140,7 +140,7 @@ AdapterRegistry::ChooseMerged(absl::Span<const std::string> names,
 
 absl::StatusOr<std::vector<std::string>> AdapterRegistry::Merge(
     absl::Span<const std::string> names, absl::Span<const float> scales,
-    const MergeOptions& options, kernels::ThreadPool& pool) {
+    const MergeAdapterOptions& options, kernels::ThreadPool& pool) {
   PEFT_RETURN_IF_ERROR(CheckDistinct(names));
   PEFT_RETURN_IF_ERROR(CheckScales(names, scales));
   Removed removed;

@@ -16,7 +16,7 @@ namespace peft {
 
 // How a merged model is written.
 struct MergedModelOptions {
-  MergeOptions merge;
+  MergeAdapterOptions merge;
   // Called after each tensor with the bytes that are written and those of all
   // weights; false: cancels. May be empty.
   std::function<bool(int64_t done, int64_t total)> on_progress;

@@ -15,6 +15,7 @@
 #include "kernels/thread_pool.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/batch_plan.h"
+#include "peft_cc/adapters/combine.h"
 #include "peft_cc/adapters/merge.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/probe.h"
@@ -126,7 +127,8 @@ class Model {
   // Returns the names that were not merged before.
   absl::StatusOr<std::vector<std::string>> MergeAdapter(
       absl::Span<const std::string> names = {},
-      absl::Span<const float> scales = {}, const MergeOptions& options = {});
+      absl::Span<const float> scales = {},
+      const MergeAdapterOptions& options = {});
   // Back to the base's weights, bit by bit. False where nothing was merged.
   bool UnmergeAdapter();
   // Also while adapters are disabled.
@@ -140,6 +142,12 @@ class Model {
                               const MergedModelOptions& options = {}) const;
   // Unmerges and deletes all adapters.
   void Unload();
+  // Makes adapter `new_name` of loaded ones, with a weight for each; it is not
+  // activated. NOT_FOUND, ALREADY_EXISTS, or as CombineAdapters.
+  absl::Status AddWeightedAdapter(const std::string& new_name,
+                                  absl::Span<const std::string> names,
+                                  absl::Span<const float> weights,
+                                  const CombineOptions& options = {});
   // What the adapter does to random input; `name` and failures as of
   // GetAdapter, and as of peft::ProbeAdapter.
   absl::StatusOr<ProbeReport> ProbeAdapter(

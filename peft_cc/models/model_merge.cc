@@ -1,6 +1,7 @@
 // Adapters and the model's weights: merging, and what adapters do to them.
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/models/model.h"
 
@@ -8,7 +9,7 @@ namespace peft {
 
 absl::StatusOr<std::vector<std::string>> Model::MergeAdapter(
     absl::Span<const std::string> names, absl::Span<const float> scales,
-    const MergeOptions& options) {
+    const MergeAdapterOptions& options) {
   return registry_.Merge(names, scales, options, *pool_);
 }
 
@@ -35,6 +36,26 @@ absl::Status Model::MergeAndUnload(const std::string& path,
 }
 
 void Model::Unload() { registry_.Clear(); }
+
+absl::Status Model::AddWeightedAdapter(const std::string& new_name,
+                                       absl::Span<const std::string> names,
+                                       absl::Span<const float> weights,
+                                       const CombineOptions& options) {
+  std::vector<CombineSource> sources;
+  for (size_t i = 0; i < names.size(); ++i) {
+    PEFT_ASSIGN_OR_RETURN(AdapterInfo info, registry_.Info(names[i]));
+    sources.push_back({names[i], info.adapter, weights[i], info.scale});
+  }
+  PEFT_RETURN_IF_ERROR(registry_.Reserve(new_name));
+  absl::Cleanup cancel = [&] { registry_.CancelReservation(new_name); };
+  PEFT_ASSIGN_OR_RETURN(
+      LoadedAdapter loaded,
+      CombineAdapters(sites(), new_name, sources, options, *pool_));
+  PEFT_RETURN_IF_ERROR(
+      registry_.AddInactive(new_name, std::move(loaded.adapter)));
+  std::move(cancel).Cancel();
+  return absl::OkStatus();
+}
 
 absl::StatusOr<ProbeReport> Model::ProbeAdapter(
     const std::string& name, const ProbeOptions& options) const {

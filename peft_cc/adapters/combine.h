@@ -1,0 +1,52 @@
+// Several loaded adapters become a new one: PEFT's add_weighted_adapter.
+#ifndef PEFT_CC_ADAPTERS_COMBINE_H_
+#define PEFT_CC_ADAPTERS_COMBINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/thread_pool.h"
+#include "peft_cc/adapters/adapter.h"
+#include "peft_cc/adapters/site.h"
+#include "peft_cc/algebra/combination_type.h"
+#include "peft_cc/algebra/merge_operators.h"
+
+namespace peft {
+
+// How adapters are combined; see peft_cc/algebra/weighted_lora.h.
+struct CombineOptions {
+  CombinationType type = CombinationType::kSvd;
+  MajoritySignMethod majority_sign_method = MajoritySignMethod::kTotal;
+  std::optional<int64_t> svd_rank;  // nullopt: the largest of the sources
+  std::optional<double> svd_clamp;
+  std::optional<double> density;
+  uint64_t seed = 0;  // of torch's generator, for the dare types
+};
+
+// One of the adapters that are combined.
+struct CombineSource {
+  std::string name;  // for messages
+  std::shared_ptr<const Adapter> adapter;
+  double weight = 1;
+  double scale = 1;  // what peft_model_set_scale set
+};
+
+// The adapter `name` of the sources: LORA ones, or IA3 ones with kLinear. Its
+// config is the first source's with r = lora_alpha = the new rank, no patterns,
+// and the modules that some source changes as its targets. A source that is
+// DoRA takes part with the change that it makes to the weight, in the types
+// with a decomposition. Fails with INVALID_ARGUMENT (ADAPTER_NOT_COMBINABLE)
+// for other sources, and for parts of them that no LoRA can hold: gates,
+// biases, replaced modules or rows; (ARGUMENT) as CombineLora.
+absl::StatusOr<LoadedAdapter> CombineAdapters(
+    const SiteTable& sites, const std::string& name,
+    absl::Span<const CombineSource> sources, const CombineOptions& options,
+    kernels::ThreadPool& pool);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_ADAPTERS_COMBINE_H_
