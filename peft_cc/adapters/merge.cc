@@ -18,15 +18,10 @@
 namespace peft {
 namespace {
 
-kernels::WeightLayout LayoutOf(SiteKind kind) {
-  switch (kind) {
-    case SiteKind::kConv1D:
-      return kernels::WeightLayout::kInputsFirst;
-    case SiteKind::kEmbedding:
-      return kernels::WeightLayout::kTable;
-    default:
-      return kernels::WeightLayout::kOutputsFirst;
-  }
+kernels::WeightLayout LayoutOf(const Site& site) {
+  if (site.kind == SiteKind::kEmbedding) return kernels::WeightLayout::kTable;
+  return site.is_transposed() ? kernels::WeightLayout::kInputsFirst
+                              : kernels::WeightLayout::kOutputsFirst;
 }
 
 absl::Status NoWeight(const Site& site) {
@@ -62,12 +57,13 @@ absl::StatusOr<Tensor> MergeWeight(const Site& site,
                                    const kernels::LinearPlan& plan, DType dtype,
                                    kernels::ThreadPool& pool) {
   void* data = nullptr;
+  const absl::Span<const int64_t> shape = site.weight.shape();
   PEFT_ASSIGN_OR_RETURN(
       Tensor merged,
-      Tensor::Allocate(dtype, {plan.weight.rows, plan.weight.cols}, &data));
+      Tensor::Allocate(dtype, {shape.begin(), shape.end()}, &data));
   const auto workspace =
       std::make_unique<float[]>(kernels::MergeWorkspaceFloats(plan));
-  kernels::MergeWeight(plan, LayoutOf(site.kind), dtype, data, workspace.get(),
+  kernels::MergeWeight(plan, LayoutOf(site), dtype, data, workspace.get(),
                        pool);
   return merged;
 }
@@ -117,12 +113,32 @@ absl::StatusOr<BaseOverlay::Weights> Merge(const Site& site, const Plan& plan,
   return merged;
 }
 
-const LowRank* FindGate(const SiteProgram& program) {
-  for (const Form& form : program) {
-    const auto* const low_rank = std::get_if<LowRank>(&form);
-    if (low_rank != nullptr && low_rank->gate != nullptr) return low_rank;
+// A low-rank term of a grouped convolution reads all groups, its weight one:
+// there is no place for the product.
+bool HasNoPlace(const Site& site, const SiteProgram& program) {
+  if (site.kind != SiteKind::kConvolution || site.conv.groups == 1) {
+    return false;
   }
-  return nullptr;
+  return std::any_of(program.begin(), program.end(), [](const Form& form) {
+    return std::holds_alternative<LowRank>(form);
+  });
+}
+
+absl::Status NotMergeable(const Activation::Entry& entry, const Site& site,
+                          absl::string_view why, absl::string_view found) {
+  return MakeError(absl::StatusCode::kInvalidArgument,
+                   error_id::kAdapterNotMergeable,
+                   absl::StrCat("adapter ", Quoted(entry.name),
+                                " cannot be merged: at module ",
+                                Quoted(site.name), " ", why),
+                   {entry.name, "a change of weights", std::string(found)});
+}
+
+bool HasGate(const SiteProgram& program) {
+  return std::any_of(program.begin(), program.end(), [](const Form& form) {
+    const auto* const low_rank = std::get_if<LowRank>(&form);
+    return low_rank != nullptr && low_rank->gate != nullptr;
+  });
 }
 
 }  // namespace
@@ -142,16 +158,20 @@ std::vector<int> ChangedSites(const Activation& activation) {
 absl::Status CheckMergeable(const SiteTable& sites,
                             const Activation& activation) {
   for (const Activation::Entry& entry : activation.entries) {
-    for (const Adapter::SiteEntry& site : entry.adapter->entries()) {
-      if (FindGate(site.program) == nullptr) continue;
-      return MakeError(
-          absl::StatusCode::kInvalidArgument, error_id::kAdapterNotMergeable,
-          absl::StrCat("adapter ", Quoted(entry.name),
-                       " cannot be merged: at module ",
-                       Quoted(sites.sites()[site.site].name),
-                       " it acts behind its invocation tokens only, which no "
-                       "weight can do"),
-          {entry.name, "a change of weights", "alora_invocation_tokens"});
+    for (const Adapter::SiteEntry& part : entry.adapter->entries()) {
+      const Site& site = sites.sites()[part.site];
+      if (HasGate(part.program)) {
+        return NotMergeable(entry, site,
+                            "it acts behind its invocation tokens only, which "
+                            "no weight can do",
+                            "alora_invocation_tokens");
+      }
+      if (HasNoPlace(site, part.program)) {
+        return NotMergeable(entry, site,
+                            "its product reads all groups of a convolution "
+                            "whose weight reads one",
+                            absl::StrCat(site.conv.groups, " groups"));
+      }
     }
   }
   return absl::OkStatus();

@@ -26,7 +26,8 @@ struct MergeAdapterOptions {
 std::vector<int> ChangedSites(const Activation& activation);
 
 // INVALID_ARGUMENT (ADAPTER_NOT_MERGEABLE) where an adapter does what no weight
-// can do: a gate opens for some tokens only.
+// can do: a gate opens for some tokens only, or a low-rank term reads all
+// groups of a convolution.
 absl::Status CheckMergeable(const SiteTable& sites,
                             const Activation& activation);
 
