@@ -51,7 +51,7 @@ TEST(HeaderTest, Model) {
   EXPECT_EQ(sizeof(peft_model_options_t), 16u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
-  EXPECT_EQ(sizeof(peft_model_info_t), 88u);
+  EXPECT_EQ(sizeof(peft_model_info_t), 120u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);
   EXPECT_FIELD(peft_model_info_t, hidden_size, 24);
@@ -62,10 +62,14 @@ TEST(HeaderTest, Model) {
   EXPECT_FIELD(peft_model_info_t, num_sites, 64);
   EXPECT_FIELD(peft_model_info_t, num_adapters, 72);
   EXPECT_FIELD(peft_model_info_t, adapter_bytes, 80);
+  EXPECT_FIELD(peft_model_info_t, architecture, 88);
+  EXPECT_FIELD(peft_model_info_t, task, 96);
+  EXPECT_FIELD(peft_model_info_t, num_labels, 104);
+  EXPECT_FIELD(peft_model_info_t, num_token_types, 112);
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 96u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 88u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
   EXPECT_FIELD(peft_load_options_t, revision, 24);
@@ -78,7 +82,6 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, is_trainable, 72);
   EXPECT_FIELD(peft_load_options_t, allow_unconverted_init, 76);
   EXPECT_FIELD(peft_load_options_t, expected_generation, 80);
-  EXPECT_FIELD(peft_load_options_t, ignore_base_fingerprint, 88);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
   EXPECT_EQ(sizeof(peft_save_options_t), 16u);
@@ -152,19 +155,21 @@ TEST(HeaderTest, AdapterFacts) {
 TEST(HeaderTest, Session) {
   EXPECT_EQ(sizeof(peft_session_options_t), 16u);
   EXPECT_FIELD(peft_session_options_t, max_length, 8);
-  EXPECT_EQ(sizeof(peft_forward_input_t), 48u);
+  EXPECT_EQ(sizeof(peft_forward_input_t), 56u);
   EXPECT_FIELD(peft_forward_input_t, ids, 8);
   EXPECT_FIELD(peft_forward_input_t, batch, 16);
   EXPECT_FIELD(peft_forward_input_t, length, 24);
   EXPECT_FIELD(peft_forward_input_t, attention_mask, 32);
   EXPECT_FIELD(peft_forward_input_t, position_ids, 40);
-  EXPECT_EQ(sizeof(peft_forward_options_t), 56u);
+  EXPECT_FIELD(peft_forward_input_t, token_type_ids, 48);
+  EXPECT_EQ(sizeof(peft_forward_options_t), 64u);
   EXPECT_FIELD(peft_forward_options_t, logits_to_keep, 8);
   EXPECT_FIELD(peft_forward_options_t, allow_activation_change, 16);
   EXPECT_FIELD(peft_forward_options_t, adapter_names, 24);
   EXPECT_FIELD(peft_forward_options_t, num_adapter_names, 32);
   EXPECT_FIELD(peft_forward_options_t, activations, 40);
   EXPECT_FIELD(peft_forward_options_t, num_activations, 48);
+  EXPECT_FIELD(peft_forward_options_t, outputs, 56);
 }
 
 TEST(HeaderTest, GenerateOptions) {

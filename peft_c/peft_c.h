@@ -470,17 +470,13 @@ typedef struct peft_load_options {
   /* Of peft_model_replace_adapter: the generation that must be there, as
    * peft_adapter_info_t has it. Default 0: any. Since: 2. */
   uint64_t expected_generation;
-  /* 1: takes an adapter that peft_model_save_adapter wrote for other weights
-   * of the base than these; the report notes it. Default 0: that is
-   * INVALID_ARGUMENT ("BASE_FINGERPRINT"). Since: 2. */
-  int32_t ignore_base_fingerprint;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_LOAD_OPTIONS_INIT                                                \
   {                                                                           \
     sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
-        0, 0, 0                                                               \
+        0, 0                                                                  \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */

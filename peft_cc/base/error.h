@@ -58,7 +58,6 @@ inline constexpr char kAdapterNotMergeable[] = "ADAPTER_NOT_MERGEABLE";
 inline constexpr char kAdapterNotCombinable[] = "ADAPTER_NOT_COMBINABLE";
 inline constexpr char kMerged[] = "MERGED";
 inline constexpr char kMergeNotFinite[] = "MERGE_NOT_FINITE";
-inline constexpr char kBaseFingerprint[] = "BASE_FINGERPRINT";
 inline constexpr char kNoTargetMatched[] = "NO_TARGET_MATCHED";
 inline constexpr char kRegex[] = "REGEX";
 inline constexpr char kTensorMissing[] = "TENSOR_MISSING";

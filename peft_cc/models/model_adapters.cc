@@ -144,6 +144,7 @@ absl::StatusOr<BatchPlan> Model::PlanRows(absl::Span<const std::string> names) {
 
 absl::StatusOr<BatchPlan> Model::PlanRows(
     absl::Span<const std::shared_ptr<const Plan>> plans) {
+  PEFT_RETURN_IF_ERROR(registry_.CheckNotMerged());
   PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> base,
                         registry_.BasePlan());
   const bool enabled = adapters_enabled();
