@@ -711,7 +711,8 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_set_scale(peft_model_t* model,
 /* What an adapter will take before it is loaded. Since: 2. */
 typedef struct peft_adapter_estimate {
   size_t struct_size;
-  /* The bytes of memory once it is loaded. */
+  /* The bytes of memory once it is loaded, at most; less where it holds what
+   * the base has already. */
   int64_t size_bytes;
   /* The bytes of the file that holds its tensors. */
   int64_t file_bytes;

@@ -1,12 +1,16 @@
 #include "peft_cc/adapters/adapter_size.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <variant>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "peft_cc/adapters/adapter_folder.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
@@ -21,14 +25,13 @@ class ByteCounter {
  public:
   explicit ByteCounter(const SiteTable& sites) {
     for (const Site& site : sites.sites()) {
-      seen_.insert(site.weight.data());
-      seen_.insert(site.bias.data());
+      Insert(site.weight);
+      Insert(site.bias);
     }
   }
 
   void Add(const Tensor& tensor) {
-    if (tensor.size_bytes() == 0 || !seen_.insert(tensor.data()).second) return;
-    bytes_ += tensor.size_bytes();
+    if (Insert(tensor)) bytes_ += tensor.size_bytes();
   }
 
   void operator()(const LowRank& form) {
@@ -62,7 +65,19 @@ class ByteCounter {
     bytes_ += static_cast<int64_t>(elements.size() * sizeof(Element));
   }
 
-  absl::flat_hash_set<const void*> seen_;
+  // False if the elements are part of a tensor that was here before: an
+  // expert's factor is a slice of that of all.
+  bool Insert(const Tensor& tensor) {
+    if (tensor.size_bytes() == 0) return false;
+    const auto* const begin = static_cast<const char*>(tensor.data());
+    const char* const end = begin + tensor.size_bytes();
+    const auto after = seen_.upper_bound(begin);
+    if (after != seen_.begin() && end <= std::prev(after)->second) return false;
+    seen_[begin] = end;
+    return true;
+  }
+
+  std::map<const char*, const char*, std::less<>> seen_;  // begin to end
   int64_t bytes_ = 0;
 };
 
@@ -89,11 +104,88 @@ int64_t DerivedBytes(absl::string_view name, int64_t num_elements) {
   return 0;
 }
 
-void AddTensor(absl::string_view name, int64_t num_elements, int64_t bytes,
-               AdapterEstimate& estimate) {
-  ++estimate.num_tensors;
-  estimate.num_parameters += num_elements;
-  estimate.size_bytes += bytes + DerivedBytes(name, num_elements);
+// One tensor of the file.
+struct Listed {
+  std::vector<int64_t> shape;
+  int64_t num_elements = 0;
+  int64_t bytes = 0;
+};
+using Listing = std::map<std::string, Listed, std::less<>>;
+
+constexpr absl::string_view kA = ".lora_A.weight";
+constexpr absl::string_view kB = ".lora_B.weight";
+constexpr absl::string_view kRows = ".trainable_tokens_delta";
+
+// The groups of the convolution whose lora_B is `b`; 1 for other layers.
+int64_t GroupsOf(absl::string_view module, const Listed& b,
+                 const Listing& listing) {
+  const auto a = listing.find(absl::StrCat(module, kA));
+  const bool is_pair = a != listing.end() && !a->second.shape.empty() &&
+                       b.shape.size() > 2 && b.shape[1] > 0;
+  return is_pair ? a->second.shape[0] / b.shape[1] : 1;
+}
+
+// A convolution's groups make one matrix of all outputs and ranks, and each
+// expert of a parameter has its own.
+int64_t CopiesOfB(absl::string_view module, const Listed& b,
+                  const Listing& listing, const TargetConfig& config) {
+  const int64_t groups = GroupsOf(module, b, listing);
+  if (groups > 1) return groups;
+  return config.target_parameters.empty() ? 0 : 1;
+}
+
+// What lowering keeps of a tensor besides the tensor.
+int64_t LoweredBytes(absl::string_view name, const Listed& tensor,
+                     const Listing& listing, const AdapterConfig& config) {
+  // The rows in the order of their ids, and these for the embedding and for a
+  // head that is tied to it.
+  if (absl::EndsWith(name, kRows) && !tensor.shape.empty()) {
+    return tensor.bytes +
+           2 * tensor.shape[0] * static_cast<int64_t>(sizeof(int64_t));
+  }
+  int64_t bytes = DerivedBytes(name, tensor.num_elements);
+  const bool is_b = absl::EndsWith(name, kB);
+  if (is_b) {
+    bytes += tensor.bytes * CopiesOfB(absl::StripSuffix(name, kB), tensor,
+                                      listing, config.targets);
+  }
+  // The factors that the initialisation took out of the base's weight, in f32.
+  const bool changes_base =
+      config.lora.has_value() && config.lora->init != BaseChangingInit::kNone;
+  if (changes_base && (is_b || absl::EndsWith(name, kA))) {
+    bytes += 4 * tensor.num_elements;
+  }
+  return bytes;
+}
+
+struct TensorFile {
+  Listing listing;
+  int64_t bytes = 0;
+};
+
+absl::StatusOr<TensorFile> ListTensors(const AdapterTensorFile& file) {
+  TensorFile result;
+  if (file.is_safetensors) {
+    PEFT_ASSIGN_OR_RETURN(const SafetensorsIndex index,
+                          ReadSafetensorsIndex(file.path));
+    result.bytes = static_cast<int64_t>(index.file_size);
+    for (const SafetensorsEntry& entry : index.header.entries) {
+      result.listing[entry.name] = {
+          entry.shape, *CheckedNumElements(entry.shape),
+          static_cast<int64_t>(entry.end - entry.begin)};
+    }
+    return result;
+  }
+  PEFT_ASSIGN_OR_RETURN(const FileStart start, ReadFileStart(file.path, 0));
+  result.bytes = static_cast<int64_t>(start.file_size);
+  PEFT_ASSIGN_OR_RETURN(const TensorMap tensors,
+                        ReadTorchFile(file.path, ReadMode::kMap));
+  for (const auto& [name, tensor] : tensors) {
+    result.listing[name] = {{tensor.shape().begin(), tensor.shape().end()},
+                            tensor.num_elements(),
+                            tensor.size_bytes()};
+  }
+  return result;
 }
 
 }  // namespace
@@ -133,26 +225,18 @@ absl::StatusOr<AdapterEstimate> EstimateAdapter(const std::string& path,
   AdapterConfigOptions options;
   options.lenient = true;
   options.inspect_only = true;
-  PEFT_RETURN_IF_ERROR(ReadAdapterConfig(folder, options).status());
-  PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile file,
+  PEFT_ASSIGN_OR_RETURN(const AdapterConfig config,
+                        ReadAdapterConfig(folder, options));
+  PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile found,
                         FindAdapterTensors(folder));
+  PEFT_ASSIGN_OR_RETURN(const TensorFile file, ListTensors(found));
   AdapterEstimate estimate;
-  if (file.is_safetensors) {
-    PEFT_ASSIGN_OR_RETURN(const SafetensorsIndex index,
-                          ReadSafetensorsIndex(file.path));
-    estimate.file_bytes = static_cast<int64_t>(index.file_size);
-    for (const SafetensorsEntry& entry : index.header.entries) {
-      AddTensor(entry.name, *CheckedNumElements(entry.shape),
-                static_cast<int64_t>(entry.end - entry.begin), estimate);
-    }
-    return estimate;
-  }
-  PEFT_ASSIGN_OR_RETURN(const FileStart start, ReadFileStart(file.path, 0));
-  estimate.file_bytes = static_cast<int64_t>(start.file_size);
-  PEFT_ASSIGN_OR_RETURN(const TensorMap tensors,
-                        ReadTorchFile(file.path, ReadMode::kMap));
-  for (const auto& [name, tensor] : tensors) {
-    AddTensor(name, tensor.num_elements(), tensor.size_bytes(), estimate);
+  estimate.file_bytes = file.bytes;
+  for (const auto& [name, tensor] : file.listing) {
+    ++estimate.num_tensors;
+    estimate.num_parameters += tensor.num_elements;
+    estimate.size_bytes +=
+        tensor.bytes + LoweredBytes(name, tensor, file.listing, config);
   }
   return estimate;
 }

@@ -24,7 +24,9 @@ int64_t MaxRank(const Adapter& adapter);
 
 // What an adapter will take.
 struct AdapterEstimate {
-  int64_t size_bytes = 0;  // as ResidentBytes
+  // At least ResidentBytes. More where the base has some of it already: biases
+  // and weights that equal its own.
+  int64_t size_bytes = 0;
   int64_t file_bytes = 0;  // of the file that holds the tensors
   int64_t num_parameters = 0;
   int64_t num_tensors = 0;

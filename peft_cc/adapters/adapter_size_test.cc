@@ -51,6 +51,99 @@ INSTANTIATE_TEST_SUITE_P(All, EstimateTest,
                                            "unprefixed", "bare"),
                          [](const auto& info) { return info.param; });
 
+class BoundTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(BoundTest, IsAtLeastWhatTheLoadedAdapterTakes) {
+  const SiteTable sites = TinySites();
+  const auto estimate = EstimateAdapter(Golden(GetParam()), "");
+  ASSERT_TRUE(estimate.ok()) << estimate.status();
+  EXPECT_GE(estimate->size_bytes,
+            ResidentBytes(*Load(sites, Golden(GetParam())), sites));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BoundTest,
+                         ::testing::Values("adalora", "bias_all", "dora",
+                                           "dora_embedding", "embedding", "ia3",
+                                           "olora", "pissa"),
+                         [](const auto& info) { return info.param; });
+
+std::string WriteAdapter(const std::string& name, const TensorMap& tensors,
+                         const std::string& fields) {
+  const std::string folder = ::testing::TempDir() + "/" + name;
+  fs::create_directories(folder);
+  EXPECT_TRUE(WriteSafetensors(folder + "/adapter_model.safetensors", tensors,
+                               {{"format", "pt"}})
+                  .ok());
+  std::ofstream(folder + "/adapter_config.json")
+      << R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, )" << fields << "}";
+  return folder;
+}
+
+void ExpectExact(const SiteTable& sites, const std::string& folder) {
+  const auto estimate = EstimateAdapter(folder, "");
+  ASSERT_TRUE(estimate.ok()) << estimate.status();
+  EXPECT_EQ(estimate->size_bytes, ResidentBytes(*Load(sites, folder), sites));
+}
+
+TEST(AdapterSizeTest, TrainedTokensAreKeptSortedAndWithTheirIds) {
+  const SiteTable sites = TinySites();
+  const std::string q = "model.layers.0.self_attn.q_proj";
+  TensorMap tensors;
+  AddFactors(sites, q, tensors);
+  tensors["model.embed_tokens.token_adapter.trainable_tokens_delta"] =
+      MakeTensor({3, 8});
+  const std::string folder =
+      WriteAdapter("tokens", tensors,
+                   R"("trainable_token_indices": [5, 1, 7],)"
+                   R"( "target_modules": [")" +
+                       q + "\"]");
+  const auto estimate = EstimateAdapter(folder, "");
+  ASSERT_TRUE(estimate.ok()) << estimate.status();
+  // The ids once more than here, for a head that is tied.
+  EXPECT_EQ(estimate->size_bytes,
+            ResidentBytes(*Load(sites, folder), sites) + 3 * 8);
+}
+
+TEST(AdapterSizeTest, ExpertsShareAAndHaveTheirOwnB) {
+  std::vector<Site> experts;
+  for (int i = 0; i < 3; ++i) {
+    Site site;
+    site.name = absl::StrCat("mlp.up[", i, "]");
+    site.kind = SiteKind::kParameter;
+    site.parameter = "mlp.up";
+    site.in_features = 4;
+    site.out_features = 6;
+    site.weight = MakeTensor({6, 4});
+    experts.push_back(site);
+  }
+  const SiteTable sites(std::move(experts), {"mlp"}, "");
+  ExpectExact(sites, WriteAdapter("experts",
+                                  {{"mlp.lora_A.weight", MakeTensor({6, 4})},
+                                   {"mlp.lora_B.weight", MakeTensor({6, 6})}},
+                                  R"("target_modules": [],)"
+                                  R"( "target_parameters": ["mlp.up"])"));
+}
+
+TEST(AdapterSizeTest, GroupsOfAConvolutionMakeOneMatrix) {
+  Site site;
+  site.name = "conv";
+  site.kind = SiteKind::kConvolution;
+  site.conv.num_axes = 1;
+  site.conv.in_channels = 4;
+  site.conv.out_channels = 6;
+  site.conv.groups = 2;
+  site.conv.kernel[2] = 3;
+  site.in_features = 12;
+  site.out_features = 6;
+  site.weight = MakeTensor({6, 2, 3});
+  const SiteTable sites({site}, {"conv"}, "");
+  ExpectExact(sites,
+              WriteAdapter("groups",
+                           {{"conv.lora_A.weight", MakeTensor({2, 4, 3})},
+                            {"conv.lora_B.weight", MakeTensor({6, 1, 1})}},
+                           R"("target_modules": ["conv"])"));
+}
+
 TEST(AdapterSizeTest, WhatTheBaseHasAlreadyDoesNotCount) {
   SiteTable sites = TinySites();
   TensorMap state_dict = {{"own", MakeTensor({3, 5})},
