@@ -58,6 +58,30 @@ bool KeepsWeight(const Site& site, const kernels::LinearPlan& plan) {
          plan.in_scale.data == nullptr && plan.patch.rows.rows == 0;
 }
 
+kernels::VectorView PartOf(kernels::VectorView all, int64_t groups, int64_t g) {
+  if (all.data == nullptr) return all;
+  all.size /= groups;
+  all.data = static_cast<const float*>(all.data) + g * all.size;
+  return all;
+}
+
+// Group `g` of a convolution as a layer of its own. CheckMergeable has seen
+// that there are no low-rank terms where there are several.
+kernels::LinearPlan GroupPlan(const kernels::LinearPlan& plan, int64_t groups,
+                              int64_t g) {
+  kernels::LinearPlan part = plan;
+  if (groups == 1) return part;
+  part.weight.rows /= groups;
+  part.weight.data =
+      static_cast<const char*>(plan.weight.data) +
+      g * part.weight.rows * plan.weight.stride * DTypeSize(plan.weight.dtype);
+  part.in_scale = PartOf(plan.in_scale, groups, g);
+  for (kernels::LinearStage& stage : part.stages) {
+    stage.out_scale = PartOf(stage.out_scale, groups, g);
+  }
+  return part;
+}
+
 absl::StatusOr<Tensor> MergeWeight(const Site& site,
                                    const kernels::LinearPlan& plan,
                                    kernels::ThreadPool& pool) {
@@ -69,8 +93,14 @@ absl::StatusOr<Tensor> MergeWeight(const Site& site,
                        {plan.weight.rows, plan.weight.cols}, &data));
   const auto workspace =
       std::make_unique<float[]>(kernels::MergeWorkspaceFloats(plan));
-  kernels::MergeWeight(plan, LayoutOf(site.kind), site.weight.dtype(), data,
-                       workspace.get(), pool);
+  const int64_t groups = site.conv.groups;
+  const int64_t part_size =
+      plan.weight.rows / groups * plan.weight.cols * DTypeSize(merged.dtype());
+  for (int64_t g = 0; g < groups; ++g) {
+    kernels::MergeWeight(
+        GroupPlan(plan, groups, g), LayoutOf(site.kind), merged.dtype(),
+        static_cast<char*>(data) + g * part_size, workspace.get(), pool);
+  }
   return merged;
 }
 
@@ -122,6 +152,23 @@ const LowRank* FindGate(const SiteProgram& program) {
   return nullptr;
 }
 
+// A low-rank product reads all channels, a group's weight only its own.
+absl::Status CheckGroups(const Site& site, const SiteProgram& program,
+                         const std::string& adapter) {
+  const bool has_product = std::any_of(
+      program.begin(), program.end(),
+      [](const Form& form) { return std::holds_alternative<LowRank>(form); });
+  if (site.conv.groups == 1 || !has_product) return absl::OkStatus();
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kAdapterNotMergeable,
+      absl::StrCat("adapter ", Quoted(adapter), " cannot be merged: module ",
+                   Quoted(site.name), " is a convolution with ",
+                   site.conv.groups,
+                   " groups, and what the adapter adds reads the inputs of "
+                   "all; keep it active instead"),
+      {adapter, "a convolution without groups", site.name});
+}
+
 }  // namespace
 
 std::vector<int> ChangedSites(const Activation& activation) {
@@ -140,6 +187,8 @@ absl::Status CheckMergeable(const SiteTable& sites,
                             const Activation& activation) {
   for (const Activation::Entry& entry : activation.entries) {
     for (const Adapter::SiteEntry& site : entry.adapter->entries()) {
+      PEFT_RETURN_IF_ERROR(
+          CheckGroups(sites.sites()[site.site], site.program, entry.name));
       if (FindGate(site.program) == nullptr) continue;
       return MakeError(
           absl::StatusCode::kInvalidArgument, error_id::kAdapterNotMergeable,

@@ -25,7 +25,8 @@ struct MergeOptions {
 std::vector<int> ChangedSites(const Activation& activation);
 
 // INVALID_ARGUMENT (ADAPTER_NOT_MERGEABLE) where an adapter does what no weight
-// can do: a gate opens for some tokens only.
+// can do: a gate opens for some tokens only, or a low-rank product reads the
+// inputs of all groups of a convolution.
 absl::Status CheckMergeable(const SiteTable& sites,
                             const Activation& activation);
 
