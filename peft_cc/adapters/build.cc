@@ -80,6 +80,14 @@ absl::StatusOr<LayerTensors> TakeTensors(const Method& method, size_t index,
   return tensors;
 }
 
+// A factor other than 1 comes with plain LoRA only.
+void Scale(float factor, SiteProgram& program) {
+  for (Form& form : program) {
+    auto* const low_rank = std::get_if<LowRank>(&form);
+    if (low_rank != nullptr) low_rank->scale *= factor;
+  }
+}
+
 // Adds the method's forms to the programs.
 absl::Status LowerTargets(const Method& method, const SiteTable& sites,
                           const std::vector<TargetSite>& targets,
@@ -94,6 +102,7 @@ absl::Status LowerTargets(const Method& method, const SiteTable& sites,
           SiteProgram forms,
           target.is_parameter ? method.LowerExpert(i, expert, tensors, services)
                               : method.Lower(i, tensors, services));
+      Scale(target.factor, forms);
       SiteProgram& program = programs[target.site + expert];
       std::move(forms.begin(), forms.end(), std::back_inserter(program));
     }

@@ -53,6 +53,30 @@ bool KeepsWeight(const Site& site, const kernels::LinearPlan& plan) {
          plan.in_scale.data == nullptr && plan.patch.rows.rows == 0;
 }
 
+kernels::VectorView PartOf(kernels::VectorView all, int64_t groups, int64_t g) {
+  if (all.data == nullptr) return all;
+  all.size /= groups;
+  all.data = static_cast<const float*>(all.data) + g * all.size;
+  return all;
+}
+
+// Group `g` of a convolution as a layer of its own. CheckMergeable has seen
+// that there are no low-rank terms where there are several.
+kernels::LinearPlan GroupPlan(const kernels::LinearPlan& plan, int64_t groups,
+                              int64_t g) {
+  kernels::LinearPlan part = plan;
+  if (groups == 1) return part;
+  part.weight.rows /= groups;
+  part.weight.data =
+      static_cast<const char*>(plan.weight.data) +
+      g * part.weight.rows * plan.weight.stride * DTypeSize(plan.weight.dtype);
+  part.in_scale = PartOf(plan.in_scale, groups, g);
+  for (kernels::LinearStage& stage : part.stages) {
+    stage.out_scale = PartOf(stage.out_scale, groups, g);
+  }
+  return part;
+}
+
 absl::StatusOr<Tensor> MergeWeight(const Site& site,
                                    const kernels::LinearPlan& plan, DType dtype,
                                    kernels::ThreadPool& pool) {
@@ -63,8 +87,14 @@ absl::StatusOr<Tensor> MergeWeight(const Site& site,
       Tensor::Allocate(dtype, {shape.begin(), shape.end()}, &data));
   const auto workspace =
       std::make_unique<float[]>(kernels::MergeWorkspaceFloats(plan));
-  kernels::MergeWeight(plan, LayoutOf(site), dtype, data, workspace.get(),
-                       pool);
+  const int64_t groups = site.conv.groups;
+  const int64_t part_size =
+      plan.weight.rows / groups * plan.weight.cols * DTypeSize(merged.dtype());
+  for (int64_t g = 0; g < groups; ++g) {
+    kernels::MergeWeight(
+        GroupPlan(plan, groups, g), LayoutOf(site), merged.dtype(),
+        static_cast<char*>(data) + g * part_size, workspace.get(), pool);
+  }
   return merged;
 }
 

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "peft_cc/adapters/site.h"
 #include "peft_cc/adapters/tiny_model.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/methods/layer.h"
 
 namespace peft {
 namespace {
@@ -158,6 +160,39 @@ TEST_F(MergeTest, GatesAreRefused) {
       MergePlan(sites_, *plan, {}, kernels::InlineThreadPool());
   EXPECT_EQ(overlay.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ErrorId(overlay.status()), "ADAPTER_NOT_MERGEABLE");
+}
+
+// A convolution of two groups, each of two channels in and two out.
+class GroupsMergeTest : public MergeTest {
+ protected:
+  GroupsMergeTest() {
+    Site site;
+    site.name = "m";
+    site.kind = SiteKind::kConvolution;
+    site.in_features = 4;
+    site.out_features = 4;
+    site.weight = MakeTensor({4, 2, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
+    site.conv.num_axes = 1;
+    site.conv.in_channels = 4;
+    site.conv.out_channels = 4;
+    site.conv.groups = 2;
+    sites_ = SiteTable({site}, {"", "m"}, "");
+  }
+};
+
+TEST_F(GroupsMergeTest, EachGroupHasItsOwnFactors) {
+  const auto plan = PlanOf(
+      "m", {{ScaleIn{{1, 10, 100, 1000}}}, {ScaleOut{{1, 2, 3, 4}, true}}});
+  const auto overlay =
+      *MergePlan(sites_, *plan, {}, kernels::InlineThreadPool());
+  EXPECT_EQ(overlay->sites.at(0).weight.ToF32(),
+            (std::vector<float>{1, 20, 6, 80, 1500, 18000, 2800, 32000}));
+}
+
+TEST_F(GroupsMergeTest, AProductOfAllChannelsIsRefused) {
+  const auto plan = PlanOf("m", {{Factors(4, 4, 1)}});
+  const auto merged = MergePlan(sites_, *plan, {}, kernels::InlineThreadPool());
+  EXPECT_EQ(ErrorId(merged.status()), error_id::kAdapterNotMergeable);
 }
 
 TEST_F(MergeTest, FiniteWhereAsked) {

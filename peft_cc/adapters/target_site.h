@@ -15,6 +15,7 @@ struct TargetSite {
   std::string file_module;
   bool is_parameter = false;  // by target_parameters
   int num_sites = 1;          // a parameter's experts, from `site` on
+  float factor = 1;           // of all that the method adds there
 };
 
 }  // namespace peft

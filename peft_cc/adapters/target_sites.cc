@@ -91,16 +91,21 @@ absl::StatusOr<TargetSite> SiteOfTarget(const MethodInfo& method,
   return TargetSite{index, match, name};
 }
 
-// PEFT adapts both products of a MultiheadAttention, with one rank.
+// PEFT adapts both products of a MultiheadAttention, with one rank. Its merge,
+// by which its forward works too, adds the part of out_proj to the weight, and
+// then has out_proj merge, which adds it again. As training saw it twice, what
+// was trained needs it twice.
 absl::StatusOr<TargetSite> OutProjection(const SiteTable& sites,
                                          const TargetSite& attention) {
   const std::string name =
       absl::StrCat(attention.file_module, ".", kOutProjection);
   const int index = sites.Find(name);
   if (index >= 0 && sites.sites()[index].kind == SiteKind::kLinear) {
-    return TargetSite{
+    TargetSite out = {
         index, attention.name,
         absl::StrCat(attention.file_module, ".base_layer.", kOutProjection)};
+    out.factor = 2;
+    return out;
   }
   return MakeError(
       absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,

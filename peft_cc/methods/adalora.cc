@@ -17,6 +17,21 @@ constexpr char kA[] = "lora_A";
 constexpr char kB[] = "lora_B";
 constexpr char kE[] = "lora_E";
 
+// PEFT makes a delta with the shape of an ungrouped Conv2d's weight.
+absl::Status CheckLayer(const Layer& layer) {
+  if (layer.kind != SiteKind::kConvolution) return absl::OkStatus();
+  if (layer.conv.num_axes == 2 && layer.conv.groups == 1) {
+    return absl::OkStatus();
+  }
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
+      absl::StrCat("target module ", Quoted(layer.name), " is a Conv",
+                   layer.conv.num_axes, "d with ", layer.conv.groups,
+                   " groups; of convolutions AdaLoRA can only adapt Conv2d "
+                   "without groups: correct target_modules"),
+      {"target_modules", "a Conv2d without groups", layer.name});
+}
+
 class AdaLora : public Method {
  public:
   AdaLora(std::vector<Layer> layers, std::vector<int64_t> ranks, float scale)
@@ -24,6 +39,7 @@ class AdaLora : public Method {
 
   absl::StatusOr<std::vector<TensorSpec>> Tensors(size_t i) const override {
     const Layer& layer = layers_[i];
+    PEFT_RETURN_IF_ERROR(CheckLayer(layer));
     const int64_t rank = ranks_[i];
     return std::vector<TensorSpec>{{kA, {rank, layer.in_features}},
                                    {kB, {layer.out_features, rank}},

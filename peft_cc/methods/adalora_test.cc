@@ -91,6 +91,31 @@ TEST(AdaLoraTest, RankZeroAndMissingTensorsChangeNothing) {
   EXPECT_TRUE(method->Lower(1, without_e, {})->empty());
 }
 
+absl::StatusOr<std::vector<TensorSpec>> ConvTensors(int num_axes, int groups) {
+  Layer layer = {"m", SiteKind::kConvolution, 18, 4, Tensor()};
+  layer.conv.num_axes = num_axes;
+  layer.conv.in_channels = 2;
+  layer.conv.out_channels = 4;
+  layer.conv.groups = groups;
+  layer.conv.kernel = {1, 3, 3};
+  std::vector<std::string> notes;
+  return (*MakeAdaLora(Config(6, 1), "llama", {layer}, &notes))->Tensors(0);
+}
+
+TEST(AdaLoraTest, AConv2dHasFactorsOverItsColumns) {
+  const auto specs = *ConvTensors(2, 1);
+  EXPECT_EQ(specs[0].shape, (Shape{6, 18}));
+  EXPECT_EQ(specs[1].shape, (Shape{4, 6}));
+  EXPECT_EQ(specs[2].shape, (Shape{6, 1}));
+}
+
+TEST(AdaLoraTest, OtherConvolutionsAndGroupsAreRefused) {
+  for (const auto& [num_axes, groups] : {std::pair(1, 1), {3, 1}, {2, 2}}) {
+    EXPECT_EQ(ErrorId(ConvTensors(num_axes, groups).status()),
+              error_id::kAdapterConfig);
+  }
+}
+
 TEST(AdaLoraTest, APatternOfNoTargetIsRefused) {
   AdapterConfig config = Config(2, 1);
   config.adalora->ranks = {{"m.x", 1}};

@@ -17,6 +17,42 @@ namespace {
 
 constexpr char kPart[] = "ia3_l";
 
+// A convolution has a number for each channel, on the channels' axis.
+std::vector<int64_t> ShapeOf(const Layer& layer, bool is_feedforward) {
+  if (layer.kind != SiteKind::kConvolution) {
+    return is_feedforward ? std::vector<int64_t>{1, layer.in_features}
+                          : std::vector<int64_t>{layer.out_features, 1};
+  }
+  std::vector<int64_t> shape = {
+      1, is_feedforward ? layer.conv.in_channels : layer.out_features};
+  shape.resize(2 + layer.conv.num_axes, 1);
+  return shape;
+}
+
+absl::Status CheckLayer(const Layer& layer) {
+  if (layer.kind != SiteKind::kConvolution || layer.conv.num_axes > 1) {
+    return absl::OkStatus();
+  }
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kAdapterConfig,
+      absl::StrCat("target module ", Quoted(layer.name),
+                   " is a Conv1d; of convolutions IA3 can only adapt Conv2d "
+                   "and Conv3d: correct target_modules"),
+      {"target_modules", "a Conv2d or a Conv3d", layer.name});
+}
+
+// Each channel's factor for all columns that come from it.
+std::vector<float> ByColumn(const Layer& layer, std::vector<float> factor) {
+  if (layer.kind != SiteKind::kConvolution) return factor;
+  const int64_t count = layer.in_features / layer.conv.in_channels;
+  std::vector<float> result;
+  result.reserve(layer.in_features);
+  for (const float value : factor) {
+    result.insert(result.end(), count, value);
+  }
+  return result;
+}
+
 class Ia3 : public Method {
  public:
   Ia3(std::vector<Layer> layers, std::vector<bool> is_feedforward)
@@ -25,9 +61,8 @@ class Ia3 : public Method {
 
   absl::StatusOr<std::vector<TensorSpec>> Tensors(size_t i) const override {
     const Layer& layer = layers_[i];
-    std::vector<int64_t> shape = {layer.out_features, 1};
-    if (is_feedforward_[i]) shape = {1, layer.in_features};
-    return std::vector<TensorSpec>{{kPart, std::move(shape)}};
+    PEFT_RETURN_IF_ERROR(CheckLayer(layer));
+    return std::vector<TensorSpec>{{kPart, ShapeOf(layer, is_feedforward_[i])}};
   }
 
   std::string ShapeReason(size_t i) const override {
@@ -41,7 +76,7 @@ class Ia3 : public Method {
     SiteProgram program;
     if (l == nullptr) return program;
     if (is_feedforward_[i]) {
-      program.push_back(ScaleIn{l->ToF32()});
+      program.push_back(ScaleIn{ByColumn(layers_[i], l->ToF32())});
     } else {
       program.push_back(ScaleOut{l->ToF32(), /*with_bias=*/true});
     }

@@ -15,7 +15,9 @@
 namespace peft {
 
 // IA3 for the table of methods. A layer has ia3_l (out, 1), or on a feedforward
-// module (1, in). Fails with INVALID_ARGUMENT (ADAPTER_CONFIG) where
+// module (1, in); a Conv2d or Conv3d has one of its channels, (1, channels, 1,
+// 1) and so on. Its Tensors fail for a Conv1d with INVALID_ARGUMENT
+// (ADAPTER_CONFIG). Fails with INVALID_ARGUMENT (ADAPTER_CONFIG) where
 // feedforward_modules is null and there is no default, and (REGEX).
 absl::StatusOr<std::unique_ptr<Method>> MakeIa3(
     const AdapterConfig& config, const std::string& model_type,

@@ -70,6 +70,42 @@ TEST(Ia3Test, ScalesOutputsWithTheirBiasOrInputs) {
   EXPECT_EQ(std::get<ScaleIn>(in.at(0)).factor, (std::vector<float>{2, 3, 4}));
 }
 
+Layer Conv(const std::string& name, int num_axes) {
+  Layer layer = {name, SiteKind::kConvolution, 8, 6, Tensor()};
+  layer.conv.num_axes = num_axes;
+  layer.conv.in_channels = 4;
+  layer.conv.out_channels = 6;
+  layer.conv.groups = 2;
+  layer.conv.kernel = {1, 1, 2};
+  return layer;
+}
+
+TEST(Ia3Test, AConvolutionHasANumberForEachChannel) {
+  const auto method = *Make(ModuleSelector{false, "", {"down"}},
+                            {Conv("k", 2), Conv("down", 3)});
+  EXPECT_EQ((*method->Tensors(0))[0].shape, (Shape{1, 6, 1, 1}));
+  EXPECT_EQ((*method->Tensors(1))[0].shape, (Shape{1, 4, 1, 1, 1}));
+}
+
+TEST(Ia3Test, AConvolutionScalesOutputsWithTheirBiasOrAllColumnsOfAnInput) {
+  const auto method = *Make(ModuleSelector{false, "", {"down"}},
+                            {Conv("k", 2), Conv("down", 2)});
+  const std::vector<float> six = {2, 3, 4, 5, 6, 7};
+  const SiteProgram out =
+      *method->Lower(0, {{"ia3_l", MakeTensor({1, 6, 1, 1}, six)}}, {});
+  EXPECT_EQ(std::get<ScaleOut>(out.at(0)).factor, six);
+  EXPECT_TRUE(std::get<ScaleOut>(out.at(0)).with_bias);
+  const SiteProgram in = *method->Lower(
+      1, {{"ia3_l", MakeTensor({1, 4, 1, 1}, {2, 3, 4, 5})}}, {});
+  EXPECT_EQ(std::get<ScaleIn>(in.at(0)).factor,
+            (std::vector<float>{2, 2, 3, 3, 4, 4, 5, 5}));
+}
+
+TEST(Ia3Test, AConv1dIsRefused) {
+  const auto method = *Make(std::nullopt, {Conv("k", 1)});
+  EXPECT_EQ(ErrorId(method->Tensors(0).status()), error_id::kAdapterConfig);
+}
+
 TEST(Ia3Test, AMissingVectorChangesNothing) {
   const auto method = *Make(std::nullopt, {Linear("k")});
   EXPECT_TRUE(method->Lower(0, {}, {})->empty());

@@ -42,7 +42,9 @@ class Lora : public Method {
   }
 
   std::string ShapeReason(size_t i) const override {
-    return absl::StrCat("rank ", ranks_[i].r, " by the config");
+    const int64_t rank = RankOfInit(config_.init, layers_[i], ranks_[i].r);
+    return absl::StrCat("rank ", rank, " by the config",
+                        rank == ranks_[i].r ? "" : " and the layer's size");
   }
 
   absl::StatusOr<SiteProgram> Lower(
@@ -82,9 +84,10 @@ absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
   PEFT_RETURN_IF_ERROR(CheckLoraLayer(layer, rank.r, config.lora_bias));
   PEFT_RETURN_IF_ERROR(CheckLoraVariants(config, layer));
   const bool embedding = IsEmbedding(layer);
+  const int64_t r = RankOfInit(config.init, layer, rank.r);
   std::vector<TensorSpec> specs = {
-      {embedding ? kEmbeddingA : kA, LoraShapeOfA(layer, rank.r)},
-      {embedding ? kEmbeddingB : kB, LoraShapeOfB(layer, rank.r)}};
+      {embedding ? kEmbeddingA : kA, LoraShapeOfA(layer, r)},
+      {embedding ? kEmbeddingB : kB, LoraShapeOfB(layer, r)}};
   if (config.lora_bias) specs.push_back({kBBias, {layer.out_features}});
   if (config.use_dora) specs.push_back({kMagnitude, ShapeOfMagnitude(layer)});
   return specs;

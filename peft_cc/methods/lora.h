@@ -25,7 +25,8 @@ absl::StatusOr<float> LoraScale(const LoraConfig& config, const LoraRank& rank);
 // The tensors that PEFT saves for a layer: lora_A.weight, lora_B.weight and
 // with lora_bias lora_B.bias (out); of an embedding lora_embedding_A (r, rows)
 // and lora_embedding_B (width, r). lora_factors.h has the shapes of others.
-// With use_dora lora_magnitude_vector too, see lora_variants.h. Fails as
+// With use_dora lora_magnitude_vector too, and with pissa and olora a rank that
+// the layer may limit: see lora_variants.h. Fails as
 // CheckLoraLayer and CheckLoraVariants.
 absl::StatusOr<std::vector<TensorSpec>> LoraTensorSpecs(
     const LoraConfig& config, const LoraRank& rank, const Layer& layer);

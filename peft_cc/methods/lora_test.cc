@@ -74,6 +74,20 @@ TEST(LoraTensorSpecsTest, EmbeddingHasItsOwnNames) {
   EXPECT_EQ(specs[1].shape, (std::vector<int64_t>{7, 3}));
 }
 
+TEST(LoraTensorSpecsTest, InitsFromTheWeightHaveNoMoreRowsThanItsSmallerSide) {
+  for (const auto init : {BaseChangingInit::kOlora, BaseChangingInit::kPissa}) {
+    LoraConfig config;
+    config.init = init;
+    const auto wide = *LoraTensorSpecs(config, {8, 8}, Linear(5, 3));
+    EXPECT_EQ(wide[0].shape, (std::vector<int64_t>{3, 5}));
+    EXPECT_EQ(wide[1].shape, (std::vector<int64_t>{3, 3}));
+    const auto tall = *LoraTensorSpecs(config, {8, 8}, Linear(3, 5));
+    EXPECT_EQ(tall[0].shape, (std::vector<int64_t>{3, 3}));
+    const auto table = *LoraTensorSpecs(config, {8, 8}, Embedding(5, 3));
+    EXPECT_EQ(table[0].shape, (std::vector<int64_t>{8, 5}));
+  }
+}
+
 TEST(LoraTensorSpecsTest, RefusesLoraBiasOnAnEmbedding) {
   LoraConfig config;
   config.lora_bias = true;
@@ -157,6 +171,18 @@ TEST(LowerLoraTest, AMissingMagnitudeIsTheNormOfTheWeight) {
       *LowerLora(DoraConfig(), {1, 8}, WithWeight(), {});
   EXPECT_EQ(std::get<MagnitudeScale>(program.at(0)).magnitude,
             std::vector<float>{5});
+}
+
+TEST(LowerLoraTest, AlphaIsDividedByTheRankOfTheConfigEvenWhereItHasNone) {
+  LoraConfig config;
+  config.init = BaseChangingInit::kOlora;
+  const LayerTensors tensors = {{"lora_A.weight", MakeTensor({1, 2}, {1, 2})},
+                                {"lora_B.weight", MakeTensor({1, 1}, {3})}};
+  const SiteProgram program = *LowerLora(config, {4, 8}, WithWeight(), tensors);
+  ASSERT_EQ(program.size(), 2u);
+  EXPECT_EQ(std::get<LowRank>(program[0]).a.dim(0), 1);
+  EXPECT_EQ(std::get<LowRank>(program[0]).scale, -2.0f);
+  EXPECT_EQ(std::get<LowRank>(program[1]).scale, 2.0f);
 }
 
 TEST(LowerLoraTest, DoraNeedsTheWeight) {

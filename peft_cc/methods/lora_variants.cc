@@ -61,8 +61,7 @@ absl::StatusOr<LoraFactors> InitialFactors(BaseChangingInit init,
                                            const Layer& layer, int64_t r,
                                            float scale) {
   PEFT_ASSIGN_OR_RETURN(const Matrix weight, WeightMatrix(layer));
-  // A slice past the end is a shorter one in torch.
-  r = std::min({r, weight.rows, weight.cols});
+  r = RankOfInit(init, layer, r);
   return init == BaseChangingInit::kPissa ? PissaFactors(weight, r, scale)
                                           : OloraFactors(weight, r);
 }
@@ -122,6 +121,12 @@ InvocationTokens GateOf(const LoraConfig& config) {
   if (config.alora_invocation_tokens.empty()) return nullptr;
   return std::make_shared<const std::vector<int64_t>>(
       config.alora_invocation_tokens);
+}
+
+int64_t RankOfInit(BaseChangingInit init, const Layer& layer, int64_t r) {
+  // PEFT leaves embeddings alone.
+  if (init == BaseChangingInit::kNone || !IsLinear(layer)) return r;
+  return std::min({r, layer.in_features, layer.out_features});
 }
 
 absl::StatusOr<SiteProgram> LowerInit(BaseChangingInit init, const Layer& layer,

@@ -35,6 +35,11 @@ absl::StatusOr<MagnitudeScale> LowerMagnitude(const Layer& layer,
 // aLoRA's tokens; null without.
 InvocationTokens GateOf(const LoraConfig& config);
 
+// The rows of A that the init leaves. PiSSA and OLoRA slice their factors from
+// a decomposition of the weight, which has no more than its smaller side;
+// alpha is divided by `r` all the same.
+int64_t RankOfInit(BaseChangingInit init, const Layer& layer, int64_t r);
+
 // What the init took from the base: LowRank(A0, B0, -scale), or nothing. PEFT
 // does this on linear layers only; OLoRA gets a Conv1D's shapes wrong there, so
 // that it is UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED), as is a layer without

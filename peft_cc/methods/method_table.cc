@@ -16,15 +16,18 @@ constexpr SiteKind kLoraKinds[] = {SiteKind::kLinear,
                                    SiteKind::kMultiheadAttention,
                                    SiteKind::kParameter};
 
-constexpr SiteKind kLinearKinds[] = {SiteKind::kLinear, SiteKind::kConv1D};
+// Which convolutions, the methods check themselves.
+constexpr SiteKind kMatrixKinds[] = {SiteKind::kLinear, SiteKind::kConv1D,
+                                     SiteKind::kConvolution};
 
 constexpr MethodInfo kMethods[] = {
     {"LORA", "LoRA", "lora_", kLoraKinds,
      "a linear layer, an embedding, a convolution or a MultiheadAttention",
      MakeLora},
-    {"ADALORA", "AdaLoRA", "lora_", kLinearKinds, "a linear layer",
+    {"ADALORA", "AdaLoRA", "lora_", kMatrixKinds, "a linear layer or a Conv2d",
      MakeAdaLora},
-    {"IA3", "IA3", "ia3_", kLinearKinds, "a linear layer", MakeIa3},
+    {"IA3", "IA3", "ia3_", kMatrixKinds, "a linear layer, a Conv2d or a Conv3d",
+     MakeIa3},
 };
 
 }  // namespace
