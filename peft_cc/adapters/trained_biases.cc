@@ -12,25 +12,26 @@
 namespace peft {
 namespace {
 
+constexpr char kBias[] = "bias";
+
 // Sites whose bias the adapter has, in order.
 std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
                              const std::vector<TargetSite>& targets,
                              const KeyMap& keys) {
   std::vector<int> result;
   if (mode == BiasMode::kLoraOnly) {
-    for (const TargetSite& target : targets) {
-      // PEFT looks for a bias of the wrapped layer itself.
-      const SiteKind kind = sites.sites()[target.site].kind;
-      if (kind != SiteKind::kMultiheadAttention) result.push_back(target.site);
-    }
+    for (const TargetSite& target : targets) result.push_back(target.site);
   } else if (mode == BiasMode::kAll) {
     for (size_t i = 0; i < sites.sites().size(); ++i) {
       result.push_back(static_cast<int>(i));
     }
   }
+  // PEFT saves what is named "bias", and so not the in_proj_bias of a
+  // MultiheadAttention.
   const auto lacks_bias = [&](int index) {
     const Site& site = sites.sites()[index];
-    return !site.has_bias() || keys.ModuleInFile(site.name).empty();
+    return !site.has_bias() || site.bias_part() != kBias ||
+           keys.ModuleInFile(site.name).empty();
   };
   result.erase(std::remove_if(result.begin(), result.end(), lacks_bias),
                result.end());
