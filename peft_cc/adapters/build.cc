@@ -144,6 +144,29 @@ absl::Status CannotRun(const AdapterConfig& config) {
       {"peft_type", MethodNames(", "), config.base.peft_type});
 }
 
+// With ensure_weight_tying PEFT adapts a head with its embedding only where one
+// of both is named "embed_tokens" or "lm_head", and then writes the embedding
+// into target_modules instead. An adapter of another embedding so loses the
+// head's factors when PEFT loads it.
+absl::Status CheckNoHeadIsLost(const TargetConfig& config,
+                               const SiteTable& sites,
+                               const TensorTaker& taker) {
+  if (!config.ensure_weight_tying) return absl::OkStatus();
+  for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
+    const std::string& name = sites.sites()[head].name;
+    if (taker.Peek(name, "lora_A.weight") == nullptr) continue;
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, error_id::kTensorUnexpected,
+        absl::StrCat("the file has factors of ", Quoted(name),
+                     ", which target_modules does not name; PEFT saves such "
+                     "with ensure_weight_tying, and loses them when it loads: "
+                     "add ",
+                     Quoted(name), " to target_modules"),
+        {absl::StrCat(name, ".lora_A.weight"), "", ""});
+  }
+  return absl::OkStatus();
+}
+
 // The order decides which error wins where several things are wrong: the file's
 // own contradictions, the targets, tensors that do not fit, and only then what
 // is missing or left over.
@@ -181,6 +204,9 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
       LowerTargets(*method, sites, targets, services, taker, programs));
   PEFT_RETURN_IF_ERROR(TakeTrainedBiases(config.targets.bias, sites, targets,
                                          keys, taker, programs));
+  if (!options.lenient) {
+    PEFT_RETURN_IF_ERROR(CheckNoHeadIsLost(config.targets, sites, taker));
+  }
   PEFT_RETURN_IF_ERROR(CheckCompleteness(taker, options.lenient, report));
   std::vector<Adapter::SiteEntry> entries = EntriesOf(std::move(programs));
   report.num_sites = static_cast<int64_t>(entries.size());

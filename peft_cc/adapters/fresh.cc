@@ -164,6 +164,22 @@ absl::Status CheckCanMake(const AdapterConfig& config) {
   return absl::OkStatus();
 }
 
+// PEFT lets the factors of a tied head share the memory of the embedding's and
+// then initialises it once more, through a transposed view.
+absl::Status CheckIsNotTied(const TargetConfig& config, const SiteTable& sites,
+                            const std::vector<TargetSite>& targets) {
+  if (!config.ensure_weight_tying) return absl::OkStatus();
+  const std::vector<int> heads =
+      FindTiedHeads(sites, FindInputEmbedding(sites));
+  for (const TargetSite& target : targets) {
+    if (std::find(heads.begin(), heads.end(), target.site) != heads.end()) {
+      return CannotMake(absl::StrCat("ensure_weight_tying for ",
+                                     Quoted(sites.sites()[target.site].name)));
+    }
+  }
+  return absl::OkStatus();
+}
+
 std::vector<Layer> LayersOf(const SiteTable& sites,
                             const std::vector<TargetSite>& targets) {
   std::vector<Layer> layers;
@@ -184,6 +200,7 @@ absl::StatusOr<TensorMap> FreshTensors(const SiteTable& sites,
   PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
                         FindTargetSites(config.targets, config.base.task_type,
                                         info, sites, KeyMap(), &notes));
+  PEFT_RETURN_IF_ERROR(CheckIsNotTied(config.targets, sites, targets));
   const std::vector<Layer> layers = LayersOf(sites, targets);
   PEFT_ASSIGN_OR_RETURN(
       const std::unique_ptr<Method> method,

@@ -1,6 +1,7 @@
 #include "peft_cc/adapters/fresh.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -78,6 +79,29 @@ TEST_F(FreshTest, InitsThatNeedDataAreRefusedByName) {
   config.json["init_lora_weights"] = 3;
   EXPECT_EQ(ErrorId(FreshTensors(sites_, config, 1).status()),
             error_id::kAdapterConfig);
+}
+
+TEST_F(FreshTest, FactorsThatAHeadSharesAreRefusedByName) {
+  Site embedding;
+  embedding.name = "embed_tokens";
+  embedding.kind = SiteKind::kEmbedding;
+  embedding.in_features = 10;
+  embedding.out_features = 8;
+  embedding.weight = MakeTensor({10, 8});
+  Site head = embedding;
+  head.name = "lm_head";
+  head.kind = SiteKind::kLinear;
+  std::swap(head.in_features, head.out_features);
+  head.is_output_embedding = true;
+  const SiteTable sites({embedding, head}, {embedding.name, head.name},
+                        "llama");
+  const std::string target = R"("target_modules": ["embed_tokens"])";
+  const AdapterConfig tied =
+      Config(target + R"(, "ensure_weight_tying": true)");
+  const absl::Status status = FreshTensors(sites, tied, 1).status();
+  EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("lm_head"));
+  EXPECT_TRUE(FreshTensors(sites, Config(target), 1).ok());
 }
 
 }  // namespace

@@ -7,10 +7,13 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/tensor_scan.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
 namespace {
+
+constexpr char kBias[] = "bias";
 
 // Sites whose bias the adapter has, in order.
 std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
@@ -18,19 +21,18 @@ std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
                              const KeyMap& keys) {
   std::vector<int> result;
   if (mode == BiasMode::kLoraOnly) {
-    for (const TargetSite& target : targets) {
-      // PEFT looks for a bias of the wrapped layer itself.
-      const SiteKind kind = sites.sites()[target.site].kind;
-      if (kind != SiteKind::kMultiheadAttention) result.push_back(target.site);
-    }
+    for (const TargetSite& target : targets) result.push_back(target.site);
   } else if (mode == BiasMode::kAll) {
     for (size_t i = 0; i < sites.sites().size(); ++i) {
       result.push_back(static_cast<int>(i));
     }
   }
+  // PEFT saves what is named "bias", and so not the in_proj_bias of a
+  // MultiheadAttention.
   const auto lacks_bias = [&](int index) {
     const Site& site = sites.sites()[index];
-    return !site.has_bias() || keys.ModuleInFile(site.name).empty();
+    return !site.has_bias() || site.bias_part() != kBias ||
+           keys.ModuleInFile(site.name).empty();
   };
   result.erase(std::remove_if(result.begin(), result.end(), lacks_bias),
                result.end());
@@ -65,16 +67,38 @@ FileModule ModuleOf(const SiteTable& sites, int index,
 }
 
 // With bias = "all" a layer may also be wrapped by another adapter that the
-// model had when this one was saved.
+// model had when this one was saved, and a tied head by the trained tokens of
+// its embedding.
 std::string BiasPart(const Site& site, const FileModule& module,
                      const TensorTaker& taker) {
   const std::string plain(site.bias_part());
   const std::string wrapped = absl::StrCat("base_layer.", plain);
   const std::string& usual = module.is_wrapped ? wrapped : plain;
   const std::string& other = module.is_wrapped ? plain : wrapped;
-  const bool only_other = taker.Peek(module.name, usual) == nullptr &&
-                          taker.Peek(module.name, other) != nullptr;
-  return only_other ? other : usual;
+  for (const std::string& part :
+       {usual, other, absl::StrCat("token_adapter.", wrapped)}) {
+    if (taker.Peek(module.name, part) != nullptr) return part;
+  }
+  return usual;
+}
+
+// The head of a masked LM has its bias under a second name, that of the module
+// around it: PEFT saves both and reads the head's last. "" for other sites.
+std::string SecondOwner(const Site& site) {
+  const size_t dot = site.name.rfind('.');
+  return site.is_output_embedding && dot != std::string::npos
+             ? site.name.substr(0, dot)
+             : "";
+}
+
+void SettleSecond(const Site& site, const Tensor& bias, TensorTaker& taker) {
+  const std::string owner = SecondOwner(site);
+  const Tensor* const second =
+      owner.empty() ? nullptr : taker.Peek(owner, site.bias_part());
+  if (second == nullptr) return;
+  const bool is_same =
+      second->dtype() == bias.dtype() && EqualValues(*second, bias);
+  taker.Settle(owner, site.bias_part(), is_same ? bias : Tensor(*second));
 }
 
 bool IsReplaced(const std::map<int, SiteProgram>& programs, int index) {
@@ -99,6 +123,7 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                           taker.Take(module.name, part, site.bias.shape(),
                                      "the shape of the base model's bias"));
     if (!bias.has_value()) continue;
+    SettleSecond(site, *bias, taker);
     std::vector<float> delta = Difference(*bias, site.bias);
     if (!delta.empty()) programs[index].push_back(Bias{std::move(delta)});
   }
@@ -114,6 +139,9 @@ void AddBaseBiases(BiasMode mode, const SiteTable& sites,
     out_tensors[absl::StrCat(module.name,
                              module.is_wrapped ? ".base_layer." : ".",
                              site.bias_part())] = site.bias;
+    const std::string owner = SecondOwner(site);
+    if (mode != BiasMode::kAll || owner.empty()) continue;
+    out_tensors[absl::StrCat(owner, ".", site.bias_part())] = site.bias;
   }
 }
 

@@ -99,6 +99,38 @@ TEST_F(TrainedBiasesTest, LayersWrappedByAnotherAdapterAreFound) {
   EXPECT_TRUE(Build().ok());
 }
 
+// As BertForMaskedLM has it.
+SiteTable MaskedLmSites() {
+  Site query;
+  query.name = "query";
+  query.in_features = query.out_features = 8;
+  query.weight = MakeTensor({8, 8});
+  Site head = query;
+  head.name = "cls.predictions.decoder";
+  head.is_output_embedding = true;
+  head.bias = MakeTensor({8});
+  return SiteTable({query, head},
+                   {"query", "cls", "cls.predictions", head.name}, "bert");
+}
+
+TEST_F(TrainedBiasesTest, TheHeadOfAMaskedLmHasItsBiasUnderTwoNames) {
+  sites_ = MaskedLmSites();
+  config_ = MakeLoraConfig({"query"});
+  config_.targets.bias = BiasMode::kAll;
+  for (const std::string part : {"", ".token_adapter.base_layer"}) {
+    tensors_.clear();
+    AddFactors(sites_, "query", tensors_);
+    AddBias("cls.predictions.bias", 8);
+    AddBias("cls.predictions.decoder" + part + ".bias", 8);
+    const auto loaded = Build();
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_THAT(loaded->adapter->state_dict(), SizeIs(4));
+    const SiteProgram& program = loaded->adapter->entries()[1].program;
+    ASSERT_THAT(program, SizeIs(1));
+    EXPECT_EQ(std::get<Bias>(program[0]).delta, std::vector<float>(8, 0.25f));
+  }
+}
+
 TEST_F(TrainedBiasesTest, BiasOfALayerWithoutOneIsUnexpected) {
   config_.targets.bias = BiasMode::kAll;
   AddAllBiases();

@@ -106,12 +106,11 @@ class LoraTest(unittest.TestCase):
             {"a": torch.randn(2, 5), "b": torch.randn(2, 5),
              "c": torch.arange(11)}, target_modules=["a", "b", "c"], r=3)
 
-    def test_multihead_attention(self):
+    def check_multihead_attention(self, **config):
         attention = nn.MultiheadAttention(8, 2)
         nn.init.normal_(attention.in_proj_bias)
         case = Case(nn.ModuleDict({"attn": attention}),
-                    target_modules=["attn"], r=3, lora_alpha=5,
-                    rank_pattern={"attn": 4})
+                    target_modules=["attn"], r=3, lora_alpha=5, **config)
         layer = case.module("attn")
         x = torch.randn(3, 8)
         base = layer.base_layer
@@ -125,6 +124,14 @@ class LoraTest(unittest.TestCase):
                 x, base.out_proj.weight, base.out_proj.bias))
         self.check_state_dict(case)
         case.close()
+
+    def test_multihead_attention(self):
+        self.check_multihead_attention(rank_pattern={"attn": 4})
+
+    def test_trained_biases_of_a_multihead_attention(self):
+        for bias in ("lora_only", "all"):
+            with self.subTest(bias=bias):
+                self.check_multihead_attention(bias=bias)
 
     def check_experts(self, is_transposed, names, **config):
         model = nn.ModuleDict(

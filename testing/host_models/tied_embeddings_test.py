@@ -1,5 +1,6 @@
 """Adapters that touch embeddings and heads of a Llama, against PEFT."""
 
+import json
 import pathlib
 import tempfile
 import unittest
@@ -99,6 +100,36 @@ class TiedEmbeddingsTest(unittest.TestCase):
             with self.subTest(names=names):
                 self.check(True, target_modules=names,
                            ensure_weight_tying=True)
+
+    def test_factors_of_a_head_that_peft_loses(self):
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(
+            vocab_size=VOCABULARY, n_embd=16, n_layer=1, n_head=2,
+            n_positions=VOCABULARY))
+        with tempfile.TemporaryDirectory() as folder:
+            base, adapter = pathlib.Path(folder, "b"), pathlib.Path(folder, "a")
+            model.save_pretrained(base)
+            host = peft_ctypes.Model(LIBRARY, base)
+            trained = peft.get_peft_model(model, peft.LoraConfig(
+                target_modules=["lm_head"], r=2, ensure_weight_tying=True))
+            with torch.no_grad():
+                for parameter in trained.parameters():
+                    if parameter.requires_grad:
+                        parameter.normal_(std=0.3)
+            trained.eval().save_pretrained(adapter)
+            with self.assertRaisesRegex(peft_ctypes.PeftError,
+                                        "add \"lm_head\" to target_modules"):
+                host.load_adapter(adapter, "a")
+            file = adapter / "adapter_config.json"
+            config = json.loads(file.read_text())
+            config["target_modules"].append("lm_head")
+            file.write_text(json.dumps(config))
+            host.load_adapter(adapter, "a")
+            ids = torch.arange(VOCABULARY).reshape(1, -1)
+            with torch.no_grad():
+                error = toy_models.error_of(host.forward(ids.numpy()),
+                                            trained(ids).logits)
+            self.assertLess(error, TOLERANCE)
+            host.close()
 
     def test_saved_embeddings_that_were_trained(self):
         def change(model):
