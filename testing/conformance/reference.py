@@ -74,10 +74,8 @@ class Reference:
             raise RuntimeError(f"not injected: {set(adapter.tensors) - found}")
         for name, module in adapters.wrappers(self.model):
             if uid in getattr(module, "scaling", {}):
-                scaling = adapter.scalings[adapters.canonical(name)]
-                if name.endswith(".out_proj") and "base_layer" in name:
-                    scaling /= 2  # MultiheadAttention adds this part twice
-                self.scalings[module, uid] = scaling
+                self.scalings[module, uid] = adapter.scalings[
+                    adapters.canonical(name)]
 
     def activate(self, entries):
         """`entries`: (adapter, scale) in the order of activation."""
