@@ -100,7 +100,11 @@ absl::Status ReadNames(ConfigReader& reader, absl::string_view key,
 
 // The heads that PeftModelFor... saves as well.
 void AddModulesOfTask(const ConfigReader& reader, TargetConfig& out) {
-  const Json* const task = reader.FindValue("task_type");
+  const Json* const value = reader.FindValue("task_type");
+  // As text: compared with a literal, a Json would be made of that, under
+  // noexcept.
+  const auto* const task =
+      value == nullptr ? nullptr : value->get_ptr<const std::string*>();
   if (task == nullptr) return;
   if (*task == "SEQ_CLS" || *task == "TOKEN_CLS") {
     out.modules_to_save.insert(out.modules_to_save.end(),

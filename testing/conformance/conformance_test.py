@@ -20,6 +20,7 @@ from testing import peft_ctypes
 from testing.conformance import adapters
 from testing.conformance import cases
 from testing.conformance import compare
+from testing.conformance import random_methods
 from testing.conformance import record
 from testing.conformance import table
 
@@ -77,6 +78,8 @@ def parse_arguments():
     parser.add_argument("--only", type=int, help="run this case alone")
     parser.add_argument("--table", type=pathlib.Path,
                         help="write what was seen into this file")
+    parser.add_argument("--open", action="store_true",
+                        help="draw what is known to differ, too")
     parser.add_argument("--check", type=pathlib.Path,
                         help="fail where this file says otherwise")
     return parser.parse_args()
@@ -84,6 +87,7 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
+    random_methods.WITH_OPEN = arguments.open
     adapters.quiet()
     warnings.simplefilter("ignore")  # PEFT explains its defaults at length
     run = Run(arguments)

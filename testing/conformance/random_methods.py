@@ -22,6 +22,9 @@ INITS = {True: None, False: None, "gaussian": None,
          "olora": "init olora", "pissa": "init pissa",
          "pissa_niter_4": "init pissa_niter"}
 CHANGES_BASE = ("olora", "pissa", "pissa_niter_4")
+# Where the two sides are known to differ, for reasons that docs/parity.md
+# lists under "Open": drawn only when this is set, by --open.
+WITH_OPEN = False
 
 
 def _common(rng, layout, extra=()):
@@ -55,7 +58,7 @@ def _wrapped_modules(rng, layout):
             choices = [[layout.head]]
         fields["modules_to_save"] = rng.choice(choices)
         labels.add("modules_to_save")
-    elif rng.random() < 0.15:
+    elif rng.random() < 0.15 and (WITH_OPEN or layout.layers != "layer"):
         rows = sorted(rng.sample(range(90 if layout.layers else 11),
                                  rng.randint(1, 6)))
         fields["trainable_token_indices"] = rng.choice(
@@ -77,7 +80,8 @@ def _extra_targets(rng, layout):
 
 def lora(rng, layout):
     """Plain LoRA and its inits."""
-    init = rng.choice([True] * 6 + list(INITS))
+    inits = [i for i in INITS if WITH_OPEN or i not in CHANGES_BASE]
+    init = rng.choice([True] * 6 + inits)
     extra = _extra_targets(rng, layout) if INITS[init] is None else []
     fields = _common(rng, layout, extra)
     fields.update(_rank_fields(rng, layout, init == "orthogonal"))

@@ -55,7 +55,7 @@ def _gap_of_load(adapter):
     return None
 
 
-_MERGED = Refusal(("MERGED",), "unmerge first; PEFT: ValueError, or a silent "
+_MERGED = Refusal(("MERGED", "ADAPTER_SCALE"), "unmerge first; PEFT: ValueError, or a silent "
                   "no-op")
 
 
@@ -147,7 +147,13 @@ def of_merge(pair, adapters):
     merging = [(names[id(a)], 1.0) for a in adapters]
     acting = {**dict(pair.merged), **dict(merging), **dict(pair.active)}
     refusal = _of_conflict(pair, list(acting.items()))
-    return refusal and dataclasses.replace(refusal, required=False)
+    if refusal:
+        return dataclasses.replace(refusal, required=False)
+    if any(a.kinds & {"Conv1d", "Conv2d", "Conv3d"} for a in adapters):
+        return Refusal(("ADAPTER_NOT_MERGEABLE",), "a low-rank product on a "
+                       "convolution with groups; PEFT: NotImplementedError",
+                       required=False)
+    return None
 
 
 def of_merge_and_unload(pair, adapters):
