@@ -125,7 +125,7 @@ def load(pair, adapter, folder):
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps(config))
     safetensors.torch.save_file(
-        {k: v.contiguous() for k, v in tensors.items()},
+        {k: v.contiguous().clone() for k, v in tensors.items()},
         folder / "adapter_model.safetensors", metadata={"format": "pt"})
     before = pair.ours.forward(pair.ids, pair.mask)
     active = pair.ours.active_adapters()

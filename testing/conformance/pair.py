@@ -328,17 +328,19 @@ class Pair:
         verb = "rows, generate" if generate else "rows"
         with self.attempt(verb, adapters,
                           refusals.of_rows(self, choices)) as outcome:
-            names = activations = None
+            names, activations = None, []
             if simple and self.rng.random() < 0.6:
                 names = [c[0][0] if c else "__base__" for c in choices]
-            else:
-                activations = [self.ours.activation(
-                    [n for n, _ in c], [s for _, s in c])
-                    if c else None for c in choices]
-            self._check_rows(choices, names, activations, generate)
-            for activation in activations or []:
-                if activation is not None:
-                    self.ours.free_activation(activation)
+            try:
+                for choice in [] if names else choices:
+                    activations.append(self.ours.activation(
+                        [n for n, _ in choice], [s for _, s in choice])
+                        if choice else None)
+                self._check_rows(choices, names, activations or None, generate)
+            finally:
+                for activation in activations:
+                    if activation is not None:
+                        self.ours.free_activation(activation)
         return outcome
 
     def _check_rows(self, choices, names, activations, generate):
