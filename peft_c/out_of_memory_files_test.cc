@@ -150,7 +150,7 @@ TEST(OutOfMemoryFilesTest, LoadingAdaptersThatDoNotFit) {
   const OwnedModel model(OpenModel());
   LoadAdapter(model.get(), "a/folder/that/is/not/there", "FILE_NOT_FOUND");
   LoadAdapter(model.get(), std::string(kAdapterData) + "ia3",
-              "ADAPTER_METHOD_UNSUPPORTED");
+              "TENSOR_SHAPE_MISMATCH");
   LoadAdapter(model.get(), std::string(kAdapterData) + "plain",
               "TENSOR_SHAPE_MISMATCH");
   LoadAdapter(model.get(), std::string(kAdapterData) + "bias_all",
@@ -171,8 +171,10 @@ TEST(OutOfMemoryFilesTest, LoadingAdaptersWithABadConfig) {
       {R"({"peft_type": "LORA", "a_key_that_is_not_known": {"a": [1, "b"]},
            "target_modules": ["q_proj"]})",
        "ADAPTER_CONFIG_UNKNOWN_KEY"},
-      {R"({"peft_type": "LORA", "use_dora": true, "target_modules": "q_proj"})",
+      {R"({"peft_type": "LORA", "use_qalora": true, "target_modules": "q_proj"})",
        "ADAPTER_FEATURE_UNSUPPORTED"},
+      {R"({"peft_type": "LOHA", "target_modules": "q_proj"})",
+       "ADAPTER_METHOD_UNSUPPORTED"},
       {R"({"peft_type": "LORA", "target_modules": ".*[unfinished"})", "REGEX"},
       {R"({"peft_type": "LORA", "target_modules": "(?:[a-z0-9_.]+)+[#!]"})",
        "REGEX"},

@@ -180,27 +180,25 @@ absl::StatusOr<FreshLora> InitLinearLora(const LoraInit& init,
                                          double scale, const Tensor& weight,
                                          TorchGenerator& generator) {
   PEFT_RETURN_IF_ERROR(CheckPositive("r", shape.r));
-  FreshLora fresh;
   PEFT_ASSIGN_OR_RETURN(
-      fresh.factors,
+      LoraFactors drawn,
       DefaultFactors({shape.r, shape.in_features},
                      {shape.out_features, shape.r},
                      {shape.in_features, shape.r}, shape.has_bias, generator));
-  if (init.kind == LoraInitKind::kRandom) return fresh;
+  if (init.kind == LoraInitKind::kRandom) return FreshLora{std::move(drawn)};
   if (init.kind == LoraInitKind::kDefault ||
       init.kind == LoraInitKind::kGaussian) {
-    PEFT_RETURN_IF_ERROR(ResetFactors(init.kind, shape.in_features, shape.r,
-                                      fresh.factors, generator));
-    return fresh;
+    PEFT_RETURN_IF_ERROR(
+        ResetFactors(init.kind, shape.in_features, shape.r, drawn, generator));
+    return FreshLora{std::move(drawn)};
   }
   PEFT_ASSIGN_OR_RETURN(LoraFactors factors,
                         ComputedFactors(init, shape, scale, weight, generator));
-  fresh.factors.a = std::move(factors.a);
-  fresh.factors.b = std::move(factors.b);
-  if (ChangesBase(init.kind)) {
-    fresh.base_change = BaseChange{fresh.factors.a, fresh.factors.b, -scale};
-  }
-  return fresh;
+  drawn.a = std::move(factors.a);
+  drawn.b = std::move(factors.b);
+  if (!ChangesBase(init.kind)) return FreshLora{std::move(drawn)};
+  const BaseChange change = {drawn.a, drawn.b, -scale};
+  return FreshLora{std::move(drawn), change};
 }
 
 absl::StatusOr<FreshLora> InitEmbeddingLora(const LoraInit& init, int64_t r,

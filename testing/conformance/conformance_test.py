@@ -99,7 +99,8 @@ def main():
             f"{arguments.seed} agree; {run.statistics}."))
     if arguments.check:
         wrong = record.contradictions(run.recorder,
-                                      record.read_table(arguments.check))
+                                      record.read_table(arguments.check),
+                                      record.read_reasons(arguments.check))
         print("\n".join(f"docs/parity.md: {line}" for line in wrong))
     return 1 if run.failed or wrong else 0
 

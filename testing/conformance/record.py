@@ -114,13 +114,24 @@ def read_table(path):
     return cells
 
 
-def contradictions(recorder, table):
+def read_reasons(path):
+    """(verb, reason) of what the file says is not there yet."""
+    text = path.read_text().split(BEGIN)[1].split(END)[0]
+    lines = text.partition("\nNot yet:\n")[2].splitlines()
+    return {tuple(re.sub(r" \(\d+ times\)$", "", line[2:]).split(": ", 1))
+            for line in lines if line.startswith("- ")}
+
+
+def contradictions(recorder, table, reasons):
     """Lines: what the table says that this run saw otherwise. A run may have
-    seen the refusals of a cell only, where a longer one saw it pass, too."""
-    lines = []
+    seen the refusals of a cell only, where a longer one saw it pass, too; and
+    what is not there yet, where it says so for the same reason."""
+    lines = [f"{verb}: not yet: {note!r} is not listed"
+             for verb, _, note in sorted(recorder.reasons)
+             if (verb, note) not in reasons]
     for cell in sorted(recorder.seen):
         seen, written = recorder.outcome(cell), table.get(cell)
-        fits = seen == written or (seen == REFUSED and written == PASS)
+        fits = seen == written or written == PASS
         if seen and not fits:
             lines.append(f"{cell}: {seen}, the table says {written!r}")
     return lines

@@ -52,19 +52,29 @@ class RecordTest(unittest.TestCase):
         self.recorder.add("load", [self.lora], record.PASS)
         self.recorder.add("scale", [self.ia3], record.REFUSED, "0 or 1")
         self.assertEqual(
-            record.contradictions(self.recorder, written(self.recorder)), [])
+            record.contradictions(self.recorder, written(self.recorder), {}),
+            [])
 
     def test_each_change_is_a_contradiction(self):
         self.recorder.add("load", [self.lora], record.PASS)
-        self.recorder.add("scale", [self.lora], record.NOT_YET, "later")
+        self.recorder.add("scale", [self.lora], record.REFUSED, "0 or 1")
         cells = {("LoRA", "Linear", "load"): "not yet",
-                 ("LoRA", "Linear", "scale"): "pass"}
+                 ("LoRA", "Linear", "scale"): "not yet"}
         self.assertEqual(
-            len(record.contradictions(self.recorder, cells)), 2)
+            len(record.contradictions(self.recorder, cells, {})), 2)
+
+    def test_what_is_not_there_yet_is_listed_with_its_reason(self):
+        self.recorder.add("scale", [self.lora], record.NOT_YET, "later")
+        cells = {("LoRA", "Linear", "scale"): "pass"}
+        self.assertEqual(record.contradictions(
+            self.recorder, cells, {("scale", "later")}), [])
+        self.assertEqual(len(record.contradictions(
+            self.recorder, cells, {("scale", "never")})), 1)
 
     def test_what_the_table_does_not_have_is_a_contradiction(self):
         self.recorder.add("load", [self.lora], record.REFUSED, "why")
-        self.assertEqual(len(record.contradictions(self.recorder, {})), 1)
+        self.assertEqual(
+            len(record.contradictions(self.recorder, {}, {})), 1)
 
 
 if __name__ == "__main__":
