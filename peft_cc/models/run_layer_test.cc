@@ -1,5 +1,6 @@
 #include "peft_cc/models/run_layer.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -18,14 +19,14 @@ namespace {
 Tensor Floats(std::vector<int64_t> shape, const std::vector<float>& values) {
   void* data = nullptr;
   Tensor tensor = *Tensor::Allocate(DType::kF32, std::move(shape), &data);
-  std::memcpy(data, values.data(), tensor.size_bytes());
+  std::copy(values.begin(), values.end(), static_cast<float*>(data));
   return tensor;
 }
 
 Tensor Ids(std::vector<int64_t> shape, const std::vector<int64_t>& values) {
   void* data = nullptr;
   Tensor tensor = *Tensor::Allocate(DType::kI64, std::move(shape), &data);
-  std::memcpy(data, values.data(), tensor.size_bytes());
+  std::copy(values.begin(), values.end(), static_cast<int64_t*>(data));
   return tensor;
 }
 
