@@ -4,9 +4,8 @@
 
 On the base model of side_by_side.py, with LoRA adapters of r=16 on all seven
 linears: loading the first and a late adapter, switching, replacing, merging and
-unmerging, a batch of eight rows with eight adapters, DoRA beside LoRA, and the
-memory of a resident adapter. What the machine itself can do (copying, matrix
-products) is measured in the same run.
+unmerging, a batch of eight rows with eight adapters, and DoRA beside LoRA. What
+the machine itself can do (copying, matrix products) is measured in the same run.
 """
 
 import argparse
@@ -127,7 +126,7 @@ class Theirs:
         self.hotswap(self.model, self.folder / folder_name, name)
 
     def merge(self):
-        self.model.merge()
+        self.model.merge_adapter()
 
     def unmerge(self):
         self.model.unmerge_adapter()
@@ -231,24 +230,6 @@ def late_loads(side, resident):
     return float(np.median(times[-5:]))
 
 
-def resident_bytes(side):
-    """What one more adapter takes, by the process and by its file."""
-
-    def rss():
-        status = pathlib.Path("/proc/self/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) * 1024
-
-    count = 10
-    before = rss()
-    for i in range(count):
-        side.load(f"rss{i}", "lora8")
-    per_adapter = (rss() - before) / count
-    for i in range(count):
-        side.delete(f"rss{i}")
-    file = side.folder / "lora8/adapter_model.safetensors"
-    return per_adapter, file.stat().st_size
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -279,10 +260,6 @@ def main():
         for adapter in [f"lora{i}" for i in range(1, BATCH)] + ["high", "dora"]:
             for side in sides.values():
                 side.load(adapter)
-        per_adapter, file_bytes = resident_bytes(sdk)
-        extra["memory per resident adapter"] = (
-            f"{per_adapter / 2**20:.2f} MiB, its file "
-            f"{file_bytes / 2**20:.2f} MiB")
         extra[f"load of adapter {arguments.resident}"] = (
             f"{late_loads(sdk, arguments.resident):.3g} ms")
         peers = machine_peers(folder, arguments.threads)
