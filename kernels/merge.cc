@@ -10,31 +10,15 @@ namespace peft {
 namespace kernels {
 namespace {
 
-// Rows that one thread takes at once.
+// Rows that one thread takes at once: a multiple of every register tile's.
 constexpr int64_t kPieceRows = 48;
 
-// One tile of the weight in f32: 63 KiB, so that it stays in the L2 cache from
-// its first term to its last. Sides are multiples of every register tile's.
-struct TileShape {
-  int64_t rows;
-  int64_t cols;
-};
-constexpr int64_t kTileFloats = 16128;
-// With few ranks memory is the limit: long rows, for the prefetchers.
-constexpr TileShape kWideTile = {4, 4032};
-// With more, factors that are packed once serve many rows.
-constexpr TileShape kSquareTile = {48, 336};
-constexpr int64_t kFewRanks = 32;
-
-TileShape ShapeFor(const LinearPlan& plan) {
-  int64_t ranks = 0;
-  for (const LinearStage& stage : plan.stages) {
-    for (const LowRankSegment& segment : stage.low_rank) {
-      ranks += segment.a.rows;
-    }
-  }
-  return ranks <= kFewRanks ? kWideTile : kSquareTile;
-}
+// Where a plan has more than one step, a tile of the weight in f32 stays in the
+// L2 cache from its first step to its last: 63 KiB. Its sides are multiples of
+// every register tile's.
+constexpr int64_t kTileRows = 24;
+constexpr int64_t kTileCols = 672;
+constexpr int64_t kTileFloats = kTileRows * kTileCols;
 
 const char* Address(const MatrixView& matrix, int64_t row, int64_t col) {
   const int64_t index = row * matrix.stride + col;
@@ -56,9 +40,44 @@ struct Range {
   int64_t cols;
 };
 
-// A segment adds left * right to the weight as it lies in memory. `left` holds
-// the factor that goes with rows, in f32, with all scales; `right` is read from
-// the other factor itself.
+int64_t RanksOf(const LinearStage& stage) {
+  int64_t ranks = 0;
+  for (const LowRankSegment& segment : stage.low_rank) {
+    ranks += segment.a.rows;
+  }
+  return ranks;
+}
+
+int64_t NumPanels(const LinearPlan& plan) {
+  const int64_t width = cpu::Kernels().panel_width;
+  return (plan.weight.cols + width - 1) / width;
+}
+
+// A stage adds left * right to the weight as it lies in memory, over the ranks
+// of all its segments. `left` holds the factors that go with rows, in f32, with
+// all scales; `right` the others', in panels of columns. Both are offsets in
+// floats into the workspace.
+struct Product {
+  int64_t ranks;
+  int64_t left_stride;
+  int64_t left;
+  int64_t right;
+};
+
+// The product of `stage`, whose part of the workspace begins at *offset;
+// advances that to the next stage's.
+Product ProductAt(const LinearPlan& plan, const LinearStage& stage,
+                  int64_t* offset) {
+  Product product = {};
+  product.ranks = RanksOf(stage);
+  product.left_stride = PaddedRank(product.ranks);
+  product.left = *offset;
+  product.right = product.left + plan.weight.rows * product.left_stride;
+  *offset = product.right +
+            NumPanels(plan) * cpu::Kernels().panel_width * product.ranks;
+  return product;
+}
+
 class MergeRun {
  public:
   MergeRun(const LinearPlan& plan, WeightLayout layout, DType dtype, void* out,
@@ -67,7 +86,6 @@ class MergeRun {
         outputs_are_rows_(layout == WeightLayout::kOutputsFirst),
         patch_is_rows_(layout != WeightLayout::kInputsFirst),
         dtype_(dtype),
-        shape_(ShapeFor(plan)),
         out_(static_cast<char*>(out)),
         workspace_(workspace) {}
 
@@ -75,46 +93,61 @@ class MergeRun {
     return (plan_.weight.rows + kPieceRows - 1) / kPieceRows;
   }
 
+  // One panel of the right factors of all stages. All come before any piece.
+  void PackPanel(int64_t index) const {
+    const int64_t width = cpu::Kernels().panel_width;
+    const int64_t first = index * width;
+    const int64_t last = std::min(first + width, plan_.weight.cols);
+    int64_t offset = 0;
+    for (const LinearStage& stage : plan_.stages) {
+      const Product product = ProductAt(plan_, stage, &offset);
+      float* panel = workspace_ + product.right + first * product.ranks;
+      for (const LowRankSegment& segment : stage.low_rank) {
+        const MatrixView& right = outputs_are_rows_ ? segment.a : segment.b;
+        cpu::Kernels().pack(TermOf(right, outputs_are_rows_, nullptr, 0), first,
+                            last, panel);
+        panel += width * segment.a.rows;
+      }
+    }
+  }
+
   void RunPiece(int64_t piece) const {
     const int64_t first = piece * kPieceRows;
     const int64_t last = std::min(first + kPieceRows, plan_.weight.rows);
     FillLefts({first, last - first, 0, 0});
-    for (int64_t row = first; row < last; row += shape_.rows) {
-      const int64_t rows = std::min(shape_.rows, last - row);
-      for (int64_t col = 0; col < plan_.weight.cols; col += shape_.cols) {
-        const int64_t cols = std::min(shape_.cols, plan_.weight.cols - col);
+    if (IsOneStep()) {
+      RunStep({first, last - first, 0, plan_.weight.cols});
+      return;
+    }
+    for (int64_t row = first; row < last; row += kTileRows) {
+      const int64_t rows = std::min(kTileRows, last - row);
+      for (int64_t col = 0; col < plan_.weight.cols; col += kTileCols) {
+        const int64_t cols = std::min(kTileCols, plan_.weight.cols - col);
         RunTile({row, rows, col, cols});
       }
     }
   }
 
  private:
-  // Calls call(segment, its rows of left, stride) for all segments of `stage`,
-  // whose lefts begin at `left`; returns where those of the next stage do.
-  template <typename Call>
-  float* ForEachLeft(const LinearStage& stage, const Range& range, float* left,
-                     Call call) const {
-    for (const LowRankSegment& segment : stage.low_rank) {
-      const int64_t stride = PaddedRank(segment.a.rows);
-      call(segment, left + range.row * stride, stride);
-      left += plan_.weight.rows * stride;
-    }
-    return left;
+  bool IsOneStep() const {
+    return plan_.stages.size() == 1 && plan_.in_scale.data == nullptr &&
+           plan_.patch.rows.rows == 0;
   }
 
   void FillLefts(const Range& range) const {
-    float* left = workspace_;
+    int64_t offset = 0;
     for (const LinearStage& stage : plan_.stages) {
-      left = ForEachLeft(
-          stage, range, left,
-          [&](const LowRankSegment& segment, float* rows, int64_t stride) {
-            if (outputs_are_rows_) {
-              CopyRows(segment.b, range, rows, stride);
-            } else {
-              CopyColumns(segment.a, range, rows, stride);
-            }
-            ScaleLeft(segment, range.rows, rows, stride);
-          });
+      const Product product = ProductAt(plan_, stage, &offset);
+      float* left = workspace_ + product.left + range.row * product.left_stride;
+      for (const LowRankSegment& segment : stage.low_rank) {
+        if (outputs_are_rows_) {
+          CopyRows(segment.b, range, left, product.left_stride);
+        } else {
+          CopyColumns(segment.a, range, left, product.left_stride);
+        }
+        ScaleLeft(segment, range.rows, left, product.left_stride);
+        left += segment.a.rows;
+      }
     }
   }
 
@@ -146,24 +179,65 @@ class MergeRun {
     }
   }
 
+  // From the weight to `out`, through nothing in between.
+  void RunStep(const Range& range) const {
+    int64_t offset = 0;
+    const LinearStage& stage = plan_.stages.front();
+    cpu::MergeBlock block =
+        BlockOf(stage, ProductAt(plan_, stage, &offset), range);
+    block.weight = Address(plan_.weight, range.row, range.col);
+    block.weight_elem = ElemOf(plan_.weight.dtype);
+    block.weight_stride = plan_.weight.stride;
+    block.out = OutAt(range.row, range.col);
+    block.out_elem = ElemOf(dtype_);
+    block.out_stride = plan_.weight.cols;
+    cpu::Kernels().merge_block(block);
+  }
+
   void RunTile(const Range& range) const {
     alignas(64) float tile[kTileFloats];
     for (int64_t i = 0; i < range.rows; ++i) {
       ToF32(plan_.weight, range.row + i, range.col, range.cols,
-            tile + i * shape_.cols);
+            tile + i * kTileCols);
     }
     Patch(range, tile);
     ScaleInputs(range, tile);
-    float* left = workspace_;
+    int64_t offset = 0;
     for (const LinearStage& stage : plan_.stages) {
-      left = RunStage(stage, range, left, tile);
+      cpu::MergeBlock block =
+          BlockOf(stage, ProductAt(plan_, stage, &offset), range);
+      block.weight = block.out = tile;
+      block.weight_elem = block.out_elem = cpu::kElemF32;
+      block.weight_stride = block.out_stride = kTileCols;
+      cpu::Kernels().merge_block(block);
     }
-    const int64_t size = DTypeSize(dtype_);
     for (int64_t i = 0; i < range.rows; ++i) {
-      const int64_t first = (range.row + i) * plan_.weight.cols + range.col;
-      cpu::Kernels().from_f32(ElemOf(dtype_), tile + i * shape_.cols,
-                              range.cols, out_ + first * size);
+      cpu::Kernels().from_f32(ElemOf(dtype_), tile + i * kTileCols, range.cols,
+                              OutAt(range.row + i, range.col));
     }
+  }
+
+  // All but the weight and what replaces it.
+  cpu::MergeBlock BlockOf(const LinearStage& stage, const Product& product,
+                          const Range& range) const {
+    cpu::MergeBlock block = {};
+    block.left = workspace_ + product.left + range.row * product.left_stride;
+    block.left_stride = product.left_stride;
+    block.right = workspace_ + product.right + range.col * product.ranks;
+    block.k = product.ranks;
+    block.rows = range.rows;
+    block.cols = range.cols;
+    const auto* const factor = static_cast<const float*>(stage.out_scale.data);
+    if (factor != nullptr && outputs_are_rows_) {
+      block.row_factor = factor + range.row;
+    } else if (factor != nullptr) {
+      block.col_factor = factor + range.col;
+    }
+    return block;
+  }
+
+  char* OutAt(int64_t row, int64_t col) const {
+    return out_ + (row * plan_.weight.cols + col) * DTypeSize(dtype_);
   }
 
   // Rows of the patch stand for outputs, or for rows of a table.
@@ -173,12 +247,12 @@ class MergeRun {
       const int64_t row = patch.ids[j] - range.row;
       const int64_t col = patch.ids[j] - range.col;
       if (patch_is_rows_ && row >= 0 && row < range.rows) {
-        ToF32(patch.rows, j, range.col, range.cols, tile + row * shape_.cols);
+        ToF32(patch.rows, j, range.col, range.cols, tile + row * kTileCols);
       } else if (!patch_is_rows_ && col >= 0 && col < range.cols) {
-        float values[kPieceRows];
+        float values[kTileRows];
         ToF32(patch.rows, j, range.row, range.rows, values);
         for (int64_t i = 0; i < range.rows; ++i) {
-          tile[i * shape_.cols + col] = values[i];
+          tile[i * kTileCols + col] = values[i];
         }
       }
     }
@@ -187,75 +261,20 @@ class MergeRun {
   void ScaleInputs(const Range& range, float* tile) const {
     if (plan_.in_scale.data == nullptr) return;
     const auto* const scale = static_cast<const float*>(plan_.in_scale.data);
-    if (!outputs_are_rows_) return ScaleRows(scale, range, tile);
     for (int64_t i = 0; i < range.rows; ++i) {
-      for (int64_t j = 0; j < range.cols; ++j) {
-        tile[i * shape_.cols + j] *= scale[range.col + j];
+      float* const row = tile + i * kTileCols;
+      if (outputs_are_rows_) {
+        for (int64_t j = 0; j < range.cols; ++j) row[j] *= scale[range.col + j];
+      } else {
+        cpu::Kernels().scale(row, scale[range.row + i], range.cols, row);
       }
     }
-  }
-
-  void ScaleRows(const float* scale, const Range& range, float* tile) const {
-    for (int64_t i = 0; i < range.rows; ++i) {
-      float* const row = tile + i * shape_.cols;
-      cpu::Kernels().scale(row, scale[range.row + i], range.cols, row);
-    }
-  }
-
-  // Returns where the lefts of the next stage begin.
-  float* RunStage(const LinearStage& stage, const Range& range, float* left,
-                  float* tile) const {
-    cpu::Term terms[ProductQueue::kMaxTerms];
-    int count = 0;
-    left = ForEachLeft(
-        stage, range, left,
-        [&](const LowRankSegment& segment, float* rows, int64_t stride) {
-          if (count == ProductQueue::kMaxTerms) {
-            AddTerms(terms, count, range, nullptr, tile);
-            count = 0;
-          }
-          terms[count++] = RightTerm(segment, range, rows, stride);
-        });
-    const auto* const factor = static_cast<const float*>(stage.out_scale.data);
-    if (outputs_are_rows_) {
-      if (count > 0) AddTerms(terms, count, range, nullptr, tile);
-      if (factor != nullptr) ScaleRows(factor, range, tile);
-    } else if (count > 0 || factor != nullptr) {
-      AddTerms(terms, count, range,
-               factor == nullptr ? nullptr : factor + range.col, tile);
-    }
-    return left;
-  }
-
-  // The columns of the tile of the other factor.
-  cpu::Term RightTerm(const LowRankSegment& segment, const Range& range,
-                      const float* left, int64_t stride) const {
-    MatrixView right = outputs_are_rows_ ? segment.a : segment.b;
-    right.data = outputs_are_rows_ ? Address(right, 0, range.col)
-                                   : Address(right, range.col, 0);
-    return TermOf(right, outputs_are_rows_, left, stride);
-  }
-
-  void AddTerms(const cpu::Term* terms, int count, const Range& range,
-                const float* factor, float* tile) const {
-    cpu::LinearTile product = {};
-    product.terms = terms;
-    product.num_terms = count;
-    product.rows = range.rows;
-    product.last_output = range.cols;
-    product.out_scale = factor;
-    product.scale = 1.0f;
-    product.accumulate = true;
-    product.y = tile;
-    product.y_stride = shape_.cols;
-    cpu::Kernels().linear_many(product);
   }
 
   const LinearPlan& plan_;
   const bool outputs_are_rows_;
   const bool patch_is_rows_;
   const DType dtype_;
-  const TileShape shape_;
   char* const out_;
   float* const workspace_;
 };
@@ -264,19 +283,15 @@ class MergeRun {
 
 int64_t MergeWorkspaceFloats(const LinearPlan& plan) {
   int64_t floats = 0;
-  for (const LinearStage& stage : plan.stages) {
-    for (const LowRankSegment& segment : stage.low_rank) {
-      floats += plan.weight.rows * PaddedRank(segment.a.rows);
-    }
-  }
+  for (const LinearStage& stage : plan.stages) ProductAt(plan, stage, &floats);
   return floats;
 }
 
 void MergeWeight(const LinearPlan& plan, WeightLayout layout, DType dtype,
                  void* out, float* workspace, ThreadPool& pool) {
   const MergeRun run(plan, layout, dtype, out, workspace);
-  pool.ParallelFor(run.NumPieces(),
-                   [&](int64_t piece) { run.RunPiece(piece); });
+  pool.ParallelFor(NumPanels(plan), [&](int64_t i) { run.PackPanel(i); });
+  pool.ParallelFor(run.NumPieces(), [&](int64_t i) { run.RunPiece(i); });
 }
 
 }  // namespace kernels

@@ -19,8 +19,8 @@ enum class WeightLayout {
   kTable,         // (vocabulary, width): see kernels/embedding.h
 };
 
-// Floats of workspace that MergeWeight needs: one for each row of the weight
-// and rank of a segment.
+// Floats of workspace that MergeWeight needs: one for each rank and row of the
+// weight, and one for each rank and column.
 int64_t MergeWorkspaceFloats(const LinearPlan& plan);
 
 // Writes the weight that replaces plan's weight, in_scale, patch and stages to

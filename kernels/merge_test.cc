@@ -19,10 +19,14 @@ namespace {
 constexpr int64_t kIn = 401;
 constexpr int64_t kOut = 97;
 
-// A plan with everything that a layer of that layout can have.
+enum class Steps { kOne, kAll };
+
+// A plan with everything that a layer of that layout can have, or with one
+// stage and nothing else, which is merged without a tile between.
 class FullPlan {
  public:
-  FullPlan(WeightLayout layout, DType dtype, Random& random)
+  FullPlan(WeightLayout layout, DType dtype, Random& random,
+           Steps steps = Steps::kAll)
       : layout_(layout),
         weight_(dtype, layout == WeightLayout::kOutputsFirst ? kOut : kIn,
                 layout == WeightLayout::kOutputsFirst ? kIn : kOut, random),
@@ -30,9 +34,10 @@ class FullPlan {
                random) {
     plan_.weight = weight_.view();
     plan_.transposed = layout == WeightLayout::kInputsFirst;
+    AddStage({3, 0, 130}, random);
+    if (steps == Steps::kOne) return;
     if (layout != WeightLayout::kTable) plan_.in_scale = Vector(kIn, random);
     plan_.patch = {ids_.data(), patch_.view()};
-    AddStage({3, 0, 130}, random);
     AddStage({}, random);
     AddStage(std::vector<int64_t>(18, 2), random);
     plan_.stages.emplace_back();
@@ -120,21 +125,31 @@ constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
 class MergeTest : public KernelTest {};
 PEFT_FOR_EACH_KERNEL(MergeTest);
 
+void ExpectMergedIsApplied(const FullPlan& plan) {
+  const std::vector<float> merged =
+      plan.Merged(DType::kF32, InlineThreadPool());
+  const std::vector<float> applied = plan.Applied();
+  for (int64_t i = 0; i < kIn; ++i) {
+    for (int64_t o = 0; o < kOut; ++o) {
+      const float expected = applied[i * kOut + o];
+      ASSERT_NEAR(merged[plan.Index(i, o)], expected,
+                  2e-4 + 1e-5 * std::abs(expected))
+          << "input " << i << " output " << o;
+    }
+  }
+}
+
 TEST_P(MergeTest, IsThePlanAppliedToTheUnitVectors) {
   for (const WeightLayout layout : kLayouts) {
     Random random(static_cast<unsigned>(layout));
-    const FullPlan plan(layout, DType::kBF16, random);
-    const std::vector<float> merged =
-        plan.Merged(DType::kF32, InlineThreadPool());
-    const std::vector<float> applied = plan.Applied();
-    for (int64_t i = 0; i < kIn; ++i) {
-      for (int64_t o = 0; o < kOut; ++o) {
-        const float expected = applied[i * kOut + o];
-        ASSERT_NEAR(merged[plan.Index(i, o)], expected,
-                    2e-4 + 1e-5 * std::abs(expected))
-            << "input " << i << " output " << o;
-      }
-    }
+    ExpectMergedIsApplied(FullPlan(layout, DType::kBF16, random));
+  }
+}
+
+TEST_P(MergeTest, OneStageIsAppliedToTheUnitVectors) {
+  for (const WeightLayout layout : kLayouts) {
+    Random random(10 + static_cast<unsigned>(layout));
+    ExpectMergedIsApplied(FullPlan(layout, DType::kF16, random, Steps::kOne));
   }
 }
 

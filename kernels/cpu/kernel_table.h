@@ -47,6 +47,25 @@ struct LinearTile {
   int64_t y_stride;
 };
 
+// out[r][c] = (weight[r][c] + sum_k left[r][k] right[k][c]) * row_factor[r] *
+// col_factor[c], accumulated in f32 over k in order. `out` may be `weight`.
+struct MergeBlock {
+  const void* weight;
+  Elem weight_elem;
+  int64_t weight_stride;  // elements, as out_stride
+  const float* left;
+  int64_t left_stride;
+  const float* right;  // panels as `pack` makes them, from column 0 on
+  int64_t k;
+  int64_t rows;
+  int64_t cols;
+  const float* row_factor;  // null: all 1
+  const float* col_factor;  // null: all 1
+  void* out;
+  Elem out_elem;
+  int64_t out_stride;
+};
+
 // Some query rows that share one head of keys and values, against the keys
 // [first_key, last_key). Row r is query position first_position + r / group.
 struct AttentionTile {
@@ -85,6 +104,12 @@ struct KernelTable {
   void (*linear_few)(const LinearTile& tile);
   // By register tiles on repacked weights, for many rows.
   void (*linear_many)(const LinearTile& tile);
+  // The outputs [first, last) of a term's weight, in f32, laid out as
+  // linear_many and merge_block read them: panels[i][v] = the weight of output
+  // first + v for input i, panel_width outputs to a row, 0 past the last.
+  // `first` is a multiple of panel_width; last - first is at most that.
+  void (*pack)(const Term& term, int64_t first, int64_t last, float* panel);
+  void (*merge_block)(const MergeBlock& block);
   void (*to_f32)(Elem elem, const void* source, int64_t count, float* out);
   // To nearest, ties to even; too large becomes infinity, NaN stays NaN.
   void (*from_f32)(Elem elem, const float* source, int64_t count, void* out);
