@@ -65,8 +65,8 @@ struct AdapterLoadOptions {
   // Of the Hub. What is given has no effect on a local folder, which the report
   // notes.
   HubOptions hub;
-  // For methods that read the base's weights when they load; null: the calling
-  // thread alone.
+  // Reads large files, and the base's weights for methods that need them; null:
+  // the calling thread alone.
   kernels::ThreadPool* pool = nullptr;
 };
 

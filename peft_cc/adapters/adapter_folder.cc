@@ -59,12 +59,13 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(
   return NoTensors(folder);
 }
 
-absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder) {
+absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder,
+                                             kernels::ThreadPool& pool) {
   PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile file,
                         FindAdapterTensors(folder));
   if (!file.is_safetensors) return ReadTorchFile(file.path, ReadMode::kRead);
   PEFT_ASSIGN_OR_RETURN(SafetensorsFile read,
-                        ReadSafetensors(file.path, ReadMode::kRead));
+                        ReadSafetensors(file.path, ReadMode::kRead, pool));
   return std::move(read.tensors);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -26,7 +27,9 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(const std::string& folder);
 // Reads adapter_model.safetensors of `folder`, where there is none
 // adapter_model.bin, into memory: not mapped, so that truncating the file
 // later harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both.
-absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder);
+absl::StatusOr<TensorMap> ReadAdapterTensors(
+    const std::string& folder,
+    kernels::ThreadPool& pool = kernels::InlineThreadPool());
 
 }  // namespace peft
 

@@ -28,7 +28,11 @@ absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
   config_options.allow_unconverted_init = options.allow_unconverted_init;
   PEFT_ASSIGN_OR_RETURN(files.config,
                         ReadAdapterConfig(folder, config_options));
-  PEFT_ASSIGN_OR_RETURN(files.tensors, ReadAdapterTensors(folder));
+  PEFT_ASSIGN_OR_RETURN(
+      files.tensors,
+      ReadAdapterTensors(folder, options.pool != nullptr
+                                     ? *options.pool
+                                     : kernels::InlineThreadPool()));
   return files;
 }
 

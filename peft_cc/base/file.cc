@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -23,8 +24,9 @@ namespace {
 // The size of a huge page on x86-64 and on Arm with 4 KiB pages.
 constexpr uint64_t kHugePage = 2u << 20;
 
-// Linux reads at most 0x7ffff000 bytes per call.
-constexpr uint64_t kMaxReadChunk = 1u << 30;
+// What one thread reads at once: whole huge pages, so that each is filled by
+// the one that touches it first.
+constexpr uint64_t kReadPiece = 2 * kHugePage;
 
 absl::Status ReadError(const std::string& path, absl::string_view what) {
   return MakeError(absl::StatusCode::kDataLoss, error_id::kFileRead,
@@ -117,19 +119,40 @@ std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
   return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
 }
 
-// Reads `size` bytes from the start of a file that keeps its size meanwhile.
-absl::Status ReadExactly(const std::string& path, const OpenFile& file,
-                         uint64_t size, uint8_t* out) {
-  uint64_t done = 0;
-  while (done < size) {
-    const uint64_t want = std::min(size - done, kMaxReadChunk);
+// Outcomes of ReadRange beside the system's errors.
+constexpr int kReadAll = 0;
+constexpr int kEndOfFile = -1;
+
+int ReadRange(int fd, uint64_t begin, uint64_t end, uint8_t* out) {
+  while (begin < end) {
     const ssize_t got =
-        pread(file.fd.get(), out + done, want, static_cast<off_t>(done));
+        pread(fd, out + begin, end - begin, static_cast<off_t>(begin));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ReadError(path, strerror(errno));
-    if (got == 0) return ReadError(path, "became shorter while being read");
-    done += static_cast<uint64_t>(got);
+    if (got < 0) return errno;
+    if (got == 0) return kEndOfFile;
+    begin += static_cast<uint64_t>(got);
   }
+  return kReadAll;
+}
+
+// Reads `size` bytes from the start of a file that keeps its size meanwhile.
+absl::Status ReadExactly(
+    const std::string& path, const OpenFile& file, uint64_t size, uint8_t* out,
+    kernels::ThreadPool& pool = kernels::InlineThreadPool()) {
+  std::atomic<int> outcome(kReadAll);
+  const uint64_t pieces = (size + kReadPiece - 1) / kReadPiece;
+  pool.ParallelFor(static_cast<int64_t>(pieces), [&](int64_t piece) {
+    if (outcome.load(std::memory_order_relaxed) != kReadAll) return;
+    const uint64_t begin = static_cast<uint64_t>(piece) * kReadPiece;
+    const int read = ReadRange(file.fd.get(), begin,
+                               std::min(begin + kReadPiece, size), out);
+    if (read != kReadAll) outcome.store(read, std::memory_order_relaxed);
+  });
+  const int read = outcome.load(std::memory_order_relaxed);
+  if (read == kEndOfFile) {
+    return ReadError(path, "became shorter while being read");
+  }
+  if (read != kReadAll) return ReadError(path, strerror(read));
   struct stat info;
   if (fstat(file.fd.get(), &info) != 0) return ReadError(path, strerror(errno));
   if (static_cast<uint64_t>(info.st_size) != file.size) {
@@ -139,10 +162,11 @@ absl::Status ReadExactly(const std::string& path, const OpenFile& file,
 }
 
 absl::StatusOr<Bytes> ReadIntoMemory(const std::string& path,
-                                     const OpenFile& file) {
+                                     const OpenFile& file,
+                                     kernels::ThreadPool& pool) {
   std::shared_ptr<uint8_t> buffer = AllocateBuffer(file.size);
   if (buffer == nullptr) return OutOfMemoryError(path, file.size);
-  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size, buffer.get()));
+  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size, buffer.get(), pool));
   return Bytes{absl::MakeConstSpan(buffer.get(), file.size), buffer};
 }
 
@@ -177,11 +201,11 @@ absl::Status EscapesError(absl::string_view relative, absl::string_view why) {
 }  // namespace
 
 absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
-                               uint64_t max_size) {
+                               uint64_t max_size, kernels::ThreadPool& pool) {
   PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, max_size));
   // Nothing can be mapped for an empty file, and nothing needs to be.
   if (mode == ReadMode::kRead || file.size == 0) {
-    return ReadIntoMemory(path, file);
+    return ReadIntoMemory(path, file, pool);
   }
   return MapFile(path, file);
 }

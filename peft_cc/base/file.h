@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "kernels/thread_pool.h"
 
 namespace peft {
 
@@ -36,9 +37,11 @@ enum class ReadMode {
 // NOT_FOUND (FILE_NOT_FOUND), INVALID_ARGUMENT (FILE_READ: a directory or
 // another kind of file), RESOURCE_EXHAUSTED (FILE_TOO_LARGE, OUT_OF_MEMORY),
 // PERMISSION_DENIED (FILE_READ) or DATA_LOSS (FILE_READ: the system reports an
-// error, or the file changes its size while it is read).
-absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
-                               uint64_t max_size);
+// error, or the file changes its size while it is read). Large files are read
+// by the threads of `pool`: most of the time goes into fresh memory.
+absl::StatusOr<Bytes> ReadFile(
+    const std::string& path, ReadMode mode, uint64_t max_size,
+    kernels::ThreadPool& pool = kernels::InlineThreadPool());
 
 // As ReadFile, as text, for small files such as configs.
 absl::StatusOr<std::string> ReadTextFile(const std::string& path,

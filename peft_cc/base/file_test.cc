@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -85,6 +86,19 @@ TEST_F(FileTest, BothModesReadTheSameBytes) {
       EXPECT_EQ(ToString(*bytes), content);
     }
   }
+}
+
+TEST_F(FileTest, ThreadsReadTheSameBytes) {
+  // Three pieces, the last one cut short.
+  std::string content((9u << 20) + 5, 'x');
+  for (size_t i = 0; i < content.size(); ++i) {
+    content[i] = static_cast<char>(i >> 12);
+  }
+  const auto pool = kernels::CreateThreadPool(3);
+  const auto bytes =
+      ReadFile(Write("data", content), ReadMode::kRead, kNoLimit, *pool);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_EQ(ToString(*bytes), content);
 }
 
 TEST_F(FileTest, LargeReadsAreAlignedToHugePages) {

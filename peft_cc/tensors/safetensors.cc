@@ -131,8 +131,10 @@ absl::Status CheckLayout(absl::string_view what, uint64_t data_size,
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
-                                                ReadMode mode) {
-  PEFT_ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(path, mode, UINT64_MAX));
+                                                ReadMode mode,
+                                                kernels::ThreadPool& pool) {
+  PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
+                        ReadFile(path, mode, UINT64_MAX, pool));
   return ParseSafetensors(bytes, Quoted(path));
 }
 

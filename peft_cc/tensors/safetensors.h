@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/tensors/safetensors_header.h"
 #include "peft_cc/tensors/tensor.h"
@@ -21,9 +22,10 @@ struct SafetensorsFile {
   std::map<std::string, std::string> metadata;  // "__metadata__"
 };
 
-// Reads a file. Tensors keep its bytes alive.
-absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
-                                                ReadMode mode);
+// Reads a file, see ReadFile. Tensors keep its bytes alive.
+absl::StatusOr<SafetensorsFile> ReadSafetensors(
+    const std::string& path, ReadMode mode,
+    kernels::ThreadPool& pool = kernels::InlineThreadPool());
 
 // What a file holds, by its header.
 struct SafetensorsIndex {
