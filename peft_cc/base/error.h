@@ -76,6 +76,10 @@ inline constexpr char kTokenOutOfRange[] = "TOKEN_OUT_OF_RANGE";
 inline constexpr char kActivationChanged[] = "ACTIVATION_CHANGED";
 inline constexpr char kSessionBusy[] = "SESSION_BUSY";
 inline constexpr char kLogitsNotFinite[] = "LOGITS_NOT_FINITE";
+inline constexpr char kHubRepoId[] = "HUB_REPO_ID";
+inline constexpr char kHubRevision[] = "HUB_REVISION";
+inline constexpr char kHubEntryNotFound[] = "HUB_ENTRY_NOT_FOUND";
+inline constexpr char kHubLocalEntryNotFound[] = "HUB_LOCAL_ENTRY_NOT_FOUND";
 }  // namespace error_id
 
 // What an error is about, for programs that read it. Fields may be empty.
