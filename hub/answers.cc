@@ -17,8 +17,6 @@ namespace peft {
 namespace hub {
 namespace {
 
-constexpr size_t kSha1Digits = 40;
-constexpr size_t kSha256Digits = 64;
 // More files than any repository has.
 constexpr size_t kMaxFiles = 1 << 20;
 

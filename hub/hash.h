@@ -3,15 +3,21 @@
 #ifndef HUB_HASH_H_
 #define HUB_HASH_H_
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "absl/types/variant.h"
+#include "openssl/sha.h"
 
 namespace peft {
 namespace hub {
+
+// Of digests in hexadecimal digits.
+inline constexpr size_t kSha1Digits = 2 * SHA_DIGEST_LENGTH;
+inline constexpr size_t kSha256Digits = 2 * SHA256_DIGEST_LENGTH;
 
 // True for `size` lower-case hexadecimal digits.
 bool IsHexDigest(absl::string_view text, size_t size);
@@ -36,21 +42,10 @@ class Digest {
   std::string Hex() const;
 
  private:
-  using State = std::array<uint32_t, 8>;
-  using Block = std::array<uint8_t, 64>;
-  using Compress = void (*)(const uint8_t* block, State* state);
+  explicit Digest(const absl::variant<SHA_CTX, SHA256_CTX>& state)
+      : state_(state) {}
 
-  Digest(Compress compress, int words, const State& state)
-      : compress_(compress), words_(words), state_(state) {}
-
-  static void CompressSha1(const uint8_t* block, State* state);
-  static void CompressSha256(const uint8_t* block, State* state);
-
-  Compress compress_;
-  int words_;  // of the state that the digest is made of
-  State state_;
-  Block block_ = {};   // what does not fill one yet
-  uint64_t size_ = 0;  // bytes so far
+  absl::variant<SHA_CTX, SHA256_CTX> state_;
 };
 
 }  // namespace hub

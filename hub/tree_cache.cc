@@ -11,8 +11,6 @@ namespace hub {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr size_t kSha1Digits = 40;
-constexpr size_t kSha256Digits = 64;
 
 bool ReadText(const Json& info, const char* key, std::string* text) {
   const auto found = info.find(key);
