@@ -303,7 +303,7 @@ TEST_F(DownloadTest, WrongBytesOfASmallFileAreFoundToo) {
 }
 
 TEST_F(DownloadTest, ABodyOfTheWrongSizeIsAnError) {
-  for (const std::string body : {std::string(), std::string("{"),
+  for (const std::string& body : {std::string(), std::string("{"),
                                  std::string("{}x"), RandomText(1 << 20)}) {
     hub_.misbehave = [&](const HttpRequest& request,
                          int) -> absl::optional<FakeAnswer> {

@@ -114,7 +114,7 @@ TEST_F(HubClientTest, ARedirectToPlainHttpIsRefused) {
 }
 
 TEST_F(HubClientTest, TheTokenGoesToTheEndpointAlone) {
-  hub_.misbehave = [](const HttpRequest& request,
+  hub_.misbehave = [](const HttpRequest&,
                       int count) -> absl::optional<FakeAnswer> {
     // Away, on, and back.
     if (count == 0) return Failing(302, {{"Location", "https://b.test/"}});

@@ -47,6 +47,8 @@ class SnapshotDownload {
     std::vector<RemoteFile> missing;
     PEFT_RETURN_IF_ERROR(FindMissing(&missing));
     if (!missing.empty()) {
+      status = client_.CheckOnline(subject_);
+      if (!status.ok()) return FromCache(status);
       PEFT_RETURN_IF_ERROR(writer_.Prepare());
       PEFT_RETURN_IF_ERROR(Fetch(&missing));
     }
