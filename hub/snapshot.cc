@@ -87,9 +87,20 @@ class SnapshotDownload {
     return options_.force || !FileExists(writer_.PointerPath(commit_, name));
   }
 
+  std::vector<std::string> WantedFiles(const Tree& tree) const {
+    if (options_.choose) return options_.choose(tree);
+    std::vector<std::string> names;
+    for (const auto& [name, file] : tree) {
+      if (IsWanted(name, options_.allow, options_.ignore)) {
+        names.push_back(name);
+      }
+    }
+    return names;
+  }
+
   absl::Status FindMissing(std::vector<RemoteFile>* missing) {
-    for (const auto& [name, file] : tree_) {
-      if (!IsWanted(name, options_.allow, options_.ignore)) continue;
+    for (const std::string& name : WantedFiles(tree_)) {
+      const TreeFile& file = tree_.at(name);
       meter_.Expect(static_cast<int64_t>(file.size));
       if (!IsMissing(name)) {
         meter_.AddBytes(static_cast<int64_t>(file.size));
@@ -149,8 +160,9 @@ class SnapshotDownload {
       return offline ? NotCached("has no snapshot of it", why) : why;
     }
     commit_ = *commit;
-    for (const auto& [name, file] : writer_.ReadTree(commit_).value_or(Tree())) {
-      if (IsWanted(name, options_.allow, options_.ignore) && IsMissing(name)) {
+    for (const std::string& name :
+         WantedFiles(writer_.ReadTree(commit_).value_or(Tree()))) {
+      if (IsMissing(name)) {
         return NotCached(absl::StrCat("has an incomplete snapshot of it, "
                                       "without ", Quoted(name)),
                          why);

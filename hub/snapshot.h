@@ -3,10 +3,12 @@
 #ifndef HUB_SNAPSHOT_H_
 #define HUB_SNAPSHOT_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "hub/answers.h"
 #include "hub/download.h"
 #include "hub/hub_client.h"
 #include "hub/repo_id.h"
@@ -17,6 +19,9 @@ namespace hub {
 struct SnapshotOptions : DownloadOptions {
   std::vector<std::string> allow;  // patterns (IsWanted); empty: all files
   std::vector<std::string> ignore;
+  // Which files of a listing, by their names in it, instead of patterns;
+  // null: by them.
+  std::function<std::vector<std::string>(const Tree&)> choose;
   int max_workers = 8;  // files that are fetched at once
 };
 

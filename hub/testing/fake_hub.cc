@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -25,6 +26,19 @@ FakeAnswer NotFound(const char* code) {
   answer.fields = {{"X-Error-Code", code}, {"X-Repo-Commit", kFakeCommit}};
   if (std::string(code) != "EntryNotFound") answer.fields.pop_back();
   return answer;
+}
+
+std::string PercentDecoded(absl::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      absl::StrAppend(&result, absl::HexStringToBytes(text.substr(i + 1, 2)));
+      i += 2;
+    } else {
+      result.push_back(text[i]);
+    }
+  }
+  return result;
 }
 
 // The content, or what Range asks of it.
@@ -68,7 +82,7 @@ FakeAnswer FakeHub::Resolve(const HttpRequest& request,
       !absl::ConsumePrefix(&path, absl::StrCat(kFakeCommit, "/"))) {
     return NotFound("RevisionNotFound");
   }
-  const auto found = files_.find(std::string(path));
+  const auto found = files_.find(PercentDecoded(path));
   if (found == files_.end()) return NotFound("EntryNotFound");
   const File& file = found->second;
   FakeAnswer answer;
