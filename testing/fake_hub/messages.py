@@ -18,6 +18,7 @@ class Request:
         self.path, _, self.query = target.partition("?")
         self.status = None  # of the answer, once there is one
         self.fault = None  # the kind of the fault that befell it
+        self.sent = 0  # bytes of the answer that went out so far
 
     def segments(self):
         """The path's parts, each decoded by itself."""
@@ -41,7 +42,8 @@ class Request:
         """What tests may ask of it, as JSON can carry it."""
         return {"origin": self.origin, "method": self.method,
                 "target": self.target, "headers": self.headers,
-                "status": self.status, "fault": self.fault}
+                "status": self.status, "fault": self.fault,
+                "sent": self.sent}
 
     def __repr__(self):
         return f"<{self.origin} {self.method} {self.target} {self.status}>"

@@ -177,8 +177,12 @@ class _Connection(socketserver.BaseRequestHandler):
         if request is None:
             return False
         answer, fault = self.server.hub.respond(request)
-        wire.send(connection.sendall, request.method, answer, fault,
-                  self.server.hub.pause)
+
+        def write(data):
+            connection.sendall(data)
+            request.sent += len(data)
+
+        wire.send(write, request.method, answer, fault, self.server.hub.pause)
         return request.headers.get("connection", "").lower() != "close"
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 
-_PARTIAL = re.compile(r"\.incomplete$|\.tmp$|\.lock$")
+_PARTIAL = re.compile(r"\.incomplete|\.tmp$")
 
 
 def tree(folder, locks=False):
