@@ -47,6 +47,21 @@ def peft_repositories():
         build_file = "//third_party:pcre2.BUILD",
     )
 
+    # The Hub's TLS. Built from source, static and hidden in libpeft.so: a
+    # program that links OpenSSL itself has functions of the same names.
+    source_package(
+        name = "boringssl",
+        package = "android-platform-external-boringssl",
+        upstream_version = "13.0.0+r24",
+        archive_type = "tar.xz",
+        sha256 = "583b7aeee1fca68b8244d086cea6fca23bd19d517bd63f0b9de714e048f92a7d",
+        strip_prefix = "android-platform-external-boringssl-13.0.0+r24",
+        # Another compiler's warnings are not ours to heed.
+        replacements = {"BUILD": {
+            '    "-Werror",\n': '    "-w",\n    "-fvisibility=hidden",\n',
+        }},
+    )
+
     # Built from the source that the package installs, so that the framework
     # has the flags, and the sanitizers, of the tests that link it.
     system_folder(
@@ -75,6 +90,12 @@ def peft_repositories():
             "if (t == value_t::array || t == value_t::object)": "if (false)",
         }},
         build_file = "//third_party:nlohmann_json.BUILD",
+    )
+    system_folder(
+        name = "boost",
+        folders = {"boost": "/usr/include/boost"},
+        package = "libboost-dev",
+        build_file = "//third_party:boost.BUILD",
     )
     system_folder(
         name = "eigen",

@@ -34,7 +34,11 @@ apt-get "$@" source --download-only --tar-only "$PACKAGE" >&2
 
 def _fetch_archive(ctx):
     """Downloads the upstream archive and returns its path."""
-    name = "%s_%s.orig.tar.gz" % (ctx.attr.package, ctx.attr.upstream_version)
+    name = "%s_%s.orig.%s" % (
+        ctx.attr.package,
+        ctx.attr.upstream_version,
+        ctx.attr.archive_type,
+    )
     folder = ctx.os.environ.get("PEFT_SOURCE_ARCHIVES")
     if folder:
         return ctx.path(folder + "/" + name)
@@ -75,6 +79,7 @@ _source_package = repository_rule(
     implementation = _source_package_impl,
     environ = ["PEFT_SOURCE_ARCHIVES"],
     attrs = {
+        "archive_type": attr.string(default = "tar.gz"),
         "build_file": attr.label(
             doc = "Takes the place of the BUILD file at the top.",
         ),

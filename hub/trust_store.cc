@@ -1,0 +1,105 @@
+#include "hub/trust_store.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "openssl/bio.h"
+#include "openssl/err.h"
+#include "openssl/pem.h"
+#include "openssl/x509.h"
+#include "peft_cc/base/error.h"
+
+namespace peft {
+namespace hub {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A bundle of all public authorities has a quarter of a megabyte.
+constexpr uintmax_t kMaxFileSize = 32 << 20;
+
+// Where systems keep their bundle; the first that is there is taken.
+constexpr const char* kSystemFiles[] = {
+    "/etc/ssl/certs/ca-certificates.crt",  // Debian, Ubuntu, Arch
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // Fedora
+    "/etc/pki/tls/certs/ca-bundle.crt",                   // older Fedora
+    "/etc/ssl/ca-bundle.pem",                             // openSUSE
+    "/etc/ssl/cert.pem",                                  // Alpine, macOS, BSD
+};
+constexpr const char* kSystemDirs[] = {
+    "/system/etc/security/cacerts",  // Android
+    "/etc/ssl/certs",
+};
+
+absl::Status TrustError(absl::string_view where) {
+  return MakeError(
+      absl::StatusCode::kUnauthenticated, error_id::kHubTls,
+      absl::StrCat("no trusted certificates were found in ", where,
+                   ": a PEM file was expected. Name one in SSL_CERT_FILE"));
+}
+
+// Adds the certificates of a PEM file; returns how many it holds. What is
+// between them, such as comments and keys, is skipped.
+int AddFile(const fs::path& path, X509_STORE* store) {
+  std::error_code error;
+  const uintmax_t size = fs::file_size(path, error);
+  if (error || size == 0 || size > kMaxFileSize) return 0;
+  std::ifstream file(path, std::ios::binary);
+  const std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
+  const bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(text.data(), text.size()));
+  int count = 0;
+  while (bio != nullptr) {
+    const bssl::UniquePtr<X509> certificate(
+        PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+    if (certificate == nullptr) break;
+    // One that is there already is no error.
+    if (X509_STORE_add_cert(store, certificate.get()) == 1) ++count;
+  }
+  ERR_clear_error();
+  return count;
+}
+
+int AddDir(const fs::path& path, X509_STORE* store) {
+  int count = 0;
+  std::error_code error;
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->is_regular_file(ignored)) count += AddFile(*entry, store);
+  }
+  return count;
+}
+
+absl::Status AddSystem(X509_STORE* store) {
+  for (const char* const file : kSystemFiles) {
+    if (AddFile(file, store) > 0) return absl::OkStatus();
+  }
+  for (const char* const dir : kSystemDirs) {
+    if (AddDir(dir, store) > 0) return absl::OkStatus();
+  }
+  return TrustError(
+      "the system's store (the package ca-certificates may be missing)");
+}
+
+}  // namespace
+
+absl::Status FillTrustStore(const std::string& ca_file,
+                            const std::string& ca_dir, X509_STORE* store) {
+  if (ca_file.empty() && ca_dir.empty()) return AddSystem(store);
+  if (!ca_file.empty() && AddFile(ca_file, store) == 0) {
+    return TrustError(absl::StrCat("the file \"", ca_file, "\""));
+  }
+  if (!ca_dir.empty() && AddDir(ca_dir, store) == 0) {
+    return TrustError(absl::StrCat("the folder \"", ca_dir, "\""));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace hub
+}  // namespace peft
