@@ -15,7 +15,7 @@ change what is said:
     ignore_range   200 and the whole file
     wrong_range    206 with a part that begins `value` bytes too early
     corrupt        one bit of the body is flipped, at byte `at`
-    bad_gzip       gzip that is damaged, at byte `at` of what is sent
+    bad_gzip       the same of what is sent, after compression
 
 and kinds that change how it travels:
 
@@ -135,12 +135,17 @@ def applied(fault, request, answer, whole):
         return whole()
     elif fault.kind == "wrong_range" and answer.status == 206:
         _shift(answer, whole().body, fault.value)
-    elif fault.kind in ("corrupt", "bad_gzip") and answer.body:
-        at = fault.at % len(answer.body)
-        body = bytearray(answer.body)
-        body[at] ^= 1
-        answer.body = bytes(body)
+    elif fault.kind == "corrupt":
+        flip(answer, fault.at)
     return answer
+
+
+def flip(answer, at):
+    """Flips a bit of the body, at byte `at` or what is left of it."""
+    if answer.body:
+        body = bytearray(answer.body)
+        body[at % len(body)] ^= 1
+        answer.body = bytes(body)
 
 
 def _lie(answer, off):

@@ -53,13 +53,15 @@ class Answer:
     """Status, fields in order, and a body.
 
     The length is said by Content-Length, or left to chunks where `chunked`.
+    `compressible`: goes as gzip to those who take it.
     """
 
-    def __init__(self, status, body=b"", fields=(), chunked=False):
+    def __init__(self, status, body=b"", fields=(), compressible=False):
         self.status = status
         self.body = body
         self.fields = list(fields)
-        self.chunked = chunked
+        self.compressible = compressible
+        self.chunked = False
 
     def get(self, name):
         """The first field `name`, or None."""
@@ -81,7 +83,7 @@ def as_json(value, fields=(), status=200):
     """An answer of the Hub's API."""
     return Answer(status, json.dumps(value).encode(),
                   [("Content-Type", "application/json; charset=utf-8"),
-                   *fields])
+                   *fields], compressible=True)
 
 
 def redirect(status, location, fields=()):
@@ -97,8 +99,10 @@ def error(status, code, message, fields=()):
                    [*named, ("X-Error-Message", message), *fields], status)
 
 
-def compressed(answer):
+def encoded(request, answer):
     """The answer as the Hub sends small text: gzip, of unknown length."""
+    if not answer.compressible or not request.accepts_gzip():
+        return answer
     answer.body = gzip.compress(answer.body, mtime=0)
     answer.chunked = True
     answer.set("Content-Encoding", "gzip")

@@ -5,8 +5,8 @@ import time
 import urllib.parse
 
 from testing.fake_hub import content
-from testing.fake_hub.messages import (Answer, as_json, compressed, error,
-                                       ranged, redirect)
+from testing.fake_hub.messages import (Answer, as_json, error, ranged,
+                                       redirect)
 
 _API_VERBS = {"revision", "tree", "refs", "paths-info", "auth-check"}
 _TEXT = (".json", ".md", ".txt")
@@ -188,9 +188,10 @@ class Hub:
         """A file that the Hub sends itself."""
         answer = Answer(200, file.data, named + [
             ("ETag", f'"{file.oid}"'), ("Accept-Ranges", "bytes"),
-            ("Content-Type", "text/plain; charset=utf-8")])
-        if path.endswith(_TEXT) and request.accepts_gzip():
-            return compressed(answer)
+            ("Content-Type", "text/plain; charset=utf-8")],
+            compressible=path.endswith(_TEXT))
+        if answer.compressible and request.accepts_gzip():
+            return answer
         return ranged(request, answer)
 
     def _sign(self, file, path):

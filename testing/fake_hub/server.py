@@ -17,7 +17,7 @@ import sys
 import threading
 
 from testing.fake_hub import control, faults, wire
-from testing.fake_hub.messages import Request
+from testing.fake_hub.messages import Request, encoded
 from testing.fake_hub.protocol import Hub
 
 _TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
@@ -99,10 +99,13 @@ class FakeHub(Hub):
             if fault and fault.kind in faults.ANSWER_KINDS:
                 answer = faults.applied(fault, request, answer,
                                         lambda: self._whole(request))
-                fault = None
+            answer = encoded(request, answer)
+            if fault and fault.kind == "bad_gzip":
+                faults.flip(answer, fault.at)
             request.status = answer.status
             self.requests.append(request)
-        return answer, fault
+        on_the_wire = fault and fault.kind in faults.WIRE_KINDS
+        return answer, fault if on_the_wire else None
 
     def _whole(self, request):
         headers = {name: value for name, value in request.headers.items()

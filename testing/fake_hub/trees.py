@@ -9,10 +9,10 @@ _PARTIAL = re.compile(r"\.incomplete|\.tmp$")
 
 
 def tree(folder, locks=False):
-    """{path: what it is}: links by target, files by mode and content.
+    """{path: what it is}: links by target, files by content, blobs by mode too.
 
-    `.locks` is left out unless `locks`: who locks what is a client's own
-    business, what is locked is not.
+    Folders as such do not count. `.locks` is left out unless `locks`: who locks
+    what is a client's own business, what is locked is not.
     """
     found = {}
     for place, folders, files in os.walk(folder):
@@ -20,7 +20,8 @@ def tree(folder, locks=False):
             folders.remove(".locks")
         for name in folders + files:
             path = os.path.join(place, name)
-            found[os.path.relpath(path, folder)] = _what(path)
+            if os.path.islink(path) or os.path.isfile(path):
+                found[os.path.relpath(path, folder)] = _what(path)
     return found
 
 
@@ -28,12 +29,12 @@ def _what(path):
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         return "link to " + os.readlink(path)
-    if stat.S_ISDIR(mode):
-        return "folder"
     with open(path, "rb") as file:
         data = file.read()
-    return (f"file {stat.S_IMODE(mode):o} {len(data)} "
-            + hashlib.sha256(data).hexdigest()[:16])
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    if os.path.basename(os.path.dirname(path)) == "blobs":
+        return f"blob {stat.S_IMODE(mode):o} {len(data)} {digest}"
+    return f"file {len(data)} {digest}"
 
 
 def left_over(folder):
