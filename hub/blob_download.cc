@@ -47,7 +47,7 @@ int64_t RangeBegin(const HttpResponse& response) {
 // The fetching of one file, in as many requests as it takes.
 class Fetch {
  public:
-  Fetch(const RemoteFile& file, const StoreContext& context,
+  Fetch(const RemoteFile& file, const FetchContext& context,
         PartialFile& partial)
       : file_(file), context_(context), partial_(partial) {
     context_.meter.AddBytes(static_cast<int64_t>(partial_.size()));
@@ -126,7 +126,7 @@ class Fetch {
   }
 
   const RemoteFile& file_;
-  const StoreContext& context_;
+  const FetchContext& context_;
   PartialFile& partial_;
   bool restarted_ = false;
 };
@@ -139,7 +139,7 @@ bool HasBlob(const std::string& path, uint64_t size) {
 
 // A blob that the cache has already, for the meter.
 absl::Status UseBlob(const RemoteFile& file, const StoreContext& context) {
-  context.meter.AddBytes(static_cast<int64_t>(file.size));
+  context.fetch.meter.AddBytes(static_cast<int64_t>(file.size));
   return context.cache.WritePointer(file.etag, file.commit, file.name,
                                     /*is_new=*/false);
 }
@@ -147,7 +147,7 @@ absl::Status UseBlob(const RemoteFile& file, const StoreContext& context) {
 }  // namespace
 
 absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
-                       const StoreContext& context) {
+                       const FetchContext& context) {
   PEFT_ASSIGN_OR_RETURN(
       PartialFile partial,
       PartialFile::Open(blob_path, file.size, context.is_cancelled));
@@ -173,12 +173,12 @@ absl::Status StoreFile(const RemoteFile& file, const StoreContext& context) {
       CacheLock::Acquire(
           context.cache.LockPath(file.etag), context.lock_limit_ms,
           [&] { return context.cache.PartialBytes(file.etag); },
-          context.is_cancelled));
+          context.fetch.is_cancelled));
   // Another one may have fetched it meanwhile.
   if (!context.force && HasBlob(blob, file.size)) {
     return UseBlob(file, context);
   }
-  PEFT_RETURN_IF_ERROR(FetchBlob(file, blob, context));
+  PEFT_RETURN_IF_ERROR(FetchBlob(file, blob, context.fetch));
   return context.cache.WritePointer(file.etag, file.commit, file.name,
                                     /*is_new=*/true);
 }

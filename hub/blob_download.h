@@ -27,15 +27,20 @@ struct RemoteFile {
   Url resolve_url;
 };
 
-// Where and how bytes are stored.
-struct StoreContext {
+// Who fetches bytes, and who wants to know of it.
+struct FetchContext {
   const HubClient& client;
+  ProgressMeter& meter;
+  CancelCheck is_cancelled;
+};
+
+// Where and how files are stored.
+struct StoreContext {
+  FetchContext fetch;
   const CacheWriter& cache;
   bool force;  // also what is there already
   // How long another process that makes no progress is waited for.
   int64_t lock_limit_ms;
-  ProgressMeter& meter;
-  CancelCheck is_cancelled;
 };
 
 // Fetches `file` to `blob_path`, which appears when all bytes are there and
@@ -43,7 +48,7 @@ struct StoreContext {
 // HUB_HASH_MISMATCH where wrong bytes came twice, and with the errors of
 // HubClient and of writing files.
 absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
-                       const StoreContext& context);
+                       const FetchContext& context);
 
 // Makes the snapshot's file, fetching its blob if the cache lacks it, with
 // the lock of the blob.

@@ -29,16 +29,10 @@ constexpr char kCacheTag[] =
     "# For information about cache directory tags, see:\n"
     "#\thttps://bford.info/cachedir/\n";
 constexpr uint64_t kMaxRef = 64;
-constexpr uint64_t kMaxTree = 256 << 20;
 
 absl::Span<const uint8_t> BytesOf(absl::string_view text) {
   return absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()),
                              text.size());
-}
-
-absl::Status WriteText(const std::string& path, absl::string_view text) {
-  PEFT_RETURN_IF_ERROR(MakeFolders(FolderOf(path)));
-  return WriteFileAtomically(path, {BytesOf(text)});
 }
 
 // Copies a blob to the pointer's place in parts that do not fill the memory.
@@ -85,6 +79,16 @@ absl::Status MakeFolders(const std::string& folder) {
   return WriteError(folder, "cannot make this folder", errno);
 }
 
+absl::Status WriteTextFile(const std::string& path, absl::string_view text) {
+  PEFT_RETURN_IF_ERROR(MakeFolders(FolderOf(path)));
+  return WriteFileAtomically(path, {BytesOf(text)});
+}
+
+void WriteCacheTag(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/CACHEDIR.TAG");
+  if (!FileExists(path)) WriteTextFile(path, kCacheTag).IgnoreError();
+}
+
 CacheWriter::CacheWriter(absl::string_view cache_dir, const RepoId& repo,
                          bool symlinks)
     : cache_dir_(cache_dir),
@@ -105,12 +109,15 @@ std::string CacheWriter::LockPath(absl::string_view etag) const {
   return absl::StrCat(locks_, "/", etag, ".lock");
 }
 
+std::string CacheWriter::TreePath(absl::string_view commit) const {
+  return absl::StrCat(folder_, "/trees/", commit, ".json");
+}
+
 absl::Status CacheWriter::Prepare() const {
   PEFT_RETURN_IF_ERROR(MakeFolders(absl::StrCat(folder_, "/blobs")));
   // A cache without locks or tag works.
   MakeFolders(locks_).IgnoreError();
-  const std::string tag = absl::StrCat(cache_dir_, "/CACHEDIR.TAG");
-  if (!FileExists(tag)) WriteText(tag, kCacheTag).IgnoreError();
+  WriteCacheTag(cache_dir_);
   return absl::OkStatus();
 }
 
@@ -120,7 +127,7 @@ absl::Status CacheWriter::WriteRef(absl::string_view revision,
   const std::string path = absl::StrCat(folder_, "/refs/", revision);
   const absl::StatusOr<std::string> old = ReadTextFile(path, kMaxRef);
   if (old.ok() && *old == commit) return absl::OkStatus();
-  return WriteText(path, commit);
+  return WriteTextFile(path, commit);
 }
 
 absl::Status CacheWriter::MarkMissing(absl::string_view commit,
@@ -128,7 +135,7 @@ absl::Status CacheWriter::MarkMissing(absl::string_view commit,
   const std::string path =
       absl::StrCat(folder_, "/.no_exist/", commit, "/", file);
   if (FileExists(path)) return absl::OkStatus();
-  return WriteText(path, "");
+  return WriteTextFile(path, "");
 }
 
 absl::Status CacheWriter::WriteLink(absl::string_view etag,
@@ -169,16 +176,16 @@ absl::Status CacheWriter::WritePointer(absl::string_view etag,
 }
 
 absl::optional<Tree> CacheWriter::ReadTree(absl::string_view commit) const {
-  const absl::StatusOr<std::string> text = ReadTextFile(
-      absl::StrCat(folder_, "/trees/", commit, ".json"), kMaxTree);
-  if (!text.ok()) return absl::nullopt;
-  return ParseTreeCache(*text);
+  return ReadTreeCache(TreePath(commit));
 }
 
 absl::Status CacheWriter::WriteTree(absl::string_view commit,
                                     const Tree& tree) const {
-  return WriteText(absl::StrCat(folder_, "/trees/", commit, ".json"),
-                   DumpTreeCache(tree));
+  return WriteTextFile(TreePath(commit), DumpTreeCache(tree));
+}
+
+void CacheWriter::RemoveTree(absl::string_view commit) const {
+  unlink(TreePath(commit).c_str());
 }
 
 uint64_t CacheWriter::PartialBytes(absl::string_view etag) const {

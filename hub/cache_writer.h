@@ -18,6 +18,13 @@ namespace hub {
 // Makes `folder` and those above it, with the modes of the umask.
 absl::Status MakeFolders(const std::string& folder);
 
+// Writes a small file whole, with the folders above it.
+absl::Status WriteTextFile(const std::string& path, absl::string_view text);
+
+// Marks `folder` as a cache, for programs that make backups, if it is not
+// marked. Errors do not count.
+void WriteCacheTag(const std::string& folder);
+
 // Immutable, so thread-safe; other threads and processes may write to the same
 // repository. Commits must be IsCommit, etags IsBlobName, and file names pass
 // CheckFileName. Functions that write fail with WriteFileAtomically's errors.
@@ -53,11 +60,14 @@ class CacheWriter {
   // or it is damaged.
   absl::optional<Tree> ReadTree(absl::string_view commit) const;
   absl::Status WriteTree(absl::string_view commit, const Tree& tree) const;
+  // Forgets a listing that was found to be wrong.
+  void RemoveTree(absl::string_view commit) const;
 
   // How many bytes of downloads of `etag` lie there, by anyone.
   uint64_t PartialBytes(absl::string_view etag) const;
 
  private:
+  std::string TreePath(absl::string_view commit) const;
   absl::Status WriteLink(absl::string_view etag, const std::string& pointer,
                          absl::string_view file) const;
 

@@ -8,7 +8,7 @@
 //
 // Options: --revision R, --cache-dir D, --token T, --type dataset|space,
 // --include P and --exclude P (repeated), --force, --local-files-only,
-// --lock-limit-ms N, --retry-wait-ms N (the first wait, and the longest),
+// --local-dir D (snapshot), --lock-limit-ms N, --retry-wait-ms N (the first wait, and the longest),
 // --max-retries N, --workers N, --progress (a line for each call on stderr).
 //
 // Prints the path, or "ERROR <id> <message>" and exits with 1.
@@ -23,6 +23,7 @@
 #include "hub/download.h"
 #include "hub/https_transport.h"
 #include "hub/hub_client.h"
+#include "hub/local_dir.h"
 #include "hub/repo_id.h"
 #include "hub/settings.h"
 #include "hub/snapshot.h"
@@ -145,8 +146,12 @@ absl::Status Run(const Command& command) {
                           client->ResolveRevision(repo, revision, Never));
     std::cout << commit << '\n';
   } else if (what == "snapshot") {
-    PEFT_ASSIGN_OR_RETURN(const Snapshot snapshot,
-                          DownloadSnapshot(*client, repo, revision, options));
+    const std::string folder = command.Get("--local-dir", "");
+    PEFT_ASSIGN_OR_RETURN(
+        const Snapshot snapshot,
+        folder.empty()
+            ? DownloadSnapshot(*client, repo, revision, options)
+            : DownloadToFolder(*client, repo, revision, folder, options));
     std::cout << snapshot.folder << '\n';
   } else if (what == "download" && command.words.size() == 3) {
     PEFT_ASSIGN_OR_RETURN(

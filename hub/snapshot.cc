@@ -1,17 +1,13 @@
 #include "hub/snapshot.h"
 
-#include <algorithm>
-#include <atomic>
-#include <memory>
-#include <mutex>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 #include "hub/blob_download.h"
 #include "hub/cache_writer.h"
-#include "hub/patterns.h"
+#include "hub/many_files.h"
 #include "hub/repo_cache.h"
-#include "kernels/thread_pool.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/utf8.h"
@@ -50,7 +46,12 @@ class SnapshotDownload {
       status = client_.CheckOnline(subject_);
       if (!status.ok()) return FromCache(status);
       PEFT_RETURN_IF_ERROR(writer_.Prepare());
-      PEFT_RETURN_IF_ERROR(Fetch(&missing));
+      status = Fetch(missing);
+      // It may be the listing that is wrong: the next one asks again.
+      if (ErrorId(status) == error_id::kHubHashMismatch) {
+        writer_.RemoveTree(commit_);
+      }
+      PEFT_RETURN_IF_ERROR(status);
     }
     const std::string folder = reader_.SnapshotFolder(commit_);
     PEFT_RETURN_IF_ERROR(MakeFolders(folder));
@@ -87,19 +88,8 @@ class SnapshotDownload {
     return options_.force || !FileExists(writer_.PointerPath(commit_, name));
   }
 
-  std::vector<std::string> WantedFiles(const Tree& tree) const {
-    if (options_.choose) return options_.choose(tree);
-    std::vector<std::string> names;
-    for (const auto& [name, file] : tree) {
-      if (IsWanted(name, options_.allow, options_.ignore)) {
-        names.push_back(name);
-      }
-    }
-    return names;
-  }
-
   absl::Status FindMissing(std::vector<RemoteFile>* missing) {
-    for (const std::string& name : WantedFiles(tree_)) {
+    for (const std::string& name : ChooseFiles(tree_, options_)) {
       const TreeFile& file = tree_.at(name);
       meter_.Expect(static_cast<int64_t>(file.size));
       if (!IsMissing(name)) {
@@ -114,38 +104,21 @@ class SnapshotDownload {
                                        " at commit ", commit_),
                           commit_, name, file.etag(), file.size, url, url});
     }
-    // The largest first: at the end no thread waits for one of them.
-    std::stable_sort(missing->begin(), missing->end(),
-                     [](const RemoteFile& a, const RemoteFile& b) {
-                       return a.size > b.size;
-                     });
     return absl::OkStatus();
   }
 
-  // The first error ends the other threads.
-  absl::Status Fetch(std::vector<RemoteFile>* missing) {
-    std::atomic<bool> failed(false);
-    std::mutex mutex;
-    absl::Status result;
-    const auto is_cancelled = [&] {
-      return failed.load() || options_.is_cancelled();
-    };
-    const StoreContext context = {client_, writer_,
-                                  options_.force, options_.lock_limit_ms,
-                                  meter_, is_cancelled};
-    const std::unique_ptr<kernels::ThreadPool> pool =
-        kernels::CreateThreadPool(std::max(options_.max_workers, 1));
-    pool->ParallelFor(
-        static_cast<int64_t>(missing->size()), [&](int64_t index) {
-          if (failed.load()) return;
-          const absl::Status status =
-              StoreFile((*missing)[static_cast<size_t>(index)], context);
-          if (status.ok()) return meter_.FileDone();
-          const std::lock_guard<std::mutex> lock(mutex);
-          if (result.ok()) result = status;
-          failed = true;
+  absl::Status Fetch(const std::vector<RemoteFile>& missing) {
+    return ForEachFile(
+        missing, options_,
+        [&](const RemoteFile& file, CancelCheck is_cancelled) {
+          const absl::Status status = StoreFile(
+              file, {{client_, meter_, is_cancelled},
+                     writer_,
+                     options_.force,
+                     options_.lock_limit_ms});
+          if (status.ok()) meter_.FileDone();
+          return status;
         });
-    return result;
   }
 
   // What the cache has, where the Hub's answer is `why`.
@@ -161,7 +134,7 @@ class SnapshotDownload {
     }
     commit_ = *commit;
     for (const std::string& name :
-         WantedFiles(writer_.ReadTree(commit_).value_or(Tree()))) {
+         ChooseFiles(writer_.ReadTree(commit_).value_or(Tree()), options_)) {
       if (IsMissing(name)) {
         return NotCached(absl::StrCat("has an incomplete snapshot of it, "
                                       "without ", Quoted(name)),

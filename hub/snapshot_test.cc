@@ -96,6 +96,20 @@ TEST_F(SnapshotTest, ADamagedListingIsFetchedAgain) {
   }
 }
 
+TEST_F(SnapshotTest, AListingThatLiesIsNotKept) {
+  hub_.misbehave = [this](const HttpRequest& request,
+                          int) -> absl::optional<FakeAnswer> {
+    if (!absl::StrContains(request.url, "/tree/")) return absl::nullopt;
+    FakeAnswer answer = hub_.Answer(request);
+    const size_t at = answer.body.find("\"size\": 2}");
+    answer.body.replace(at, 10, "\"size\": 4}");
+    return answer;
+  };
+  EXPECT_EQ(ErrorId(Get().status()), "HUB_HASH_MISMATCH");
+  hub_.misbehave = nullptr;
+  ExpectWhole(Get());
+}
+
 TEST_F(SnapshotTest, AFileThatIsLostIsFetchedAgain) {
   ASSERT_TRUE(Get().ok());
   fs::remove_all(Folder() / "blobs");

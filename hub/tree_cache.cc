@@ -4,6 +4,7 @@
 
 #include "hub/hash.h"
 #include "hub/repo_id.h"
+#include "peft_cc/base/file.h"
 #include "peft_cc/base/json.h"
 
 namespace peft {
@@ -11,6 +12,7 @@ namespace hub {
 namespace {
 
 constexpr int kVersion = 1;
+constexpr uint64_t kMaxTree = 256 << 20;
 
 bool ReadText(const Json& info, const char* key, std::string* text) {
   const auto found = info.find(key);
@@ -65,6 +67,12 @@ absl::optional<Tree> ParseTreeCache(absl::string_view text) {
     tree.emplace(item.key(), file);
   }
   return tree;
+}
+
+absl::optional<Tree> ReadTreeCache(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadTextFile(path, kMaxTree);
+  if (!text.ok()) return absl::nullopt;
+  return ParseTreeCache(*text);
 }
 
 std::string DumpTreeCache(const Tree& tree) {

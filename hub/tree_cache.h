@@ -15,6 +15,9 @@ namespace hub {
 // the Hub is asked again.
 absl::optional<Tree> ParseTreeCache(absl::string_view text);
 
+// The same for the file `path`, nothing also where there is none.
+absl::optional<Tree> ReadTreeCache(const std::string& path);
+
 // The bytes that Python would write.
 std::string DumpTreeCache(const Tree& tree);
 
