@@ -4,12 +4,12 @@
 
 #include <string>
 
-#include "openssl/base.h"
+#include "openssl/ssl.h"
 
 namespace peft {
 namespace hub {
 
-// A certificate authority of a test's own.
+// A certificate authority of a test's own, with a name of its own.
 class TestAuthority {
  public:
   TestAuthority();
@@ -25,6 +25,7 @@ class TestAuthority {
                                       long end_seconds = 3600) const;
 
  private:
+  const std::string name_;
   bssl::UniquePtr<EVP_PKEY> key_;
   bssl::UniquePtr<X509> certificate_;
 };

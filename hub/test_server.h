@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "openssl/base.h"
+#include "openssl/ssl.h"
 
 namespace peft {
 namespace hub {

@@ -198,7 +198,7 @@ class TlsStream : public ByteStream {
         case SSL_ERROR_ZERO_RETURN:
           return size_t{0};
         default:
-          error_ = ERR_get_error();
+          error_ = ERR_peek_last_error();
           return TlsError(absl::StrCat("TLS failed: ", Reason(error_)));
       }
     }
