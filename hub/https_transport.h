@@ -20,8 +20,8 @@ namespace peft {
 namespace hub {
 
 struct HttpsOptions {
-  // Whose certificates are trusted: a PEM file, a folder of such; with both ""
-  // the system's store.
+  // Whose certificates are trusted: a PEM file, and folders of such with colons
+  // between them; with both "" the system's store.
   std::string ca_file;
   std::string ca_dir;
   ProxySettings proxies;

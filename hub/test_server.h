@@ -49,6 +49,7 @@ class TestPeer {
 
  private:
   int ReadSome(char* bytes, int size);
+  bool RelayOnce(int other);
 
   const int fd_;
   bssl::UniquePtr<SSL> ssl_;
