@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
@@ -19,6 +20,9 @@ namespace hub {
 namespace {
 
 constexpr char kEndpoint[] = "https://huggingface.co";
+// Both in seconds.
+constexpr int kDefaultTimeout = 10;
+constexpr int kMaxTimeout = 1000000;
 // The most that a passwd entry may need.
 constexpr size_t kMaxPasswd = 1 << 16;
 
@@ -65,6 +69,15 @@ class Reader {
   static bool IsTrue(absl::string_view text) {
     const std::string upper = absl::AsciiStrToUpper(text);
     return upper == "1" || upper == "ON" || upper == "YES" || upper == "TRUE";
+  }
+
+  // Whole seconds, as milliseconds.
+  int Milliseconds(const char* name) const {
+    int seconds = 0;
+    if (!absl::SimpleAtoi(Text(name), &seconds) || seconds <= 0) {
+      seconds = kDefaultTimeout;
+    }
+    return std::min(seconds, kMaxTimeout) * 1000;
   }
 
   std::string Path(const char* name, absl::string_view fallback) const {
@@ -161,6 +174,9 @@ Settings SettingsFrom(Environment environment) {
       reader.NonEmpty("HF_HUB_OFFLINE", reader.Text("TRANSFORMERS_OFFLINE")));
   settings.implicit_token = !reader.Bool("HF_HUB_DISABLE_IMPLICIT_TOKEN");
   settings.symlinks = !reader.Bool("HF_HUB_DISABLE_SYMLINKS");
+  settings.etag_timeout_ms = reader.Milliseconds("HF_HUB_ETAG_TIMEOUT");
+  settings.download_timeout_ms = reader.Milliseconds("HF_HUB_DOWNLOAD_TIMEOUT");
+  settings.user_agent_origin = reader.Text("HF_HUB_USER_AGENT_ORIGIN");
   return settings;
 }
 

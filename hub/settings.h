@@ -28,6 +28,13 @@ struct Settings {
   bool implicit_token = true;
   // HF_HUB_DISABLE_SYMLINKS: snapshots hold files instead of links.
   bool symlinks = true;
+  // HF_HUB_ETAG_TIMEOUT, for questions about a file, and
+  // HF_HUB_DOWNLOAD_TIMEOUT, for its bytes. Both in whole seconds; 10 for zero
+  // and for what is no number.
+  int etag_timeout_ms = 10000;
+  int download_timeout_ms = 10000;
+  // HF_HUB_USER_AGENT_ORIGIN, said with each request.
+  std::string user_agent_origin;
 };
 
 // The value of a variable, null where it is not set. As getenv.

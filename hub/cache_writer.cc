@@ -1,0 +1,201 @@
+#include "hub/cache_writer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "hub/tree_cache.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/file.h"
+#include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/scoped_fd.h"
+
+namespace peft {
+namespace hub {
+namespace {
+
+constexpr char kCacheTag[] =
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This file is a cache directory tag created by huggingface_hub.\n"
+    "# For information about cache directory tags, see:\n"
+    "#\thttps://bford.info/cachedir/\n";
+constexpr uint64_t kMaxRef = 64;
+constexpr uint64_t kMaxTree = 256 << 20;
+
+absl::Span<const uint8_t> BytesOf(absl::string_view text) {
+  return absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()),
+                             text.size());
+}
+
+absl::Status WriteText(const std::string& path, absl::string_view text) {
+  PEFT_RETURN_IF_ERROR(MakeFolders(FolderOf(path)));
+  return WriteFileAtomically(path, {BytesOf(text)});
+}
+
+// Copies a blob to the pointer's place in parts that do not fill the memory.
+absl::Status CopyFile(const std::string& from, const std::string& to) {
+  ScopedFd source(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!source.is_open()) return WriteError(to, "its blob is gone", errno);
+  return WriteFileAtomically(to, [&](FileSink sink) -> absl::Status {
+    std::vector<uint8_t> buffer(1 << 20);
+    while (true) {
+      const ssize_t size = read(source.get(), buffer.data(), buffer.size());
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0) return WriteError(to, "cannot read its blob", errno);
+      if (size == 0) return absl::OkStatus();
+      PEFT_RETURN_IF_ERROR(sink(
+          absl::MakeConstSpan(buffer.data(), static_cast<size_t>(size))));
+    }
+  });
+}
+
+// True for errors of symlink() that say that there are none here.
+bool HasNoLinks(int error) {
+  return error == EPERM || error == ENOSYS || error == EOPNOTSUPP ||
+         error == EACCES || error == EINVAL;
+}
+
+}  // namespace
+
+absl::Status MakeFolders(const std::string& folder) {
+  if (folder.empty() || mkdir(folder.c_str(), 0777) == 0 ||
+      DirectoryExists(folder)) {
+    return absl::OkStatus();
+  }
+  if (errno != ENOENT) {
+    return WriteError(folder, "cannot make this folder", errno);
+  }
+  const std::string parent = FolderOf(folder);
+  if (parent == folder || parent == ".") {
+    return WriteError(folder, "cannot make this folder", ENOENT);
+  }
+  PEFT_RETURN_IF_ERROR(MakeFolders(parent));
+  if (mkdir(folder.c_str(), 0777) == 0 || DirectoryExists(folder)) {
+    return absl::OkStatus();
+  }
+  return WriteError(folder, "cannot make this folder", errno);
+}
+
+CacheWriter::CacheWriter(absl::string_view cache_dir, const RepoId& repo,
+                         bool symlinks)
+    : cache_dir_(cache_dir),
+      folder_(absl::StrCat(cache_dir, "/", repo.CacheFolder())),
+      locks_(absl::StrCat(cache_dir, "/.locks/", repo.CacheFolder())),
+      symlinks_(symlinks) {}
+
+std::string CacheWriter::BlobPath(absl::string_view etag) const {
+  return absl::StrCat(folder_, "/blobs/", etag);
+}
+
+std::string CacheWriter::PointerPath(absl::string_view commit,
+                                     absl::string_view file) const {
+  return absl::StrCat(folder_, "/snapshots/", commit, "/", file);
+}
+
+std::string CacheWriter::LockPath(absl::string_view etag) const {
+  return absl::StrCat(locks_, "/", etag, ".lock");
+}
+
+absl::Status CacheWriter::Prepare() const {
+  PEFT_RETURN_IF_ERROR(MakeFolders(absl::StrCat(folder_, "/blobs")));
+  // A cache without locks or tag works.
+  MakeFolders(locks_).IgnoreError();
+  const std::string tag = absl::StrCat(cache_dir_, "/CACHEDIR.TAG");
+  if (!FileExists(tag)) WriteText(tag, kCacheTag).IgnoreError();
+  return absl::OkStatus();
+}
+
+absl::Status CacheWriter::WriteRef(absl::string_view revision,
+                                   absl::string_view commit) const {
+  if (revision == commit) return absl::OkStatus();
+  const std::string path = absl::StrCat(folder_, "/refs/", revision);
+  const absl::StatusOr<std::string> old = ReadTextFile(path, kMaxRef);
+  if (old.ok() && *old == commit) return absl::OkStatus();
+  return WriteText(path, commit);
+}
+
+absl::Status CacheWriter::MarkMissing(absl::string_view commit,
+                                      absl::string_view file) const {
+  const std::string path =
+      absl::StrCat(folder_, "/.no_exist/", commit, "/", file);
+  if (FileExists(path)) return absl::OkStatus();
+  return WriteText(path, "");
+}
+
+absl::Status CacheWriter::WriteLink(absl::string_view etag,
+                                    const std::string& pointer,
+                                    absl::string_view file) const {
+  std::string target = "../../";
+  for (const char c : file) {
+    if (c == '/') target.append("../");
+  }
+  absl::StrAppend(&target, "blobs/", etag);
+  // Under another name first: at no moment is there no file.
+  const std::string temporary = TemporaryName(pointer);
+  if (temporary.empty() || symlink(target.c_str(), temporary.c_str()) != 0) {
+    if (HasNoLinks(errno)) return absl::UnimplementedError("no links here");
+    return WriteError(pointer, "cannot make a link", errno);
+  }
+  if (rename(temporary.c_str(), pointer.c_str()) == 0) return absl::OkStatus();
+  const int error = errno;
+  unlink(temporary.c_str());
+  return WriteError(pointer, "cannot make a link", error);
+}
+
+absl::Status CacheWriter::WritePointer(absl::string_view etag,
+                                       absl::string_view commit,
+                                       absl::string_view file,
+                                       bool is_new) const {
+  const std::string pointer = PointerPath(commit, file);
+  PEFT_RETURN_IF_ERROR(MakeFolders(FolderOf(pointer)));
+  if (symlinks_) {
+    const absl::Status link = WriteLink(etag, pointer, file);
+    if (!absl::IsUnimplemented(link)) return link;
+  }
+  const std::string blob = BlobPath(etag);
+  if (is_new && rename(blob.c_str(), pointer.c_str()) == 0) {
+    return absl::OkStatus();
+  }
+  return CopyFile(blob, pointer);
+}
+
+absl::optional<Tree> CacheWriter::ReadTree(absl::string_view commit) const {
+  const absl::StatusOr<std::string> text = ReadTextFile(
+      absl::StrCat(folder_, "/trees/", commit, ".json"), kMaxTree);
+  if (!text.ok()) return absl::nullopt;
+  return ParseTreeCache(*text);
+}
+
+absl::Status CacheWriter::WriteTree(absl::string_view commit,
+                                    const Tree& tree) const {
+  return WriteText(absl::StrCat(folder_, "/trees/", commit, ".json"),
+                   DumpTreeCache(tree));
+}
+
+uint64_t CacheWriter::PartialBytes(absl::string_view etag) const {
+  const std::string folder = absl::StrCat(folder_, "/blobs");
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()),
+                                                    closedir);
+  if (entries == nullptr) return 0;
+  uint64_t bytes = 0;
+  while (const dirent* entry = readdir(entries.get())) {
+    if (!absl::StartsWith(entry->d_name, etag)) continue;
+    struct stat info;
+    if (fstatat(dirfd(entries.get()), entry->d_name, &info, 0) == 0) {
+      bytes += static_cast<uint64_t>(info.st_size);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace hub
+}  // namespace peft

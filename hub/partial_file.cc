@@ -1,0 +1,307 @@
+#include "hub/partial_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/file.h"
+#include "peft_cc/base/file_write_internal.h"
+
+namespace peft {
+namespace hub {
+namespace {
+
+constexpr char kSuffix[] = ".incomplete";
+constexpr char kMagic[] = "peft-partial-1";
+constexpr uint64_t kMaxRecord = 64 << 20;
+// A file that somebody else may be writing to, where neither locks nor process
+// numbers can tell, is left alone for this long after the last write.
+constexpr int64_t kQuietSeconds = 120;
+
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0) return "?";
+  return absl::StrCat(name, name[0] == '\0' ? "?" : "");
+}
+
+// Writes all of `bytes`; false and errno where that fails.
+bool WriteAll(int fd, absl::Span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
+bool WriteAll(int fd, absl::string_view text) {
+  return WriteAll(
+      fd, absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()),
+                              text.size()));
+}
+
+// The owner of a record's first line: "<magic> <etag> <size> <pid> <host>".
+struct Header {
+  int64_t pid = 0;
+  std::string host;
+};
+
+bool ParseHeader(absl::string_view line, const std::string& etag, uint64_t size,
+                 Header* header) {
+  const std::vector<std::string> words = absl::StrSplit(line, ' ');
+  if (words.size() != 5 || words[0] != kMagic || words[1] != etag ||
+      words[2] != absl::StrCat(size) ||
+      !absl::SimpleAtoi(words[3], &header->pid) || header->pid <= 0) {
+    return false;
+  }
+  header->host = words[4];
+  return true;
+}
+
+// True if nobody writes to `fd`, which this process has locked: the lock means
+// that where locks work.
+bool IsAbandoned(const Header& header, int fd) {
+  if (header.host == HostName()) {
+    if (header.pid == getpid()) return true;
+    const bool exists =
+        kill(static_cast<pid_t>(header.pid), 0) == 0 || errno != ESRCH;
+    if (!exists) return true;
+  }
+  struct stat info;
+  return fstat(fd, &info) == 0 &&
+         info.st_mtime < std::time(nullptr) - kQuietSeconds;
+}
+
+}  // namespace
+
+PartialFile::PartialFile(const std::string& blob_path, uint64_t size)
+    : blob_path_(blob_path),
+      etag_(blob_path.substr(blob_path.rfind('/') + 1)),
+      expected_size_(size),
+      digest_(Digest::ForBlob(etag_, size)) {}
+
+PartialFile::PartialFile(PartialFile&& other) noexcept
+    : blob_path_(other.blob_path_),
+      etag_(other.etag_),
+      expected_size_(other.expected_size_),
+      path_(std::exchange(other.path_, "")),
+      fd_(std::move(other.fd_)),
+      record_(std::move(other.record_)),
+      digest_(other.digest_),
+      size_(other.size_),
+      recorded_(other.recorded_) {}
+
+PartialFile::~PartialFile() {
+  if (path_.empty()) return;
+  if (size_ > recorded_ && size_ <= expected_size_) WritePart().IgnoreError();
+  if (recorded_ == 0) Drop();
+}
+
+absl::Status PartialFile::Error(absl::string_view what) const {
+  return WriteError(blob_path_, what, errno);
+}
+
+absl::StatusOr<PartialFile> PartialFile::Open(const std::string& blob_path,
+                                              uint64_t size,
+                                              CancelCheck is_cancelled) {
+  PartialFile file(blob_path, size);
+  if (file.TakeOverAny(is_cancelled)) return file;
+  if (is_cancelled()) {
+    return MakeError(absl::StatusCode::kCancelled, error_id::kCancelled,
+                     "cancelled before the download of a file");
+  }
+  PEFT_RETURN_IF_ERROR(file.Create());
+  return file;
+}
+
+absl::Status PartialFile::Create() {
+  std::random_device random;
+  for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
+    const std::string path =
+        absl::StrCat(blob_path_, absl::StrFormat(".%08x", random()), kSuffix);
+    fd_ = ScopedFd(
+        open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (fd_.is_open()) {
+      path_ = path;
+      flock(fd_.get(), LOCK_EX | LOCK_NB);
+      return StartRecord();
+    }
+    if (errno != EEXIST) break;
+  }
+  return Error("cannot create a file beside it");
+}
+
+bool PartialFile::TakeOverAny(CancelCheck is_cancelled) {
+  const std::string folder = FolderOf(blob_path_);
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()),
+                                                    closedir);
+  if (entries == nullptr) return false;
+  std::vector<std::string> candidates;
+  while (const dirent* entry = readdir(entries.get())) {
+    if (absl::StartsWith(entry->d_name, etag_ + ".") &&
+        absl::EndsWith(entry->d_name, kSuffix)) {
+      candidates.push_back(absl::StrCat(folder, "/", entry->d_name));
+    }
+  }
+  for (const std::string& path : candidates) {
+    if (TakeOver(path, is_cancelled)) return true;
+  }
+  return false;
+}
+
+bool PartialFile::TakeOver(const std::string& path, CancelCheck is_cancelled) {
+  const absl::StatusOr<std::string> record =
+      ReadTextFile(path + ".peft", kMaxRecord);
+  Header header;
+  if (!record.ok() || !ParseHeader(record->substr(0, record->find('\n')), etag_,
+                                   expected_size_, &header)) {
+    return false;
+  }
+  ScopedFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.is_open() || flock(fd.get(), LOCK_EX | LOCK_NB) != 0 ||
+      !IsAbandoned(header, fd.get())) {
+    return false;
+  }
+  // Where locks are granted to all, one of several still gets the new name.
+  PartialFile own(blob_path_, expected_size_);
+  if (!own.Create().ok() || rename(path.c_str(), own.path_.c_str()) != 0) {
+    return false;
+  }
+  unlink((path + ".peft").c_str());
+  path_ = std::exchange(own.path_, "");
+  fd_ = std::move(fd);
+  record_ = std::move(own.record_);
+  if (TrustParts(*record, is_cancelled).ok()) return true;
+  Drop();
+  return false;
+}
+
+void PartialFile::Drop() {
+  unlink(path_.c_str());
+  unlink(RecordPath().c_str());
+  path_.clear();
+  digest_ = Digest::ForBlob(etag_, expected_size_);
+  size_ = 0;
+  recorded_ = 0;
+}
+
+absl::Status PartialFile::TrustParts(const std::string& record,
+                                     CancelCheck is_cancelled) {
+  std::vector<uint8_t> buffer(kPartSize);
+  Digest digest = digest_;
+  const std::vector<std::string> lines = absl::StrSplit(record, '\n');
+  for (size_t i = 1; i < lines.size() && !is_cancelled(); ++i) {
+    const std::pair<std::string, std::string> part =
+        absl::StrSplit(lines[i], absl::MaxSplits(' ', 1));
+    uint64_t end = 0;
+    if (!absl::SimpleAtoi(part.first, &end) || end <= size_ ||
+        end - size_ > kPartSize || end > expected_size_) {
+      break;
+    }
+    const uint64_t wanted = end - size_;
+    uint64_t got = 0;
+    while (got < wanted) {
+      const ssize_t count = pread(fd_.get(), buffer.data() + got, wanted - got,
+                                  static_cast<off_t>(size_ + got));
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) break;
+      got += static_cast<uint64_t>(count);
+    }
+    if (got < wanted) break;
+    digest.Update(absl::MakeConstSpan(buffer.data(), wanted));
+    if (digest.Hex() != part.second) break;
+    digest_ = digest;
+    size_ = end;
+    PEFT_RETURN_IF_ERROR(WritePart());
+  }
+  if (ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0 ||
+      lseek(fd_.get(), 0, SEEK_END) < 0) {
+    return Error("cannot cut what was left of a download");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PartialFile::StartRecord() {
+  record_ = ScopedFd(open(RecordPath().c_str(),
+                          O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  recorded_ = 0;
+  if (record_.is_open() &&
+      WriteAll(record_.get(),
+               absl::StrCat(kMagic, " ", etag_, " ", expected_size_, " ",
+                            getpid(), " ", HostName(), "\n"))) {
+    return absl::OkStatus();
+  }
+  return Error("cannot write the record of its download");
+}
+
+absl::Status PartialFile::WritePart() {
+  if (!WriteAll(record_.get(),
+                absl::StrCat(size_, " ", digest_.Hex(), "\n"))) {
+    return Error("cannot write the record of its download");
+  }
+  recorded_ = size_;
+  return absl::OkStatus();
+}
+
+absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
+  while (!bytes.empty() && size_ < expected_size_) {
+    // Parts end where their number says, however the bytes come.
+    const uint64_t part_end =
+        std::min((size_ / kPartSize + 1) * kPartSize, expected_size_);
+    const size_t count = std::min<uint64_t>(bytes.size(), part_end - size_);
+    if (!WriteAll(fd_.get(), bytes.first(count))) return Error("write failed");
+    digest_.Update(bytes.first(count));
+    size_ += count;
+    bytes.remove_prefix(count);
+    if (size_ == part_end) PEFT_RETURN_IF_ERROR(WritePart());
+  }
+  size_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status PartialFile::Restart() {
+  size_ = 0;
+  digest_ = Digest::ForBlob(etag_, expected_size_);
+  if (ftruncate(fd_.get(), 0) != 0 || lseek(fd_.get(), 0, SEEK_SET) < 0) {
+    return Error("cannot start its download again");
+  }
+  return StartRecord();
+}
+
+bool PartialFile::IsRight() const {
+  return size_ == expected_size_ && digest_.Hex() == etag_;
+}
+
+absl::Status PartialFile::Commit() {
+  if (fsync(fd_.get()) != 0) return Error("flush failed");
+  if (rename(path_.c_str(), blob_path_.c_str()) != 0) {
+    return Error("rename failed");
+  }
+  unlink(RecordPath().c_str());
+  path_.clear();
+  FlushFolder(FolderOf(blob_path_));
+  return absl::OkStatus();
+}
+
+}  // namespace hub
+}  // namespace peft

@@ -1,0 +1,97 @@
+// A blob on its way into the cache: the bytes so far, under a name of its own,
+// with a record of what they should be, so that another process can go on where
+// this one ends.
+//
+//   blobs/<etag>.<8 digits>.incomplete        the bytes
+//   blobs/<etag>.<8 digits>.incomplete.peft   the record: a line that says what
+//       and whose it is, then a line for each part: where the part ends, and
+//       the digest of all bytes up to there
+//
+// Bytes are trusted only as far as they give the digests of the record. The
+// last one names the whole, so nothing is hashed twice.
+#ifndef HUB_PARTIAL_FILE_H_
+#define HUB_PARTIAL_FILE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "hub/hash.h"
+#include "hub/transport.h"
+#include "peft_cc/base/scoped_fd.h"
+
+namespace peft {
+namespace hub {
+
+// Thread-compatible; one owner among all processes.
+class PartialFile {
+ public:
+  // What each line of the record covers. The most that is fetched again after
+  // a crash.
+  static constexpr uint64_t kPartSize = 4u << 20;
+
+  // Goes on with one that a process that is gone has left for the blob
+  // `blob_path` (".../blobs/<etag>", IsBlobName) of `size` bytes, else begins a
+  // new one. Reads what is there, so it can take a while. Fails with FILE_WRITE
+  // errors, and with CANCELLED (CANCELLED).
+  static absl::StatusOr<PartialFile> Open(const std::string& blob_path,
+                                          uint64_t size,
+                                          CancelCheck is_cancelled);
+
+  PartialFile(PartialFile&& other) noexcept;
+  PartialFile& operator=(PartialFile&&) = delete;
+  // Leaves what is there for the next one; removes what is of no use to it.
+  ~PartialFile();
+
+  // The bytes that are there.
+  uint64_t size() const { return size_; }
+  uint64_t expected_size() const { return expected_size_; }
+
+  // Bytes beyond the expected size are counted, not written.
+  absl::Status Append(absl::Span<const uint8_t> bytes);
+
+  // Drops all bytes.
+  absl::Status Restart();
+
+  // True if all bytes are there and are what the etag names.
+  bool IsRight() const;
+
+  // The digest of what is there.
+  std::string Hex() const { return digest_.Hex(); }
+
+  // Gives the file, which IsRight, the blob's name.
+  absl::Status Commit();
+
+ private:
+  PartialFile(const std::string& blob_path, uint64_t size);
+
+  absl::Status Create();
+  // Takes over the file `path` if its owner is gone and its record fits.
+  bool TakeOver(const std::string& path, CancelCheck is_cancelled);
+  bool TakeOverAny(CancelCheck is_cancelled);
+  // Hashes the parts of `record` that the file has, and cuts it behind them.
+  absl::Status TrustParts(const std::string& record, CancelCheck is_cancelled);
+  // Removes the file and its record.
+  void Drop();
+  absl::Status StartRecord();
+  absl::Status WritePart();
+  std::string RecordPath() const { return path_ + ".peft"; }
+  absl::Status Error(absl::string_view what) const;
+
+  const std::string blob_path_;
+  const std::string etag_;
+  const uint64_t expected_size_;
+  std::string path_;  // "" when there is nothing to leave or remove
+  ScopedFd fd_;
+  ScopedFd record_;
+  Digest digest_;
+  uint64_t size_ = 0;
+  uint64_t recorded_ = 0;  // bytes that the record covers
+};
+
+}  // namespace hub
+}  // namespace peft
+
+#endif  // HUB_PARTIAL_FILE_H_
