@@ -9,9 +9,9 @@
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "hub/https_transport.h"
-#include "hub/test_certificates.h"
-#include "hub/test_client.h"
-#include "hub/test_server.h"
+#include "hub/testing/test_certificates.h"
+#include "hub/testing/test_client.h"
+#include "hub/testing/test_server.h"
 #include "openssl/ssl.h"
 #include "peft_cc/base/error.h"
 

@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-#include "hub/test_client.h"
-#include "hub/test_server.h"
+#include "hub/testing/test_client.h"
+#include "hub/testing/test_server.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {

@@ -1,6 +1,6 @@
 // A server on loopback that does what a test tells it, right or wrong.
-#ifndef HUB_TEST_SERVER_H_
-#define HUB_TEST_SERVER_H_
+#ifndef HUB_TESTING_TEST_SERVER_H_
+#define HUB_TESTING_TEST_SERVER_H_
 
 #include <atomic>
 #include <cstdint>
@@ -93,4 +93,4 @@ class TestServer {
 }  // namespace hub
 }  // namespace peft
 
-#endif  // HUB_TEST_SERVER_H_
+#endif  // HUB_TESTING_TEST_SERVER_H_

@@ -1,4 +1,4 @@
-#include "hub/test_server.h"
+#include "hub/testing/test_server.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,6 +1,6 @@
 // Certificates for tests, made when they are needed.
-#ifndef HUB_TEST_CERTIFICATES_H_
-#define HUB_TEST_CERTIFICATES_H_
+#ifndef HUB_TESTING_TEST_CERTIFICATES_H_
+#define HUB_TESTING_TEST_CERTIFICATES_H_
 
 #include <string>
 
@@ -33,4 +33,4 @@ class TestAuthority {
 }  // namespace hub
 }  // namespace peft
 
-#endif  // HUB_TEST_CERTIFICATES_H_
+#endif  // HUB_TESTING_TEST_CERTIFICATES_H_

@@ -1,4 +1,4 @@
-#include "hub/test_certificates.h"
+#include "hub/testing/test_certificates.h"
 
 #include <atomic>
 #include <cstdio>
