@@ -32,7 +32,7 @@ struct HttpsOptions {
   // Connections kept for later, in all, and how long.
   size_t max_idle_connections = 16;
   int max_idle_ms = 60000;
-  // Of an answer's status line, and of its fields together.
+  // Of an answer's status line and fields together.
   uint32_t max_header_bytes = 1 << 16;
 };
 
