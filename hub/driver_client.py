@@ -1,0 +1,80 @@
+"""Our client of the Hub, hub_driver, for the tests that compare it."""
+
+import os
+import subprocess
+
+
+class OurError(Exception):
+    """What the driver says; `id` is one of docs/errors.md."""
+
+    def __init__(self, error_id, message):
+        super().__init__(f"{error_id} {message}")
+        self.id = error_id
+
+
+class OurClient:
+    """Downloads from `hub` into the cache `cache_dir`, a process each time."""
+
+    def __init__(self, driver, hub, cache_dir, token=None, environment=()):
+        self.driver = driver
+        self.token = token
+        self.environment = {
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": os.path.join(cache_dir, "home-of-no-token"),
+            "HF_HUB_CACHE": cache_dir,
+            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
+            "HF_HUB_ETAG_TIMEOUT": "1",
+            "SSL_CERT_FILE": hub.ca,
+            **dict(environment),
+        }
+        if token:
+            self.environment["HF_TOKEN"] = token
+
+    def start(self, *arguments, offline=False):
+        """The driver's process, its output piped."""
+        environment = dict(self.environment)
+        if offline:
+            environment["HF_HUB_OFFLINE"] = "1"
+        return subprocess.Popen(
+            [self.driver, *arguments, "--retry-wait-ms", "50"],
+            env=environment, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+
+    def download(self, repo, file, revision=None, offline=False):
+        """The path of the file; OurError."""
+        return self.run(["download", repo, file, *_revision(revision)],
+                         offline)
+
+    def snapshot(self, repo, revision=None, allow=(), ignore=(),
+                 offline=False):
+        """The folder of the snapshot; OurError."""
+        patterns = [word for pattern in allow
+                    for word in ("--include", pattern)]
+        patterns += [word for pattern in ignore
+                     for word in ("--exclude", pattern)]
+        return self.run(["snapshot", repo, *_revision(revision), *patterns],
+                         offline)
+
+    def run(self, arguments, offline=False):
+        """What it prints; OurError. AssertionError for what must not be."""
+        process = self.start(*arguments, offline=offline)
+        try:
+            output, log = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise AssertionError(f"{arguments} never ends") from None
+        if self.token and self.token in output + log:
+            raise AssertionError(f"the token is in what it says: {output}{log}")
+        lines = output.splitlines()
+        if lines and lines[-1].startswith("ERROR "):
+            _, error_id, message = (lines[-1] + " ").split(" ", 2)
+            raise OurError(error_id, message)
+        if process.returncode != 0 or len(lines) != 1:
+            raise AssertionError(f"{arguments}: exit status "
+                                 f"{process.returncode}, {output}{log}")
+        return lines[0]
+
+
+def _revision(revision):
+    return [] if revision is None else ["--revision", revision]
