@@ -9,9 +9,9 @@
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "hub/https_transport.h"
-#include "hub/test_certificates.h"
-#include "hub/test_client.h"
-#include "hub/test_server.h"
+#include "hub/testing/test_certificates.h"
+#include "hub/testing/test_client.h"
+#include "hub/testing/test_server.h"
 #include "openssl/ssl.h"
 #include "peft_cc/base/error.h"
 
@@ -84,19 +84,23 @@ TEST_F(HttpsProxyTest, AsksForATunnelWithCredentials) {
 
 TEST_F(HttpsProxyTest, ReachesAProxyOverTls) {
   TestServer server(Answer, context_.get());
-  // Ends TLS itself, so a relay of plain bytes will not do: it answers.
-  TestServer proxy(
-      [&](TestPeer& peer) {
-        Note(peer.ReadRequest());
-        peer.Write("HTTP/1.1 403 Forbidden\r\n\r\n");
-        peer.WaitForEnd();
-      },
-      context_.get());
+  TestServer proxy([&](TestPeer& peer) { Tunnel(peer, server.port()); },
+                   context_.get());
   options_.proxies.https = proxy.Url("");
   const Fetched fetched = Get(server.Url("/"));
-  EXPECT_EQ(ErrorId(fetched.status), error_id::kHubProxy) << fetched.status;
-  EXPECT_TRUE(absl::StrContains(fetched.status.message(), "status 403"));
+  EXPECT_EQ(fetched.body, "hello") << fetched.status;
   EXPECT_TRUE(absl::StartsWith(seen(), "CONNECT "));
+}
+
+TEST_F(HttpsProxyTest, VerifiesAProxyOverTlsBeforeItTellsThePassword) {
+  const TestAuthority other;
+  const auto context = other.MakeServer("IP:127.0.0.1");
+  TestServer proxy([&](TestPeer& peer) { Note(peer.ReadRequest()); },
+                   context.get());
+  options_.proxies.https =
+      absl::StrCat("https://user:secret@127.0.0.1:", proxy.port());
+  EXPECT_EQ(ErrorId(Get("https://a.test/").status), error_id::kHubTls);
+  EXPECT_EQ(seen(), "");
 }
 
 TEST_F(HttpsProxyTest, TellsAProxyTheWholeUrlWithoutTls) {

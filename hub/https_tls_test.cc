@@ -11,9 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "hub/https_transport.h"
-#include "hub/test_certificates.h"
-#include "hub/test_client.h"
-#include "hub/test_server.h"
+#include "hub/testing/test_certificates.h"
+#include "hub/testing/test_client.h"
+#include "hub/testing/test_server.h"
 #include "openssl/ssl.h"
 #include "peft_cc/base/error.h"
 
@@ -77,10 +77,13 @@ TEST(HttpsTlsTest, TrustsTheFilesOfAFolder) {
   const TestAuthority authority;
   const TestAuthority other;
   HttpsOptions options;
-  options.ca_dir = absl::StrCat(testing::TempDir(), "/folder");
-  std::filesystem::create_directories(options.ca_dir);
+  const std::string folder = absl::StrCat(testing::TempDir(), "/folder");
+  std::filesystem::create_directories(folder);
+  options.ca_dir = "/nowhere:" + folder;
   WriteFile("folder/a.pem", other.Pem());
-  WriteFile("folder/b.pem", "# two\n" + other.Pem() + "\n" + authority.Pem());
+  const std::string broken =
+      "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  WriteFile("folder/b.pem", "# two\n" + broken + authority.Pem());
   WriteFile("folder/README", "no certificate");
   const auto context = authority.MakeServer(kNames);
   TestServer server(Answer, context.get());
@@ -94,6 +97,11 @@ TEST(HttpsTlsTest, RefusesAnUnknownAuthority) {
   const TestAuthority other;
   ExpectRefused(other.MakeServer(kNames).get(), Trusting(authority),
                 "SSL_CERT_FILE");
+}
+
+TEST(HttpsTlsTest, TrustsNobodyThatTheSystemDoesNotUnlessTold) {
+  const TestAuthority authority;
+  ExpectRefused(authority.MakeServer(kNames).get(), {}, "SSL_CERT_FILE");
 }
 
 TEST(HttpsTlsTest, RefusesAnExpiredCertificate) {

@@ -20,8 +20,8 @@ namespace peft {
 namespace hub {
 
 struct HttpsOptions {
-  // Whose certificates are trusted: a PEM file, a folder of such; with both ""
-  // the system's store.
+  // Whose certificates are trusted: a PEM file, and folders of such with colons
+  // between them; with both "" the system's store.
   std::string ca_file;
   std::string ca_dir;
   ProxySettings proxies;
@@ -32,7 +32,7 @@ struct HttpsOptions {
   // Connections kept for later, in all, and how long.
   size_t max_idle_connections = 16;
   int max_idle_ms = 60000;
-  // Of an answer's status line, and of its fields together.
+  // Of an answer's status line and fields together.
   uint32_t max_header_bytes = 1 << 16;
 };
 

@@ -45,9 +45,9 @@ class Parser : public http::basic_parser<false> {
          absl::FunctionRef<absl::Status(const HttpResponse&)> on_response,
          BodySink sink)
       : on_response_(on_response), sink_(sink) {
-    eager(true);
     skip(!options.has_body);
-    header_limit(options.max_header_bytes);
+    // Ours is kept in Commit(): Beast's depends on how the bytes are split.
+    header_limit(kBufferSize);
     // boost::none, "no limit", is taken for a limit of nothing.
     body_limit(std::numeric_limits<uint64_t>::max());
   }
@@ -180,11 +180,20 @@ class ResponseReader::Impl {
     held_ += size;
     size_t used = 0;
     while (used < held_ && !parser_->is_done()) {
+      const bool in_header = !parser_->is_header_done();
+      const size_t left = options_.max_header_bytes - header_bytes_;
+      size_t size_now = held_ - used;
+      if (in_header) size_now = std::min(size_now, left);
+      parser_->eager(!in_header);
       beast::error_code code;
       const size_t taken = parser_->put(
-          boost::asio::const_buffer(buffer_.data() + used, held_ - used), code);
+          boost::asio::const_buffer(buffer_.data() + used, size_now), code);
       used += taken;
-      if (code == http::error::need_more) break;
+      if (in_header) header_bytes_ += taken;
+      if (code == http::error::need_more) {
+        if (in_header && size_now == left) return HeaderTooLong();
+        break;
+      }
       if (code) return ErrorOf(code);
       if (parser_->is_done() && parser_->is_interim()) {
         PEFT_RETURN_IF_ERROR(NextMessage());
@@ -219,7 +228,13 @@ class ResponseReader::Impl {
     return BadAnswer(code.message());
   }
 
+  absl::Status HeaderTooLong() const {
+    return BadAnswer(absl::StrCat("its header is longer than ",
+                                  options_.max_header_bytes, " bytes"));
+  }
+
   void StartMessage() {
+    header_bytes_ = 0;
     parser_ = std::make_unique<Parser>(options_, on_response_, sink_);
   }
 
@@ -239,6 +254,8 @@ class ResponseReader::Impl {
   std::vector<uint8_t> buffer_;
   size_t held_ = 0;
   bool has_begun_ = false;
+  // Of this message's header, as far as the parser took it.
+  size_t header_bytes_ = 0;
   int interim_ = 0;
 };
 

@@ -22,7 +22,7 @@ class ResponseReader {
   struct Options {
     // The answer to HEAD has no body, whatever its header says.
     bool has_body = true;
-    // Of the status line, and of all fields together.
+    // Of the status line and all fields together.
     uint32_t max_header_bytes = 1 << 16;
   };
 

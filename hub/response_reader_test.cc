@@ -235,6 +235,19 @@ TEST(ResponseReaderTest, BoundsTheHeaderAndTheLinesBeforeChunks) {
                1000);
 }
 
+TEST(ResponseReaderTest, TheBoundOfTheHeaderIsExactHoweverItIsSplit) {
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n";
+  ResponseReader::Options options;
+  for (const size_t size : {1, 2, 3, 7, 1 << 20}) {
+    options.max_header_bytes = static_cast<uint32_t>(head.size());
+    EXPECT_EQ(Read(head + "x", size, options).body, "x") << size;
+    --options.max_header_bytes;
+    const Outcome outcome = Read(head + "x", size, options);
+    EXPECT_EQ(ErrorId(outcome.status), error_id::kHubConnect) << size;
+    EXPECT_EQ(outcome.responses, 0) << size;
+  }
+}
+
 TEST(ResponseReaderTest, ReadsABodyLargerThanItsBuffer) {
   std::string body(300000, 'x');
   body[200000] = 'y';

@@ -14,7 +14,7 @@
 #include "hub/name_lookup.h"
 #include "hub/speed_limit.h"
 #include "hub/tcp_stream.h"
-#include "hub/test_server.h"
+#include "hub/testing/test_server.h"
 #include "hub/wait.h"
 #include "peft_cc/base/error.h"
 

@@ -198,10 +198,17 @@ class TlsStream : public ByteStream {
         case SSL_ERROR_ZERO_RETURN:
           return size_t{0};
         default:
-          error_ = ERR_get_error();
-          return TlsError(absl::StrCat("TLS failed: ", Reason(error_)));
+          error_ = ERR_peek_last_error();
+          return Failure(absl::StrCat("TLS failed: ", Reason(error_)));
       }
     }
+  }
+
+  // Later than in the handshake it is damage on the way, as any other.
+  absl::Status Failure(absl::string_view message) const {
+    if (SSL_in_init(ssl_.get())) return TlsError(message);
+    return MakeError(absl::StatusCode::kUnavailable, error_id::kHubConnect,
+                     absl::StrCat("the connection broke: ", message));
   }
 
   absl::Status Flush(const Wait& wait) {

@@ -16,7 +16,8 @@ namespace hub {
 class TlsContext {
  public:
   // Trusts the certificates of the PEM file `ca_file` and of the PEM files in
-  // the folder `ca_dir`; with both "", those of the system's store. Fails with
+  // the folders `ca_dir`, with colons between them; with both "", those of the
+  // system's store. Fails with
   // UNAUTHENTICATED (HUB_TLS) if there are none.
   static absl::StatusOr<std::shared_ptr<const TlsContext>> Load(
       const std::string& ca_file, const std::string& ca_dir);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "openssl/bio.h"
 #include "openssl/err.h"
@@ -44,24 +45,34 @@ absl::Status TrustError(absl::string_view where) {
                    ": a PEM file was expected. Name one in SSL_CERT_FILE"));
 }
 
+// True if the last read of PEM found no more; other errors are forgotten.
+bool IsAtEnd() {
+  const uint32_t error = ERR_peek_last_error();
+  ERR_clear_error();
+  return ERR_GET_LIB(error) == ERR_LIB_PEM &&
+         ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
 // Adds the certificates of a PEM file; returns how many it holds. What is
-// between them, such as comments and keys, is skipped.
+// between them, such as comments, keys and broken ones, is skipped.
 int AddFile(const fs::path& path, X509_STORE* store) {
   std::error_code error;
   const uintmax_t size = fs::file_size(path, error);
   if (error || size == 0 || size > kMaxFileSize) return 0;
   std::ifstream file(path, std::ios::binary);
   const std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
+  ERR_clear_error();
   const bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(text.data(), text.size()));
   int count = 0;
-  while (bio != nullptr) {
+  while (bio != nullptr && !IsAtEnd()) {
     const bssl::UniquePtr<X509> certificate(
         PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
-    if (certificate == nullptr) break;
     // One that is there already is no error.
-    if (X509_STORE_add_cert(store, certificate.get()) == 1) ++count;
+    if (certificate != nullptr &&
+        X509_STORE_add_cert(store, certificate.get()) == 1) {
+      ++count;
+    }
   }
-  ERR_clear_error();
   return count;
 }
 
@@ -95,7 +106,12 @@ absl::Status FillTrustStore(const std::string& ca_file,
   if (!ca_file.empty() && AddFile(ca_file, store) == 0) {
     return TrustError(absl::StrCat("the file \"", ca_file, "\""));
   }
-  if (!ca_dir.empty() && AddDir(ca_dir, store) == 0) {
+  int count = 0;
+  for (const absl::string_view dir :
+       absl::StrSplit(ca_dir, ':', absl::SkipEmpty())) {
+    count += AddDir(std::string(dir), store);
+  }
+  if (!ca_dir.empty() && count == 0) {
     return TrustError(absl::StrCat("the folder \"", ca_dir, "\""));
   }
   return absl::OkStatus();

@@ -10,8 +10,9 @@
 namespace peft {
 namespace hub {
 
-// Adds to `store` what `ca_file` and `ca_dir` hold, or with both "" what the
-// system trusts. UNAUTHENTICATED (HUB_TLS) if that is no certificate at all.
+// Adds to `store` what `ca_file` and the folders `ca_dir`, with colons between
+// them, hold, or with both "" what the system trusts. UNAUTHENTICATED (HUB_TLS)
+// if that is no certificate at all.
 absl::Status FillTrustStore(const std::string& ca_file,
                             const std::string& ca_dir, X509_STORE* store);
 

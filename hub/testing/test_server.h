@@ -1,6 +1,6 @@
 // A server on loopback that does what a test tells it, right or wrong.
-#ifndef HUB_TEST_SERVER_H_
-#define HUB_TEST_SERVER_H_
+#ifndef HUB_TESTING_TEST_SERVER_H_
+#define HUB_TESTING_TEST_SERVER_H_
 
 #include <atomic>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "openssl/base.h"
+#include "openssl/ssl.h"
 
 namespace peft {
 namespace hub {
@@ -49,6 +49,7 @@ class TestPeer {
 
  private:
   int ReadSome(char* bytes, int size);
+  bool RelayOnce(int other);
 
   const int fd_;
   bssl::UniquePtr<SSL> ssl_;
@@ -92,4 +93,4 @@ class TestServer {
 }  // namespace hub
 }  // namespace peft
 
-#endif  // HUB_TEST_SERVER_H_
+#endif  // HUB_TESTING_TEST_SERVER_H_

@@ -1,4 +1,4 @@
-#include "hub/test_server.h"
+#include "hub/testing/test_server.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -33,13 +33,6 @@ void Require(bool ok, const char* what) {
   if (ok) return;
   std::perror(what);
   std::abort();
-}
-
-// Passes what `from` has on to `to`; false at its end.
-bool PassOn(int from, int to) {
-  char bytes[16 << 10];
-  const ssize_t size = recv(from, bytes, sizeof(bytes), 0);
-  return size > 0 && send(to, bytes, size, MSG_NOSIGNAL) == size;
 }
 
 }  // namespace
@@ -94,15 +87,25 @@ void TestPeer::Reset() {
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
+bool TestPeer::RelayOnce(int other) {
+  char bytes[16 << 10];
+  pollfd files[] = {{fd_, POLLIN, 0}, {other, POLLIN, 0}};
+  const bool has_more = ssl_ != nullptr && SSL_pending(ssl_.get()) > 0;
+  if (!has_more && poll(files, 2, -1) < 0) return false;
+  if (has_more || files[0].revents != 0) {
+    const int size = ReadSome(bytes, sizeof(bytes));
+    return size > 0 && send(other, bytes, size, MSG_NOSIGNAL) == size;
+  }
+  const ssize_t size = recv(other, bytes, sizeof(bytes), 0);
+  return size > 0 && Write(absl::string_view(bytes, size));
+}
+
 void TestPeer::Relay(uint16_t port) {
   const int other = socket(AF_INET, SOCK_STREAM, 0);
   const sockaddr_in address = Loopback(port);
   if (connect(other, reinterpret_cast<const sockaddr*>(&address),
               sizeof(address)) == 0) {
-    pollfd files[] = {{fd_, POLLIN, 0}, {other, POLLIN, 0}};
-    while (poll(files, 2, -1) > 0) {
-      if (files[0].revents != 0 && !PassOn(fd_, other)) break;
-      if (files[1].revents != 0 && !PassOn(other, fd_)) break;
+    while (RelayOnce(other)) {
     }
   }
   close(other);

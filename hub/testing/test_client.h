@@ -1,6 +1,6 @@
 // Exchanges as tests make them.
-#ifndef HUB_TEST_CLIENT_H_
-#define HUB_TEST_CLIENT_H_
+#ifndef HUB_TESTING_TEST_CLIENT_H_
+#define HUB_TESTING_TEST_CLIENT_H_
 
 #include <cstdint>
 #include <memory>
@@ -51,4 +51,4 @@ inline Fetched Fetch(Transport* transport, const std::string& url) {
 }  // namespace hub
 }  // namespace peft
 
-#endif  // HUB_TEST_CLIENT_H_
+#endif  // HUB_TESTING_TEST_CLIENT_H_

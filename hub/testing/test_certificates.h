@@ -1,15 +1,15 @@
 // Certificates for tests, made when they are needed.
-#ifndef HUB_TEST_CERTIFICATES_H_
-#define HUB_TEST_CERTIFICATES_H_
+#ifndef HUB_TESTING_TEST_CERTIFICATES_H_
+#define HUB_TESTING_TEST_CERTIFICATES_H_
 
 #include <string>
 
-#include "openssl/base.h"
+#include "openssl/ssl.h"
 
 namespace peft {
 namespace hub {
 
-// A certificate authority of a test's own.
+// A certificate authority of a test's own, with a name of its own.
 class TestAuthority {
  public:
   TestAuthority();
@@ -25,6 +25,7 @@ class TestAuthority {
                                       long end_seconds = 3600) const;
 
  private:
+  const std::string name_;
   bssl::UniquePtr<EVP_PKEY> key_;
   bssl::UniquePtr<X509> certificate_;
 };
@@ -32,4 +33,4 @@ class TestAuthority {
 }  // namespace hub
 }  // namespace peft
 
-#endif  // HUB_TEST_CERTIFICATES_H_
+#endif  // HUB_TESTING_TEST_CERTIFICATES_H_

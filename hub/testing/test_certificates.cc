@@ -1,9 +1,10 @@
-#include "hub/test_certificates.h"
+#include "hub/testing/test_certificates.h"
 
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
+#include "absl/strings/str_cat.h"
 #include "openssl/bio.h"
 #include "openssl/ec.h"
 #include "openssl/ec_key.h"
@@ -41,24 +42,31 @@ void AddExtension(int nid, const std::string& value, X509* certificate) {
           value.c_str());
 }
 
-void SetName(X509_NAME* name, const char* text) {
-  Require(X509_NAME_add_entry_by_txt(
-              name, "CN", MBSTRING_ASC,
-              reinterpret_cast<const unsigned char*>(text), -1, -1, 0) == 1,
-          text);
+void SetName(X509_NAME* name, const std::string& text) {
+  const auto* const bytes =
+      reinterpret_cast<const unsigned char*>(text.c_str());
+  Require(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, bytes, -1, -1,
+                                     0) == 1,
+          "a name");
+}
+
+// Unlike any other in this process.
+long NextNumber() {
+  static std::atomic<long> number{1};
+  return number++;
 }
 
 // All but what is signed last: extensions, and the signature.
-bssl::UniquePtr<X509> MakeCertificate(EVP_PKEY* key, const char* subject,
+bssl::UniquePtr<X509> MakeCertificate(EVP_PKEY* key, const std::string& subject,
+                                      const std::string& issuer,
                                       long begin_seconds, long end_seconds) {
-  static std::atomic<long> serial{1};
   bssl::UniquePtr<X509> certificate(X509_new());
   X509_set_version(certificate.get(), 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), serial++);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), NextNumber());
   X509_gmtime_adj(X509_get_notBefore(certificate.get()), begin_seconds);
   X509_gmtime_adj(X509_get_notAfter(certificate.get()), end_seconds);
   SetName(X509_get_subject_name(certificate.get()), subject);
-  SetName(X509_get_issuer_name(certificate.get()), "Test authority");
+  SetName(X509_get_issuer_name(certificate.get()), issuer);
   Require(X509_set_pubkey(certificate.get(), key) == 1, "a certificate");
   return certificate;
 }
@@ -66,9 +74,9 @@ bssl::UniquePtr<X509> MakeCertificate(EVP_PKEY* key, const char* subject,
 }  // namespace
 
 TestAuthority::TestAuthority()
-    : key_(MakeKey()),
-      certificate_(
-          MakeCertificate(key_.get(), "Test authority", -3600, 86400)) {
+    : name_(absl::StrCat("Test authority ", NextNumber())),
+      key_(MakeKey()),
+      certificate_(MakeCertificate(key_.get(), name_, name_, -3600, 86400)) {
   AddExtension(NID_basic_constraints, "critical,CA:TRUE", certificate_.get());
   AddExtension(NID_key_usage, "critical,keyCertSign", certificate_.get());
   Require(X509_sign(certificate_.get(), key_.get(), EVP_sha256()) > 0,
@@ -88,8 +96,8 @@ bssl::UniquePtr<SSL_CTX> TestAuthority::MakeServer(const std::string& names,
                                                    long begin_seconds,
                                                    long end_seconds) const {
   const bssl::UniquePtr<EVP_PKEY> key = MakeKey();
-  const bssl::UniquePtr<X509> certificate =
-      MakeCertificate(key.get(), "Test server", begin_seconds, end_seconds);
+  const bssl::UniquePtr<X509> certificate = MakeCertificate(
+      key.get(), "Test server", name_, begin_seconds, end_seconds);
   AddExtension(NID_subject_alt_name, names, certificate.get());
   Require(X509_sign(certificate.get(), key_.get(), EVP_sha256()) > 0,
           "a signature");
