@@ -1,6 +1,6 @@
 """Whatever a server does: the right bytes, or an error with a name.
 
-    hub_faults_test.py DRIVER [--schedules N] [--kills N] [--times N ...] ...
+    hub_faults_test.py DRIVER [--schedules N] [--kills N] [--times N ...]
 """
 
 import argparse
@@ -207,7 +207,7 @@ def parse_options():
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", default="20261125")
     parser.add_argument("--jobs", type=int, default=16)
-    parser.add_argument("--times", type=int, nargs="*", default=[1],
+    parser.add_argument("--times", type=int, nargs="*", default=[1, 9],
                         help="how often a row of the table happens")
     parser.add_argument("--table", action="store_true",
                         help="print what came of each")
