@@ -66,6 +66,7 @@ TABLE = [
     ("tree_names", EVIL, 0, [TREE], False),
     ("tree_names", "C:\\evil", 0, [TREE], False),
     ("tree_names", "a\\..\\..\\evil", 0, [TREE], False),
+    ("tree_names", "not-there.bin", 0, [TREE], False),
     ("ignore_range", None, 0, [CDN_FILE], True),
     ("wrong_range", 10, 0, [CDN_FILE], False),
     ("corrupt", None, 4321, EVERYWHERE, False),
@@ -155,6 +156,28 @@ def run_killed(seed):
         return BYTES
 
 
+def run_together(seed):
+    """Some processes want one file at once; the first of them is killed."""
+    draw = random.Random(f"{OPTIONS.seed} together {seed}")
+    verb = draw.choice(["download", "snapshot"])
+    with Trial(OPTIONS.driver, verb, "org/big", KILLED) as trial:
+        trial.hub.misbehave("drip", 250_000, origin="cdn", times=None)
+        first = trial.ours.start(*trial.arguments())
+        time.sleep(draw.uniform(0.1, 0.6))
+        others = [trial.ours.start(*trial.arguments()) for _ in range(4)]
+        time.sleep(draw.uniform(0.1, 0.6))
+        first.kill()
+        first.communicate()
+        said = [process.communicate(timeout=240) for process in others]
+        if any(process.returncode for process in others):
+            raise AssertionError(f"seed {seed}: {said}")
+        trial.recover()
+        sent = sum(request.sent for request in trial.hub.seen("cdn"))
+        if sent > KILLED + PART + 2 * _MIB:
+            raise AssertionError(f"{sent} bytes were sent for {KILLED}")
+        return BYTES
+
+
 class FaultsTest(unittest.TestCase):
 
     def run_all(self, jobs):
@@ -180,6 +203,9 @@ class FaultsTest(unittest.TestCase):
 
     def test_kills(self):
         self.run_all([(run_killed, seed) for seed in range(OPTIONS.kills)])
+
+    def test_many_at_once(self):
+        self.run_all([(run_together, seed) for seed in range(4)])
 
     def test_certificates(self):
         for shown in ({"certificate": "expired"}, {"certificate": "wrong_host"},
