@@ -5,6 +5,7 @@
 
 import argparse
 import concurrent.futures
+import os
 import random
 import shutil
 import sys
@@ -14,7 +15,7 @@ import unittest
 
 from hub.driver_client import OurClient, OurError
 from hub.trial import BYTES, EVIL, Trial
-from testing.fake_hub import world
+from testing.fake_hub import trees, world
 from testing.fake_hub.server import FakeHub
 
 _MIB = 1 << 20
@@ -134,6 +135,39 @@ def run_schedule(seed):
         return what
 
 
+def damage(draw, cache):
+    """Changes what a killed download has left."""
+    for path in trees.left_over(cache):
+        place = os.path.join(cache, path)
+        size = os.path.getsize(place)
+        with open(place, "r+b") as file:
+            file.seek(draw.randrange(size + 1))
+            what = draw.choice(["cut", "write", "write", "append"])
+            if what == "cut":
+                file.truncate()
+            elif what == "append":
+                file.seek(0, os.SEEK_END)
+            if what != "cut":
+                file.write(draw.randbytes(draw.randint(1, 40)))
+
+
+def run_damaged(seed):
+    """What a killed download has left is damaged before the next one."""
+    draw = random.Random(f"{OPTIONS.seed} damage {seed}")
+    with Trial(OPTIONS.driver, "download", "org/big", KILLED) as trial:
+        trial.hub.misbehave("drip", 250_000, origin="cdn", times=None)
+        for _ in range(draw.randint(1, 3)):
+            process = trial.ours.start(*trial.arguments())
+            time.sleep(draw.uniform(0.5, 1.5))
+            process.kill()
+            process.communicate()
+            damage(draw, trial.cache)
+        what = trial.run()
+        if what != BYTES:
+            raise AssertionError(what)
+        return what
+
+
 def run_killed(seed):
     """A download is killed at random moments, and then goes on."""
     draw = random.Random(f"{OPTIONS.seed} kill {seed}")
@@ -203,6 +237,9 @@ class FaultsTest(unittest.TestCase):
 
     def test_kills(self):
         self.run_all([(run_killed, seed) for seed in range(OPTIONS.kills)])
+
+    def test_damage(self):
+        self.run_all([(run_damaged, seed) for seed in range(OPTIONS.kills)])
 
     def test_many_at_once(self):
         self.run_all([(run_together, seed) for seed in range(4)])
