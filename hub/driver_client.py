@@ -40,23 +40,31 @@ class OurClient:
             env=environment, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
 
-    def download(self, repo, file, revision=None, offline=False):
+    def download(self, repo, file, revision=None, offline=False,
+                 repo_type=None):
         """The path of the file; OurError."""
-        return self.run(["download", repo, file, *_revision(revision)],
-                         offline)
+        return self.run(["download", repo, file, *_revision(revision),
+                         *_type(repo_type)], offline)
 
     def snapshot(self, repo, revision=None, allow=(), ignore=(),
-                 offline=False):
+                 offline=False, repo_type=None):
         """The folder of the snapshot; OurError."""
         patterns = [word for pattern in allow
                     for word in ("--include", pattern)]
         patterns += [word for pattern in ignore
                      for word in ("--exclude", pattern)]
-        return self.run(["snapshot", repo, *_revision(revision), *patterns],
-                         offline)
+        return self.run(["snapshot", repo, *_revision(revision),
+                         *_type(repo_type), *patterns], offline)
 
     def run(self, arguments, offline=False):
-        """What it prints; OurError. AssertionError for what must not be."""
+        """The last line that it prints; OurError.
+
+        AssertionError for what must not be: no end, a crash, a token.
+        """
+        return self.lines(arguments, offline)[-1]
+
+    def lines(self, arguments, offline=False):
+        """All that it prints, as run()."""
         process = self.start(*arguments, offline=offline)
         try:
             output, log = process.communicate(timeout=240)
@@ -70,11 +78,15 @@ class OurClient:
         if lines and lines[-1].startswith("ERROR "):
             _, error_id, message = (lines[-1] + " ").split(" ", 2)
             raise OurError(error_id, message)
-        if process.returncode != 0 or len(lines) != 1:
+        if process.returncode != 0 or not lines:
             raise AssertionError(f"{arguments}: exit status "
                                  f"{process.returncode}, {output}{log}")
-        return lines[0]
+        return lines
 
 
 def _revision(revision):
     return [] if revision is None else ["--revision", revision]
+
+
+def _type(repo_type):
+    return [] if repo_type is None else ["--type", repo_type]

@@ -1,10 +1,11 @@
 """Whatever a server does: the right bytes, or an error with a name.
 
-    hub_faults_test.py DRIVER [--schedules N] [--kills N] [--times N ...] ...
+    hub_faults_test.py DRIVER [--schedules N] [--kills N] [--times N ...]
 """
 
 import argparse
 import concurrent.futures
+import os
 import random
 import shutil
 import sys
@@ -14,7 +15,7 @@ import unittest
 
 from hub.driver_client import OurClient, OurError
 from hub.trial import BYTES, EVIL, Trial
-from testing.fake_hub import world
+from testing.fake_hub import trees, world
 from testing.fake_hub.server import FakeHub
 
 _MIB = 1 << 20
@@ -66,6 +67,7 @@ TABLE = [
     ("tree_names", EVIL, 0, [TREE], False),
     ("tree_names", "C:\\evil", 0, [TREE], False),
     ("tree_names", "a\\..\\..\\evil", 0, [TREE], False),
+    ("tree_names", "not-there.bin", 0, [TREE], False),
     ("ignore_range", None, 0, [CDN_FILE], True),
     ("wrong_range", 10, 0, [CDN_FILE], False),
     ("corrupt", None, 4321, EVERYWHERE, False),
@@ -133,6 +135,39 @@ def run_schedule(seed):
         return what
 
 
+def damage(draw, cache):
+    """Changes what a killed download has left."""
+    for path in trees.left_over(cache):
+        place = os.path.join(cache, path)
+        size = os.path.getsize(place)
+        with open(place, "r+b") as file:
+            file.seek(draw.randrange(size + 1))
+            what = draw.choice(["cut", "write", "write", "append"])
+            if what == "cut":
+                file.truncate()
+            elif what == "append":
+                file.seek(0, os.SEEK_END)
+            if what != "cut":
+                file.write(draw.randbytes(draw.randint(1, 40)))
+
+
+def run_damaged(seed):
+    """What a killed download has left is damaged before the next one."""
+    draw = random.Random(f"{OPTIONS.seed} damage {seed}")
+    with Trial(OPTIONS.driver, "download", "org/big", KILLED) as trial:
+        trial.hub.misbehave("drip", 250_000, origin="cdn", times=None)
+        for _ in range(draw.randint(1, 3)):
+            process = trial.ours.start(*trial.arguments())
+            time.sleep(draw.uniform(0.5, 1.5))
+            process.kill()
+            process.communicate()
+            damage(draw, trial.cache)
+        what = trial.run()
+        if what != BYTES:
+            raise AssertionError(what)
+        return what
+
+
 def run_killed(seed):
     """A download is killed at random moments, and then goes on."""
     draw = random.Random(f"{OPTIONS.seed} kill {seed}")
@@ -152,6 +187,28 @@ def run_killed(seed):
         if sent > KILLED + kills * (PART + 2 * _MIB):
             raise AssertionError(f"{sent} bytes were sent for {KILLED} and "
                                  f"{kills} kills")
+        return BYTES
+
+
+def run_together(seed):
+    """Some processes want one file at once; the first of them is killed."""
+    draw = random.Random(f"{OPTIONS.seed} together {seed}")
+    verb = draw.choice(["download", "snapshot"])
+    with Trial(OPTIONS.driver, verb, "org/big", KILLED) as trial:
+        trial.hub.misbehave("drip", 250_000, origin="cdn", times=None)
+        first = trial.ours.start(*trial.arguments())
+        time.sleep(draw.uniform(0.1, 0.6))
+        others = [trial.ours.start(*trial.arguments()) for _ in range(4)]
+        time.sleep(draw.uniform(0.1, 0.6))
+        first.kill()
+        first.communicate()
+        said = [process.communicate(timeout=240) for process in others]
+        if any(process.returncode for process in others):
+            raise AssertionError(f"seed {seed}: {said}")
+        trial.recover()
+        sent = sum(request.sent for request in trial.hub.seen("cdn"))
+        if sent > KILLED + PART + 2 * _MIB:
+            raise AssertionError(f"{sent} bytes were sent for {KILLED}")
         return BYTES
 
 
@@ -181,6 +238,12 @@ class FaultsTest(unittest.TestCase):
     def test_kills(self):
         self.run_all([(run_killed, seed) for seed in range(OPTIONS.kills)])
 
+    def test_damage(self):
+        self.run_all([(run_damaged, seed) for seed in range(OPTIONS.kills)])
+
+    def test_many_at_once(self):
+        self.run_all([(run_together, seed) for seed in range(4)])
+
     def test_certificates(self):
         for shown in ({"certificate": "expired"}, {"certificate": "wrong_host"},
                       {"certificate": "unknown_ca"},
@@ -207,7 +270,7 @@ def parse_options():
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", default="20261125")
     parser.add_argument("--jobs", type=int, default=16)
-    parser.add_argument("--times", type=int, nargs="*", default=[1],
+    parser.add_argument("--times", type=int, nargs="*", default=[1, 9],
                         help="how often a row of the table happens")
     parser.add_argument("--table", action="store_true",
                         help="print what came of each")

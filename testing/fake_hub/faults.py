@@ -34,6 +34,7 @@ import json
 import re
 import threading
 
+from testing.fake_hub import content
 from testing.fake_hub.messages import Answer, redirect
 
 ANSWER_KINDS = {"status", "lie_size", "drop_field", "set_field", "redirect",
@@ -165,9 +166,9 @@ def _lie(answer, off):
 
 def _name_more(answer, path):
     listing = _listing(answer)
-    files = [entry for entry in listing if entry["type"] == "file"]
-    if files:
-        listing.append(dict(files[0], path=path))
+    if listing:
+        listing.append({"type": "file", "path": path, "size": 12,
+                        "oid": content.git_sha1(path.encode())})
         answer.body = json.dumps(listing).encode()
 
 
