@@ -28,7 +28,8 @@ absl::Status MismatchError(const RemoteFile& file, const PartialFile& partial) {
       absl::StatusCode::kDataLoss, error_id::kHubHashMismatch,
       absl::StrCat(file.subject, ": Consistency check failed: file should be ",
                    size ? "of size " : "of digest ", expected, " but has ",
-                   found, "; what came was not kept: try again, and if it "
+                   found,
+                   "; what came was not kept: try again, and if it "
                    "stays so a mirror or proxy in between is to blame"),
       {file.name, expected, found});
 }
@@ -63,7 +64,8 @@ class Fetch {
       const absl::Status& status = reply.failure.status;
       // More than the file has: wrong bytes, like others.
       if (status.ok() || ErrorId(status) == error_id::kHubHashMismatch) break;
-      if (partial_.size() > furthest) {
+      // A server that sends a few bytes each time would else never end it.
+      if (partial_.size() >= furthest + PartialFile::kPartSize) {
         furthest = partial_.size();
         retries.Reset();
       }

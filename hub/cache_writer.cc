@@ -46,8 +46,8 @@ absl::Status CopyFile(const std::string& from, const std::string& to) {
       if (size < 0 && errno == EINTR) continue;
       if (size < 0) return WriteError(to, "cannot read its blob", errno);
       if (size == 0) return absl::OkStatus();
-      PEFT_RETURN_IF_ERROR(sink(
-          absl::MakeConstSpan(buffer.data(), static_cast<size_t>(size))));
+      PEFT_RETURN_IF_ERROR(
+          sink(absl::MakeConstSpan(buffer.data(), static_cast<size_t>(size))));
     }
   });
 }

@@ -16,11 +16,11 @@ namespace {
 absl::Status NotCachedError(const std::string& subject,
                             const std::string& cache_dir,
                             const absl::Status& offline) {
-  return MakeError(
-      absl::StatusCode::kNotFound, error_id::kHubLocalEntryNotFound,
-      absl::StrCat(subject, ": the cache ", Quoted(cache_dir),
-                   " does not have it (", offline.message(), ")"),
-      {subject, "", ""});
+  return MakeError(absl::StatusCode::kNotFound,
+                   error_id::kHubLocalEntryNotFound,
+                   absl::StrCat(subject, ": the cache ", Quoted(cache_dir),
+                                " does not have it (", offline.message(), ")"),
+                   {subject, "", ""});
 }
 
 // The download of one file.
@@ -79,11 +79,11 @@ class FileDownload {
 
   absl::StatusOr<DownloadedFile> Store(const FileMetadata& metadata) {
     if (IsCommit(revision_) && metadata.commit != revision_) {
-      return MakeError(absl::StatusCode::kDataLoss, error_id::kHubResponse,
-                       absl::StrCat(subject_, ": the Hub's answer is of commit ",
-                                    metadata.commit,
-                                    "; is a mirror or a proxy in between?"),
-                       {subject_, revision_, metadata.commit});
+      return MakeError(
+          absl::StatusCode::kDataLoss, error_id::kHubResponse,
+          absl::StrCat(subject_, ": the Hub's answer is of commit ",
+                       metadata.commit, "; is a mirror or a proxy in between?"),
+          {subject_, revision_, metadata.commit});
     }
     const DownloadedFile result = {writer_.PointerPath(metadata.commit, file_),
                                    metadata.commit};
@@ -98,13 +98,13 @@ class FileDownload {
                           client_.FileUrl(repo_, metadata.commit, file_));
     ProgressMeter meter(options_.on_progress);
     meter.Expect(static_cast<int64_t>(metadata.size));
-    PEFT_RETURN_IF_ERROR(StoreFile(
-        {subject_, metadata.commit, file_, metadata.etag, metadata.size,
-         metadata.url, resolve_url},
-        {{client_, meter, options_.is_cancelled},
-         writer_,
-         options_.force,
-         options_.lock_limit_ms}));
+    PEFT_RETURN_IF_ERROR(
+        StoreFile({subject_, metadata.commit, file_, metadata.etag,
+                   metadata.size, metadata.url, resolve_url},
+                  {{client_, meter, options_.is_cancelled},
+                   writer_,
+                   options_.force,
+                   options_.lock_limit_ms}));
     meter.FileDone();
     return result;
   }

@@ -79,9 +79,9 @@ TEST_F(DownloadTest, TheCacheIsAsPythonLeavesIt) {
   EXPECT_EQ(Read(Folder() / "refs/main"), kFakeCommit);
   EXPECT_EQ(Read(Folder() / "refs/refs/pr/1"), kFakeCommit);
   EXPECT_EQ(Blobs().size(), 2);
-  EXPECT_TRUE(absl::StartsWith(
-      Read(root_ / "cache/CACHEDIR.TAG"),
-      "Signature: 8a477f597d28d172789f06886806bc55\n"));
+  EXPECT_TRUE(
+      absl::StartsWith(Read(root_ / "cache/CACHEDIR.TAG"),
+                       "Signature: 8a477f597d28d172789f06886806bc55\n"));
   EXPECT_TRUE(fs::is_empty(root_ / "cache/.locks/models--org--name" /
                            (FakeEtag("{}", false) + ".lock")));
 }
@@ -159,8 +159,8 @@ TEST_F(DownloadTest, AMissingFileIsRemembered) {
 TEST_F(DownloadTest, ABrokenConnectionGoesOnWhereItWas) {
   CutLargeFile(100000, 2);
   ExpectFile(Download("sub/m.bin"), large_);
-  EXPECT_EQ(Ranges(), (std::vector<std::string>{"", "bytes=100000-",
-                                                "bytes=200000-"}));
+  EXPECT_EQ(Ranges(),
+            (std::vector<std::string>{"", "bytes=100000-", "bytes=200000-"}));
   EXPECT_EQ(Blobs().size(), 1);
 }
 
@@ -218,8 +218,8 @@ TEST_F(DownloadTest, AnotherProcessGoesOnAtTheLastWholePart) {
   EXPECT_EQ(Blobs().size(), 2);  // the bytes and their record
   hub_.ForgetRequests();
   ExpectFile(Download("sub/m.bin"), large_);
-  EXPECT_EQ(Ranges(),
-            std::vector<std::string>{absl::StrCat("bytes=", kPart + 5000, "-")});
+  EXPECT_EQ(Ranges(), std::vector<std::string>{
+                          absl::StrCat("bytes=", kPart + 5000, "-")});
   EXPECT_EQ(Blobs().size(), 1);
 }
 
@@ -253,8 +253,8 @@ TEST_F(DownloadTest, ARecordOfAnythingElseIsNotTrusted) {
         absl::StrCat("peft-partial-1 ", etag, " 5 1 x\n3 abc\n"),
         absl::StrCat("peft-partial-1 ", std::string(64, '0'), " ",
                      large_.size(), host_and_more),
-        absl::StrCat("peft-partial-1 ", etag, " ", large_.size(),
-                     host_and_more, "99999999999999999999 aa\n-1 b\n")}) {
+        absl::StrCat("peft-partial-1 ", etag, " ", large_.size(), host_and_more,
+                     "99999999999999999999 aa\n-1 b\n")}) {
     fs::remove_all(root_);
     Write(partial, large_.substr(0, 100));
     Write(partial.string() + ".peft", record);
@@ -304,7 +304,7 @@ TEST_F(DownloadTest, WrongBytesOfASmallFileAreFoundToo) {
 
 TEST_F(DownloadTest, ABodyOfTheWrongSizeIsAnError) {
   for (const std::string& body : {std::string(), std::string("{"),
-                                 std::string("{}x"), RandomText(1 << 20)}) {
+                                  std::string("{}x"), RandomText(1 << 20)}) {
     hub_.misbehave = [&](const HttpRequest& request,
                          int) -> absl::optional<FakeAnswer> {
       if (request.method == "HEAD") return absl::nullopt;

@@ -106,10 +106,11 @@ absl::Status HubClient::CheckOnline(absl::string_view subject) const {
   } else {
     return absl::OkStatus();
   }
-  return MakeError(absl::StatusCode::kFailedPrecondition, error_id::kHubOffline,
-                   absl::StrCat(subject, ": the Hub would have to be asked, but ",
-                                why, "; fetch it first, or allow requests"),
-                   {std::string(subject), "", why});
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, error_id::kHubOffline,
+      absl::StrCat(subject, ": the Hub would have to be asked, but ", why,
+                   "; fetch it first, or allow requests"),
+      {std::string(subject), "", why});
 }
 
 HeaderFields HubClient::CommonFields() const {
@@ -169,9 +170,8 @@ Reply HubClient::ExchangeOnce(const Call& call, const Url& url,
           .status();
   // What the server says counts, even if the end of its text is missing.
   if (reply.response.status >= 400 && !absl::IsCancelled(status)) {
-    reply.failure =
-        FailureOf(reply.response, error_body, url, call.subject,
-                  url.HasOriginOf(endpoint_));
+    reply.failure = FailureOf(reply.response, error_body, url, call.subject,
+                              url.HasOriginOf(endpoint_));
   } else if (!status.ok()) {
     reply.failure = FailureOf(status);
   }
@@ -225,17 +225,18 @@ absl::StatusOr<Reply> HubClient::GetText(const Url& url,
     const auto sink = [&](absl::Span<const uint8_t> bytes) -> absl::Status {
       if (text->size() + bytes.size() > kMaxAnswer) {
         return MakeError(absl::StatusCode::kDataLoss, error_id::kHubResponse,
-                         absl::StrCat(subject, ": the Hub's answer has more "
-                                               "than 64 MiB"),
+                         absl::StrCat(subject,
+                                      ": the Hub's answer has more "
+                                      "than 64 MiB"),
                          {std::string(subject), "at most 64 MiB", ""});
       }
       text->append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
       return absl::OkStatus();
     };
     text->clear();
-    Reply reply = Send({"GET", url, fields, std::string(subject), true,
-                        settings_.download_timeout_ms, Ignore, sink,
-                        is_cancelled});
+    Reply reply =
+        Send({"GET", url, fields, std::string(subject), true,
+              settings_.download_timeout_ms, Ignore, sink, is_cancelled});
     if (reply.failure.status.ok()) return reply;
     PEFT_RETURN_IF_ERROR(retries.Next(reply.failure, is_cancelled));
   }
@@ -291,8 +292,7 @@ absl::StatusOr<std::vector<Ref>> HubClient::ListRefs(
       const Url url,
       ApiUrl(repo, with_pull_requests ? "/refs?include_prs=1" : "/refs"));
   std::string text;
-  PEFT_RETURN_IF_ERROR(
-      GetText(url, repo.name(), is_cancelled, &text).status());
+  PEFT_RETURN_IF_ERROR(GetText(url, repo.name(), is_cancelled, &text).status());
   return ParseRefs(text, repo.name());
 }
 
@@ -301,10 +301,9 @@ absl::StatusOr<Url> HubClient::FileUrl(const RepoId& repo,
                                        absl::string_view file) const {
   const absl::string_view folder =
       repo.type() == RepoType::kModel ? "" : Plural(repo.type());
-  return ParseUrl(absl::StrCat(settings_.endpoint, folder.empty() ? "" : "/",
-                               folder, "/", repo.name(), "/resolve/",
-                               PercentEncode(revision), "/",
-                               PercentEncode(file, "/")));
+  return ParseUrl(absl::StrCat(
+      settings_.endpoint, folder.empty() ? "" : "/", folder, "/", repo.name(),
+      "/resolve/", PercentEncode(revision), "/", PercentEncode(file, "/")));
 }
 
 absl::StatusOr<FileMetadata> HubClient::GetMetadata(

@@ -93,8 +93,8 @@ TEST_F(HubClientTest, ARenamedRepositoryIsFollowed) {
     return Failing(307, {{"Location", "/org/name/resolve/main/config.json"}});
   };
   const auto old = *RepoId::Create("old/name");
-  const auto metadata = Client()->GetMetadata(old, "main", "config.json", true,
-                                              Never, &without_);
+  const auto metadata =
+      Client()->GetMetadata(old, "main", "config.json", true, Never, &without_);
   ASSERT_TRUE(metadata.ok()) << metadata.status();
   EXPECT_EQ(metadata->etag, FakeEtag("{}", false));
   EXPECT_EQ(FindField(hub_.full_requests()[1].fields, "Authorization"),
@@ -175,8 +175,8 @@ TEST_F(HubClientTest, ErrorsRepeatWhatTheServerSaysOnceAndNoToken) {
   const absl::Status status = ErrorOf(
       Failing(400, {{"X-Error-Message", "no!"}, {"X-Request-Id", "Root=1"}},
               R"({"error": ["no!", "your token hf_verysecret is odd"]})"));
-  EXPECT_TRUE(absl::StrContains(status.message(),
-                                "(no!; your token *** is odd)"))
+  EXPECT_TRUE(
+      absl::StrContains(status.message(), "(no!; your token *** is odd)"))
       << status;
   EXPECT_TRUE(absl::StrContains(status.message(), "Root=1")) << status;
 }
@@ -330,9 +330,8 @@ TEST_F(HubClientTest, OfflineMeansNoRequest) {
   EXPECT_EQ(ErrorId(Metadata("config.json").status()), "HUB_OFFLINE");
   client_options_.local_files_only = false;
   const auto client = HubClient::Create(settings_, client_options_, nullptr);
-  EXPECT_EQ(
-      ErrorId((*client)->ResolveRevision(repo_, "main", Never).status()),
-      "HUB_OFFLINE");
+  EXPECT_EQ(ErrorId((*client)->ResolveRevision(repo_, "main", Never).status()),
+            "HUB_OFFLINE");
   EXPECT_EQ(hub_.num_requests(), 0);
 }
 

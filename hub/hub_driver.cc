@@ -8,7 +8,8 @@
 //
 // Options: --revision R, --cache-dir D, --token T, --type dataset|space,
 // --include P and --exclude P (repeated), --force, --local-files-only,
-// --local-dir D (snapshot), --lock-limit-ms N, --retry-wait-ms N (the first wait, and the longest),
+// --local-dir D (snapshot), --lock-limit-ms N, --retry-wait-ms N (the first
+// wait, and the longest),
 // --max-retries N, --workers N, --progress (a line for each call on stderr).
 //
 // Prints the path, or "ERROR <id> <message>" and exits with 1.
@@ -129,9 +130,9 @@ absl::Status Run(const Command& command) {
   }
   const std::string& what = command.words[0];
   const std::string revision = command.Get("--revision", "main");
-  PEFT_ASSIGN_OR_RETURN(const RepoId repo,
-                        RepoId::Create(command.words[1],
-                                       TypeOf(command.Get("--type", ""))));
+  PEFT_ASSIGN_OR_RETURN(
+      const RepoId repo,
+      RepoId::Create(command.words[1], TypeOf(command.Get("--type", ""))));
   PEFT_ASSIGN_OR_RETURN(const auto transport,
                         HttpsTransport::Create(HttpsOptionsFromProcess()));
   PEFT_ASSIGN_OR_RETURN(

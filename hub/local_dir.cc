@@ -85,13 +85,10 @@ class FolderDownload {
       meter_.Expect(static_cast<int64_t>(file.size));
     }
     const absl::Status status = ForEachFile(
-        files, options_,
-        [&](const RemoteFile& file, CancelCheck is_cancelled) {
+        files, options_, [&](const RemoteFile& file, CancelCheck is_cancelled) {
           return Update(file, is_cancelled);
         });
-    if (ErrorId(status) == error_id::kHubHashMismatch) {
-      unlink(TreePath().c_str());
-    }
+    if (IsListingSuspect(status)) unlink(TreePath().c_str());
     return status;
   }
 

@@ -7,6 +7,7 @@
 
 #include "hub/patterns.h"
 #include "kernels/thread_pool.h"
+#include "peft_cc/base/error.h"
 
 namespace peft {
 namespace hub {
@@ -25,10 +26,9 @@ absl::Status ForEachFile(
     std::vector<RemoteFile> files, const SnapshotOptions& options,
     absl::FunctionRef<absl::Status(const RemoteFile&, CancelCheck)> work) {
   // At the end no thread waits for a large one.
-  std::stable_sort(files.begin(), files.end(),
-                   [](const RemoteFile& a, const RemoteFile& b) {
-                     return a.size > b.size;
-                   });
+  std::stable_sort(
+      files.begin(), files.end(),
+      [](const RemoteFile& a, const RemoteFile& b) { return a.size > b.size; });
   std::atomic<bool> failed(false);
   std::mutex mutex;
   absl::Status result;
@@ -47,6 +47,11 @@ absl::Status ForEachFile(
     failed = true;
   });
   return result;
+}
+
+bool IsListingSuspect(const absl::Status& status) {
+  const std::string id = ErrorId(status);
+  return id == error_id::kHubHashMismatch || id == error_id::kHubEntryNotFound;
 }
 
 }  // namespace hub

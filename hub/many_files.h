@@ -25,6 +25,10 @@ absl::Status ForEachFile(
     std::vector<RemoteFile> files, const SnapshotOptions& options,
     absl::FunctionRef<absl::Status(const RemoteFile&, CancelCheck)> work);
 
+// True for errors of files that the listing may be to blame for: it names one
+// that is not there, or other bytes. The next download should ask for another.
+bool IsListingSuspect(const absl::Status& status);
+
 }  // namespace hub
 }  // namespace peft
 

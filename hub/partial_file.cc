@@ -255,8 +255,7 @@ absl::Status PartialFile::StartRecord() {
 }
 
 absl::Status PartialFile::WritePart() {
-  if (!WriteAll(record_.get(),
-                absl::StrCat(size_, " ", digest_.Hex(), "\n"))) {
+  if (!WriteAll(record_.get(), absl::StrCat(size_, " ", digest_.Hex(), "\n"))) {
     return Error("cannot write the record of its download");
   }
   recorded_ = size_;

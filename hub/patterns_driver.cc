@@ -10,8 +10,8 @@ int main() {
   std::string line;
   while (std::getline(std::cin, line)) {
     const size_t tab = line.find('\t');
-    std::cout << peft::hub::IsWanted(line.substr(tab + 1), {line.substr(0, tab)},
-                                     {})
+    std::cout << peft::hub::IsWanted(line.substr(tab + 1),
+                                     {line.substr(0, tab)}, {})
               << '\n';
   }
 }

@@ -34,9 +34,15 @@ constexpr uint64_t kMaxIndex = 256 << 20;
 
 // What a tokenizer, and generation, may consist of.
 constexpr const char* kModelExtras[] = {
-    "generation_config.json", "tokenizer*.json", "tokenizer*.model",
-    "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
-    "spiece.model", "chat_template*",
+    "generation_config.json",
+    "tokenizer*.json",
+    "tokenizer*.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "spiece.model",
+    "chat_template*",
 };
 
 // "" or "folder/".
@@ -118,9 +124,8 @@ class Search {
   }
 
   // Fetches the files, below the subfolder, that `choose` takes of those there.
-  absl::Status Fetch(
-      const std::function<std::vector<std::string>(
-          const std::set<std::string>&)>& choose) {
+  absl::Status Fetch(const std::function<std::vector<std::string>(
+                         const std::set<std::string>&)>& choose) {
     snapshot_.choose = [&](const Tree& tree) {
       std::set<std::string> names;
       for (const auto& [name, file] : tree) {
@@ -225,8 +230,8 @@ absl::StatusOr<Source> FetchModel(Search& search) {
   if (!search.Has(kModelWeights) && search.Has(kModelIndex)) {
     PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> shards,
                           ShardsOf(search.PathOf(kModelIndex)));
-    PEFT_RETURN_IF_ERROR(search.Fetch(
-        [&](const std::set<std::string>&) { return shards; }));
+    PEFT_RETURN_IF_ERROR(
+        search.Fetch([&](const std::set<std::string>&) { return shards; }));
   }
   return search.Result(kModelConfig);
 }

@@ -42,10 +42,11 @@ class RemoteSourceTest : public HubFixture {
   }
 
   void AddModel() {
-    for (const char* name : {"tokenizer.json", "vocab.txt", "flax_model.msgpack",
-                             "onnx/model.onnx", "model-00003-of-00003.safetensors",
-                             "model-00001-of-00002.safetensors",
-                             "model-00002-of-00002.safetensors"}) {
+    for (const char* name :
+         {"tokenizer.json", "vocab.txt", "flax_model.msgpack",
+          "onnx/model.onnx", "model-00003-of-00003.safetensors",
+          "model-00001-of-00002.safetensors",
+          "model-00002-of-00002.safetensors"}) {
       hub_.AddFile(name, std::string("content of ") + name, true);
     }
     hub_.AddFile("config.json", "{}");

@@ -27,8 +27,8 @@ class SnapshotDownload {
         options_(options),
         cache_dir_(options.cache_dir.empty() ? client.settings().cache_dir
                                              : options.cache_dir),
-        subject_(absl::StrCat(repo.name(), " at revision ",
-                              Printable(revision))),
+        subject_(
+            absl::StrCat(repo.name(), " at revision ", Printable(revision))),
         reader_(cache_dir_, repo),
         writer_(cache_dir_, repo, client.settings().symlinks),
         meter_(options.on_progress) {}
@@ -47,10 +47,7 @@ class SnapshotDownload {
       if (!status.ok()) return FromCache(status);
       PEFT_RETURN_IF_ERROR(writer_.Prepare());
       status = Fetch(missing);
-      // It may be the listing that is wrong: the next one asks again.
-      if (ErrorId(status) == error_id::kHubHashMismatch) {
-        writer_.RemoveTree(commit_);
-      }
+      if (IsListingSuspect(status)) writer_.RemoveTree(commit_);
       PEFT_RETURN_IF_ERROR(status);
     }
     const std::string folder = reader_.SnapshotFolder(commit_);
@@ -65,9 +62,9 @@ class SnapshotDownload {
       return absl::OkStatus();
     }
     PEFT_RETURN_IF_ERROR(client_.CheckOnline(subject_));
-    PEFT_ASSIGN_OR_RETURN(commit_, client_.ResolveRevision(
-                                       repo_, revision_,
-                                       options_.is_cancelled));
+    PEFT_ASSIGN_OR_RETURN(
+        commit_,
+        client_.ResolveRevision(repo_, revision_, options_.is_cancelled));
     return absl::OkStatus();
   }
 
@@ -108,17 +105,16 @@ class SnapshotDownload {
   }
 
   absl::Status Fetch(const std::vector<RemoteFile>& missing) {
-    return ForEachFile(
-        missing, options_,
-        [&](const RemoteFile& file, CancelCheck is_cancelled) {
-          const absl::Status status = StoreFile(
-              file, {{client_, meter_, is_cancelled},
-                     writer_,
-                     options_.force,
-                     options_.lock_limit_ms});
-          if (status.ok()) meter_.FileDone();
-          return status;
-        });
+    return ForEachFile(missing, options_,
+                       [&](const RemoteFile& file, CancelCheck is_cancelled) {
+                         const absl::Status status =
+                             StoreFile(file, {{client_, meter_, is_cancelled},
+                                              writer_,
+                                              options_.force,
+                                              options_.lock_limit_ms});
+                         if (status.ok()) meter_.FileDone();
+                         return status;
+                       });
   }
 
   // What the cache has, where the Hub's answer is `why`.
@@ -137,7 +133,8 @@ class SnapshotDownload {
          ChooseFiles(writer_.ReadTree(commit_).value_or(Tree()), options_)) {
       if (IsMissing(name)) {
         return NotCached(absl::StrCat("has an incomplete snapshot of it, "
-                                      "without ", Quoted(name)),
+                                      "without ",
+                                      Quoted(name)),
                          why);
       }
     }

@@ -85,10 +85,11 @@ TEST_F(SnapshotTest, PatternsChooseFiles) {
 
 TEST_F(SnapshotTest, ADamagedListingIsFetchedAgain) {
   ASSERT_TRUE(Get().ok());
-  for (const std::string text :
-       {"", "[]", "{}", R"({"format_version": 2, "files": {}})",
-        R"({"format_version": 1, "files": {"../x": {"size": 1, "blob_id": ""}}})",
-        R"({"format_version": 1, "files": {"x": {"size": -1}}})"}) {
+  for (
+      const std::string text :
+      {"", "[]", "{}", R"({"format_version": 2, "files": {}})",
+       R"({"format_version": 1, "files": {"../x": {"size": 1, "blob_id": ""}}})",
+       R"({"format_version": 1, "files": {"x": {"size": -1}}})"}) {
     Write(Folder() / "trees" / (std::string(kFakeCommit) + ".json"), text);
     hub_.ForgetRequests();
     ExpectWhole(Get());
@@ -165,7 +166,8 @@ TEST_F(SnapshotTest, WhatTheCacheHasServesWhenTheHubDoesNot) {
 }
 
 TEST_F(SnapshotTest, TwoAtOnceDoNotBreakEachOther) {
-  for (int i = 0; i < 30; ++i) hub_.AddFile(absl::StrCat("f", i), RandomText(i));
+  for (int i = 0; i < 30; ++i)
+    hub_.AddFile(absl::StrCat("f", i), RandomText(i));
   std::thread other([&] { ExpectWhole(Get()); });
   ExpectWhole(Get());
   other.join();

@@ -52,9 +52,9 @@ absl::Status WithoutToken(const absl::Status& status, absl::string_view token) {
     return absl::StrReplaceAll(text, {{token, "***"}});
   };
   const ErrorDetails details = GetErrorDetails(status);
-  return MakeError(status.code(), ErrorId(status), clean(status.message()),
-                   {clean(details.tensor), clean(details.expected),
-                    clean(details.found)});
+  return MakeError(
+      status.code(), ErrorId(status), clean(status.message()),
+      {clean(details.tensor), clean(details.expected), clean(details.found)});
 }
 
 }  // namespace hub

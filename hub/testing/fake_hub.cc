@@ -111,7 +111,8 @@ FakeAnswer FakeHub::Tree(absl::string_view query) const {
     return NotFound("BadCursor");
   }
   FakeAnswer answer;
-  answer.body = R"([{"type": "directory", "path": "sub", "oid": "", "size": 0})";
+  answer.body =
+      R"([{"type": "directory", "path": "sub", "oid": "", "size": 0})";
   int index = 0;
   for (const auto& [path, file] : files_) {
     if (index++ < first) continue;
@@ -189,8 +190,8 @@ absl::StatusOr<HttpResponse> FakeHub::Exchange(
   PEFT_RETURN_IF_ERROR(on_response(response));
   if (request.method == "HEAD") return response;
   const absl::string_view body = answer->body;
-  const size_t end = answer->cut_at < 0 ? body.size()
-                                        : static_cast<size_t>(answer->cut_at);
+  const size_t end =
+      answer->cut_at < 0 ? body.size() : static_cast<size_t>(answer->cut_at);
   for (size_t at = 0; at < end; at += kChunk) {
     if (is_cancelled()) {
       return MakeError(absl::StatusCode::kCancelled, error_id::kCancelled,
