@@ -15,14 +15,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/huge_pages.h"
 #include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
 namespace {
-
-// The size of a huge page on x86-64 and on Arm with 4 KiB pages.
-constexpr uint64_t kHugePage = 2u << 20;
 
 // What one thread reads at once: whole huge pages, so that each is filled by
 // the one that touches it first.
@@ -105,17 +103,14 @@ absl::StatusOr<OpenFile> OpenRegularFile(const std::string& path,
   return file;
 }
 
-// Memory for `size` bytes, in huge pages where it fills some: filling fresh
-// 4 KiB pages costs five times as much as the copy itself. The rest stays in
-// small ones, so that a file takes no more than its size.
+// Memory for `size` bytes, in huge pages where it fills some.
 std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
   const bool huge = size >= kHugePage;
   const uint64_t alignment = huge ? kHugePage : 64;
   if (size > SIZE_MAX - alignment) return nullptr;
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, size) != 0) return nullptr;
-  // Only a hint: a system without huge pages is slower and just as right.
-  if (huge) madvise(memory, size / kHugePage * kHugePage, MADV_HUGEPAGE);
+  PreferHugePages(memory, size);
   return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
 }
 
