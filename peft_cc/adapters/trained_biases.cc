@@ -125,7 +125,8 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
     if (!bias.has_value()) continue;
     SettleSecond(site, *bias, taker);
     std::vector<float> delta = Difference(*bias, site.bias);
-    if (!delta.empty()) programs[index].push_back(Bias{std::move(delta)});
+    if (!delta.empty())
+      programs[index].push_back(Bias{std::move(delta), /*of_base=*/true});
   }
   return absl::OkStatus();
 }

@@ -59,6 +59,12 @@ _MERGED = Refusal(("MERGED", "ADAPTER_SCALE"), "unmerge first; PEFT: ValueError,
                   "no-op")
 
 
+_ON_TOP = Refusal(
+    ("ADAPTER_CONFLICT",), "a bias or a norm trained on the base's own bias, on "
+    "top of merged weights that hold another one; in PEFT merging changes what "
+    "it computes", required=False)
+
+
 def _cannot_scale(adapter, scale):
     return adapter.features["only_0_or_1"] and scale not in (0, 1)
 
@@ -129,8 +135,9 @@ def of_replace(pair, name, adapter):
     try:
         pair.loaded[name] = adapter
         scale = (entry or [1.0])[0] * pair.factors.get(name, 1.0)
-        refusal = of_scale(adapter, scale)
-        return refusal or (_of_conflict(pair, pair.active) if entry else None)
+        refusal = of_scale(adapter, scale) or (
+            _of_conflict(pair, pair.active) if entry else None)
+        return refusal or (_ON_TOP if pair.merged else None)
     finally:
         pair.loaded[name] = old
 
@@ -153,7 +160,7 @@ def of_merge(pair, adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",), "a low-rank product on a "
                        "convolution with groups; PEFT: NotImplementedError",
                        required=False)
-    return None
+    return _ON_TOP if len(acting) > len(merging) else None
 
 
 def of_merge_and_unload(pair, adapters):
