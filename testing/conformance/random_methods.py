@@ -80,8 +80,7 @@ def _extra_targets(rng, layout):
 
 def lora(rng, layout):
     """Plain LoRA and its inits."""
-    inits = [i for i in INITS if WITH_OPEN or i not in CHANGES_BASE]
-    init = rng.choice([True] * 6 + inits)
+    init = rng.choice([True] * 6 + list(INITS))
     extra = _extra_targets(rng, layout) if INITS[init] is None else []
     fields = _common(rng, layout, extra)
     fields.update(_rank_fields(rng, layout, init == "orthogonal"))

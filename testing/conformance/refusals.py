@@ -125,9 +125,16 @@ def of_set_scale(pair, name, scale):
 def of_replace(pair, name, adapter):
     if name in dict(pair.merged):
         return _MERGED
-    refusal = of_load(adapter)
-    if refusal:
-        return refusal
+    loading = of_load(adapter)
+    if loading and loading.required:
+        return loading
+    refusal = _of_taking_over(pair, name, adapter)
+    if loading and refusal:
+        return dataclasses.replace(loading, ids=loading.ids + refusal.ids)
+    return loading or refusal
+
+
+def _of_taking_over(pair, name, adapter):
     entry = [scale for n, scale in pair.active if n == name]
     if not entry and name not in pair.factors:
         return None
