@@ -47,9 +47,6 @@ def _gap_of_load(adapter):
         return _gap("TENSOR_MISSING", "bias \"all\" beside a module whose bias "
                     "PEFT saves under another name, or not at all "
                     "(MultiheadAttention, BERT's tied decoder)")
-    if getattr(config, "init_lora_weights", True) in ("olora", "pissa"):
-        return _gap("TENSOR_SHAPE_MISMATCH", "olora, pissa with a rank over "
-                    "the layer's sizes")
     if getattr(config, "ensure_weight_tying", False):
         return _gap("TENSOR_UNEXPECTED", "ensure_weight_tying on GPT-2")
     return None
