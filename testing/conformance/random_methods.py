@@ -58,7 +58,7 @@ def _wrapped_modules(rng, layout):
             choices = [[layout.head]]
         fields["modules_to_save"] = rng.choice(choices)
         labels.add("modules_to_save")
-    elif rng.random() < 0.15 and (WITH_OPEN or layout.layers != "layer"):
+    elif rng.random() < 0.15:
         rows = sorted(rng.sample(range(90 if layout.layers else 11),
                                  rng.randint(1, 6)))
         fields["trainable_token_indices"] = rng.choice(
