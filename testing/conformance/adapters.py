@@ -253,6 +253,22 @@ def change_layout(rng, folder, target):
     return target
 
 
+def decompose_in_f64():
+    """Some inits take a part of the base's weights, which PEFT computes by an
+    f32 decomposition whenever it loads such an adapter. Where singular values
+    lie close together its rounding decides which part: make it exact."""
+    for name in ("svd", "qr"):
+        setattr(torch.linalg, name, _in_f64(getattr(torch.linalg, name)))
+
+
+def _in_f64(decompose):
+    def exact(matrix, *args, **kwargs):
+        parts = decompose(matrix.double(), *args, **kwargs)
+        return type(parts)([part.to(matrix.dtype) for part in parts])
+
+    return exact
+
+
 def quiet():
     """PEFT and transformers explain themselves at length."""
     transformers.logging.set_verbosity_error()

@@ -89,6 +89,7 @@ def main():
     arguments = parse_arguments()
     random_methods.WITH_OPEN = arguments.open
     adapters.quiet()
+    adapters.decompose_in_f64()
     warnings.simplefilter("ignore")  # PEFT explains its defaults at length
     run = Run(arguments)
     count = run.all()

@@ -11,7 +11,6 @@ from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
 from testing.conformance import ours as ours_module
 from testing.conformance import record
-from testing.conformance import random_methods
 from testing.conformance import reference
 from testing.conformance import refusals
 
@@ -61,8 +60,7 @@ class Pair:
         merged = [self.loaded[name] for name, _ in self.merged]
         order = merged + [a for a in self.loaded.values() if a not in merged]
         self._check_comparable(entries)
-        if len({a.config.peft_type for a, _ in entries}) < 2:
-            order = [a for a in order if any(a is e for e, _ in entries)]
+        order = [a for a in order if any(a is e for e, _ in entries)]
         key = tuple(a.uid for a in order)
         if key not in self.references:
             try:
@@ -89,13 +87,6 @@ class Pair:
         if changes and len(adapters) > 1 and others:
             raise reference.NoReference(
                 "PEFT changes the base under what depends on it")
-        mixed = len({a.config.peft_type for a in adapters}) > 1
-        if mixed and any(a.features["is_dora"] for a in adapters):
-            raise reference.NoReference("DoRA and another method's bias")
-        # Open: see docs/parity.md.
-        if mixed and not random_methods.WITH_OPEN and \
-                any("Conv1D" in a.kinds for a in adapters):
-            raise reference.NoReference("several methods on a Conv1D")
         if len(adapters) > 1 and any(a.features["is_replicating"]
                                      for a in adapters):
             raise reference.NoReference("layer_replication with others")

@@ -58,7 +58,7 @@ def _wrapped_modules(rng, layout):
             choices = [[layout.head]]
         fields["modules_to_save"] = rng.choice(choices)
         labels.add("modules_to_save")
-    elif rng.random() < 0.15 and (WITH_OPEN or layout.layers != "layer"):
+    elif rng.random() < 0.15:
         rows = sorted(rng.sample(range(90 if layout.layers else 11),
                                  rng.randint(1, 6)))
         fields["trainable_token_indices"] = rng.choice(
@@ -80,8 +80,7 @@ def _extra_targets(rng, layout):
 
 def lora(rng, layout):
     """Plain LoRA and its inits."""
-    inits = [i for i in INITS if WITH_OPEN or i not in CHANGES_BASE]
-    init = rng.choice([True] * 6 + inits)
+    init = rng.choice([True] * 6 + list(INITS))
     extra = _extra_targets(rng, layout) if INITS[init] is None else []
     fields = _common(rng, layout, extra)
     fields.update(_rank_fields(rng, layout, init == "orthogonal"))

@@ -36,6 +36,15 @@ def _injected_config(adapter):
     return config
 
 
+def _keep_head_bias(layer, args, result):
+    """A forward hook: PEFT's rows of a tied head drop the head's bias until
+    they are merged."""
+    bias = getattr(layer.base_layer, "bias", None)
+    if bias is None or layer.disable_adapters or not layer.active_adapters:
+        return result  # the base's own forward
+    return result + bias
+
+
 class Reference:
     """A copy of the base with the layers of some adapters, innermost first."""
 
@@ -48,6 +57,9 @@ class Reference:
         for adapter in self.loaded:
             self._inject(adapter)
         self.model.eval()
+        for module in self.model.modules():
+            if hasattr(module, "trainable_tokens_delta"):
+                module.register_forward_hook(_keep_head_bias)
         changed = {k for a in self.loaded for k in a.base_values}
         self.parameters = {}
         for name, value in self.model.named_parameters(remove_duplicate=False):
@@ -68,6 +80,8 @@ class Reference:
                 if key in adapter.tensors and module._parameters[leaf] \
                         is not None:
                     found.add(key)
+                    self._check_direction(
+                        adapter, key, module._parameters[leaf].shape)
                     module._parameters[leaf] = nn.Parameter(
                         adapter.tensors[key].clone(), requires_grad=False)
         if found != set(adapter.tensors):
@@ -76,6 +90,14 @@ class Reference:
             if uid in getattr(module, "scaling", {}):
                 self.scalings[module, uid] = adapter.scalings[
                     adapters.canonical(name)]
+
+    @staticmethod
+    def _check_direction(adapter, key, shape):
+        """A layer of PEFT's IA3 has one direction for all its adapters: a file
+        of the other one does not load."""
+        if adapter.config.peft_type == peft.PeftType.IA3 and \
+                ".ia3_l." in key and adapter.tensors[key].shape != shape:
+            raise RuntimeError(f"{key}: size mismatch")
 
     def activate(self, entries):
         """`entries`: (adapter, scale) in the order of activation."""

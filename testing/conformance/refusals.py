@@ -47,9 +47,6 @@ def _gap_of_load(adapter):
         return _gap("TENSOR_MISSING", "bias \"all\" beside a module whose bias "
                     "PEFT saves under another name, or not at all "
                     "(MultiheadAttention, BERT's tied decoder)")
-    if getattr(config, "init_lora_weights", True) in ("olora", "pissa"):
-        return _gap("TENSOR_SHAPE_MISMATCH", "olora, pissa with a rank over "
-                    "the layer's sizes")
     if getattr(config, "ensure_weight_tying", False):
         return _gap("TENSOR_UNEXPECTED", "ensure_weight_tying on GPT-2")
     return None
@@ -57,6 +54,12 @@ def _gap_of_load(adapter):
 
 _MERGED = Refusal(("MERGED", "ADAPTER_SCALE"), "unmerge first; PEFT: ValueError, or a silent "
                   "no-op")
+
+
+_ON_TOP = Refusal(
+    ("ADAPTER_CONFLICT",), "a bias or a norm trained on the base's own bias, on "
+    "top of merged weights that hold another one; in PEFT merging changes what "
+    "it computes", required=False)
 
 
 def _cannot_scale(adapter, scale):
@@ -119,9 +122,16 @@ def of_set_scale(pair, name, scale):
 def of_replace(pair, name, adapter):
     if name in dict(pair.merged):
         return _MERGED
-    refusal = of_load(adapter)
-    if refusal:
-        return refusal
+    loading = of_load(adapter)
+    if loading and loading.required:
+        return loading
+    refusal = _of_taking_over(pair, name, adapter)
+    if loading and refusal:
+        return dataclasses.replace(loading, ids=loading.ids + refusal.ids)
+    return loading or refusal
+
+
+def _of_taking_over(pair, name, adapter):
     entry = [scale for n, scale in pair.active if n == name]
     if not entry and name not in pair.factors:
         return None
@@ -129,8 +139,9 @@ def of_replace(pair, name, adapter):
     try:
         pair.loaded[name] = adapter
         scale = (entry or [1.0])[0] * pair.factors.get(name, 1.0)
-        refusal = of_scale(adapter, scale)
-        return refusal or (_of_conflict(pair, pair.active) if entry else None)
+        refusal = of_scale(adapter, scale) or (
+            _of_conflict(pair, pair.active) if entry else None)
+        return refusal or (_ON_TOP if pair.merged else None)
     finally:
         pair.loaded[name] = old
 
@@ -153,7 +164,7 @@ def of_merge(pair, adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",), "a low-rank product on a "
                        "convolution with groups; PEFT: NotImplementedError",
                        required=False)
-    return None
+    return _ON_TOP if len(acting) > len(merging) else None
 
 
 def of_merge_and_unload(pair, adapters):
