@@ -458,8 +458,8 @@ typedef struct peft_load_options {
    * none. */
   const char* subfolder;
   /* Default 0: strict. 1: missing tensors (they act as zero), unexpected
-   * tensors and unknown config keys are lines of the report instead of errors.
-   */
+   * tensors, unknown config keys and another base than the one that the file
+   * was saved over are lines of the report instead of errors. */
   int32_t lenient;
   /* Of the Hub, as in Python's adapter_kwargs: a branch, tag or commit; an
    * access token; where downloads are kept. For a local folder they have no
@@ -632,7 +632,9 @@ PEFT_API void peft_save_options_init(peft_save_options_t* options,
 /* Writes adapter `name` (NULL: the first active one) as the folder `path`:
  * adapter_model.safetensors and adapter_config.json, which Python PEFT loads to
  * the same tensors. Element types are kept, and every key of the config, also
- * those that were not understood; inference_mode becomes true. The folder
+ * those that were not understood; inference_mode becomes true. The metadata of
+ * the tensors receive a fingerprint of the base's weights: a load over others
+ * is then INVALID_ARGUMENT ("BASE_MISMATCH"; docs/c-api.md). The folder
  * appears whole or not at all; its parent must exist. Fails with NOT_FOUND
  * ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("FILE_EXISTS") or as
  * peft_state_dict_write does. Since: 2. */

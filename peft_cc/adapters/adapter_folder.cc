@@ -59,12 +59,14 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(
   return NoTensors(folder);
 }
 
-absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder) {
+absl::StatusOr<TensorMap> ReadAdapterTensors(
+    const std::string& folder, std::map<std::string, std::string>* metadata) {
   PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile file,
                         FindAdapterTensors(folder));
   if (!file.is_safetensors) return ReadTorchFile(file.path, ReadMode::kRead);
   PEFT_ASSIGN_OR_RETURN(SafetensorsFile read,
                         ReadSafetensors(file.path, ReadMode::kRead));
+  if (metadata != nullptr) *metadata = std::move(read.metadata);
   return std::move(read.tensors);
 }
 

@@ -54,6 +54,7 @@ std::string WrittenOut(const std::string& golden) {
   });
   EditConfig(folder, [](Json& config) {
     config[config.contains("n_layer") ? "n_layer" : "num_hidden_layers"] = 4;
+    config.erase("layer_types");
   });
   return folder;
 }
@@ -66,6 +67,16 @@ std::vector<float> LogitsOf(const Model& model, const std::string& golden) {
   return std::vector<float>(
       logits->data,
       logits->data + logits->batch * logits->positions * logits->vocabulary);
+}
+
+// On every linear layer, another on each.
+void AddRandomAdapter(Model& model) {
+  const auto report = model.AddAdapter(
+      "random",
+      R"({"peft_type": "LORA", "r": 2, "init_lora_weights": false,
+          "target_modules": "all-linear"})",
+      /*seed=*/1);
+  EXPECT_TRUE(report.ok()) << report.status();
 }
 
 class LayerReplicationTest : public ::testing::TestWithParam<std::string> {};
@@ -87,6 +98,8 @@ TEST_P(LayerReplicationTest, WeightsAreShared) {
 
 TEST_P(LayerReplicationTest, TheMergedFolderHoldsEachLayer) {
   const auto model = OpenReplicated(GoldenModel(GetParam()), kRanges);
+  AddRandomAdapter(*model);
+  ASSERT_TRUE(model->MergeAdapter().ok());
   const std::vector<float> logits = LogitsOf(*model, GetParam());
   const std::string path = ::testing::TempDir() + "/replicated-" + GetParam();
   const absl::Status status = model->MergeAndUnload(path);
@@ -112,6 +125,8 @@ TEST(LayerReplicationOfWindowsTest, LayersKeepTheirs) {
   }
   EXPECT_EQ(windows, (std::vector<int64_t>{0, 3, 3, 0}));
   const std::string path = ::testing::TempDir() + "/replicated-windows";
+  AddRandomAdapter(*model);
+  ASSERT_TRUE(model->MergeAdapter().ok());
   ASSERT_TRUE(model->MergeAndUnload(path).ok());
   const auto merged = OpenModel(path);
   EXPECT_EQ(LogitsOf(*merged, "qwen2_sliding_sharded"),

@@ -242,8 +242,9 @@ class Writer {
     if (layouts_.size() == 1 && layouts_.count(kSingleFile) == 1) {
       return absl::OkStatus();
     }
-    Json index = {{"metadata", {{"total_size", total_}}},
-                  {"weight_map", Json::object()}};
+    Json index = Json::object();
+    index["metadata"]["total_size"] = total_;
+    index["weight_map"] = Json::object();
     for (const auto& [name, output] : outputs_) {
       index["weight_map"][name] = output.file;
     }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/base_fingerprint.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/layer_replication.h"
@@ -135,7 +136,9 @@ absl::Status Model::SaveAdapter(const std::string& name,
                                 const AdapterSaveOptions& options) const {
   PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Adapter> adapter,
                         GetAdapter(name));
-  return peft::SaveAdapter(*adapter, path, options);
+  AdapterSaveOptions with_base = options;
+  with_base.base_fingerprint = BaseFingerprint(sites(), *adapter);
+  return peft::SaveAdapter(*adapter, path, with_base);
 }
 
 bool Model::HasAdapter(const std::string& name) const {

@@ -116,8 +116,8 @@ class Model {
       const std::string& name) const;
   // Facts of an adapter; `name` and failures as of GetAdapter.
   absl::StatusOr<AdapterInfo> GetAdapterInfo(const std::string& name) const;
-  // Writes an adapter as a PEFT folder; `name` and failures as of GetAdapter,
-  // and as of peft::SaveAdapter.
+  // Writes an adapter as a PEFT folder, with the base's fingerprint; `name` and
+  // failures as of GetAdapter, and as of peft::SaveAdapter.
   absl::Status SaveAdapter(const std::string& name, const std::string& path,
                            const AdapterSaveOptions& options = {}) const;
   // See AdapterRegistry for what these do and how they fail.
@@ -200,6 +200,8 @@ class Model {
                                       const std::string& config,
                                       TensorMap tensors,
                                       const AdapterLoadOptions& options) const;
+  // Adds a line to the report of an adapter that names another base.
+  void NoteOtherBase(LoadedAdapter& loaded) const;
   // RESOURCE_EXHAUSTED (ADAPTER_LIMIT) where the folder cannot fit the limit.
   absl::Status CheckRoom(const std::string& path,
                          const AdapterLoadOptions& options,

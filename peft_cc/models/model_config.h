@@ -34,6 +34,8 @@ enum class PositionKind {
 struct ModelConfig {
   std::string model_type;    // "llama", "gpt2", "bert" ...
   std::string architecture;  // transformers' class: "LlamaForCausalLM"
+  // What older versions of transformers saved it as; "" in newer files.
+  std::string name_or_path;
   ModelTask task = ModelTask::kCausalLm;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
