@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <memory>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -215,25 +213,12 @@ class Writer {
   }
 
   absl::Status CopyFiles(const std::string& folder) const {
-    std::error_code error;
-    std::vector<std::string> names;
-    for (std::filesystem::directory_iterator it(base_.folder(), error), end;
-         !error && it != end; it.increment(error)) {
-      const std::string name = it->path().filename().string();
-      if (IsCopied(name) && FileExists(it->path().string())) {
-        names.push_back(name);
-      }
-    }
-    if (error) {
-      return MakeError(
-          absl::StatusCode::kNotFound, error_id::kFileNotFound,
-          absl::StrCat("the base's folder ", Quoted(base_.folder()),
-                       " cannot be read any more: ", error.message()),
-          {base_.folder(), "", ""});
-    }
+    PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                          NamesIn(base_.folder()));
     for (const std::string& name : names) {
-      PEFT_RETURN_IF_ERROR(CopyFile(absl::StrCat(base_.folder(), "/", name),
-                                    absl::StrCat(folder, "/", name)));
+      const std::string from = absl::StrCat(base_.folder(), "/", name);
+      if (!IsCopied(name) || !FileExists(from)) continue;
+      PEFT_RETURN_IF_ERROR(CopyFile(from, absl::StrCat(folder, "/", name)));
     }
     return absl::OkStatus();
   }
