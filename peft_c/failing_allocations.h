@@ -25,8 +25,8 @@ void FailAfter(int64_t allowed, AfterFailure after);
 bool StopFailing();
 
 // Which allocations fail: each of so many, then a sample that thins out, the
-// same in every run.
-enum Steps : int64_t { kMost = 400, kAll = 100000 };
+// same in every run. kSome is for calls that wait for the disk.
+enum Steps : int64_t { kSome = 40, kMost = 400, kAll = 100000 };
 
 // The allocation to fail after `allowed`.
 inline int64_t NextAllowed(int64_t allowed, Steps steps,

@@ -138,7 +138,7 @@ TEST_F(OutOfMemoryVerbsTest, MergingToAFolder) {
           return peft_model_merge_and_unload(model_.get(), path.c_str(),
                                              nullptr);
         },
-        [&] { fs::remove_all(path); });
+        [&] { fs::remove_all(path); }, kSome);
   }
 }
 
@@ -218,7 +218,7 @@ TEST_F(OutOfMemoryVerbsTest, Saving) {
         return peft_model_save_adapter(model_.get(), kName, path.c_str(),
                                        nullptr);
       },
-      [&] { fs::remove_all(path); });
+      [&] { fs::remove_all(path); }, kSome);
 }
 
 TEST_F(OutOfMemoryVerbsTest, OpeningAModelWithReplicatedLayers) {

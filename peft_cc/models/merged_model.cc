@@ -227,8 +227,12 @@ class Writer {
     if (layouts_.size() == 1 && layouts_.count(kSingleFile) == 1) {
       return absl::OkStatus();
     }
+    // Not by a list, which leaks where memory runs out in it, nor by an index
+    // into null, which then ends the process.
+    Json metadata = Json::object();
+    metadata["total_size"] = total_;
     Json index = Json::object();
-    index["metadata"]["total_size"] = total_;
+    index["metadata"] = std::move(metadata);
     index["weight_map"] = Json::object();
     for (const auto& [name, output] : outputs_) {
       index["weight_map"][name] = output.file;
