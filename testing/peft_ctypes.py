@@ -71,8 +71,9 @@ def _pointer(array):
 def _input(ids, attention_mask, position_ids=None):
     arrays = [None if a is None else np.ascontiguousarray(a, dtype=np.int64)
               for a in (ids, attention_mask, position_ids)]
-    struct = structs.ForwardInput(ids=_pointer(arrays[0]).value,
-                          batch=arrays[0].shape[0], length=arrays[0].shape[1])
+    struct = structs.ForwardInput(
+        ids=_pointer(arrays[0]).value, batch=arrays[0].shape[0],
+        length=arrays[0].shape[1])
     if arrays[1] is not None:
         struct.attention_mask = _pointer(arrays[1]).value
     if arrays[2] is not None:
@@ -93,9 +94,9 @@ def _view(array):
     """A view of a contiguous numpy array; uint16 is taken for bf16."""
     array = np.ascontiguousarray(array)
     codes = {np.dtype(v): k for k, v in _NUMPY_DTYPES.items()}
-    view = structs.TensorView(data=_pointer(array).value, dtype=codes[array.dtype],
-                      device_type=1, rank=array.ndim,
-                      sizes=(C.c_int64 * array.ndim)(*array.shape))
+    view = structs.TensorView(
+        data=_pointer(array).value, dtype=codes[array.dtype], device_type=1,
+        rank=array.ndim, sizes=(C.c_int64 * array.ndim)(*array.shape))
     view.keep = array  # lives as long as the struct
     return view
 
@@ -185,7 +186,8 @@ class HostModel(AdaptedModel):
         array = (structs.Layer * len(layers))()
         keep = []
         for struct, fields in zip(array, layers):
-            C.memmove(C.byref(struct), C.byref(defaults), C.sizeof(structs.Layer))
+            C.memmove(C.byref(struct), C.byref(defaults),
+                      C.sizeof(structs.Layer))
             for key, value in fields.items():
                 if key == "name":
                     value = value.encode()
