@@ -508,7 +508,8 @@ PEFT_API void peft_load_options_init(peft_load_options_t* options,
  * "ADAPTER_CONFIG_UNKNOWN_KEY", "NO_TARGET_MATCHED", "TENSOR_MISSING",
  * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE",
  * "BASE_MISMATCH", ...), FAILED_PRECONDITION ("LAYER_REPLICATION": the model
- * must be opened with the adapter's layer_replication) or UNIMPLEMENTED ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
+ * must be opened with the adapter's layer_replication), UNIMPLEMENTED
+ * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
  * "UNIMPLEMENTED" where `path` is no folder and reads as a Hub id,
  * "owner/name": this version fetches nothing), or RESOURCE_EXHAUSTED
  * ("ADAPTER_LIMIT", see peft_model_set_adapter_limit). The model is then
