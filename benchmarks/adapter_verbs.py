@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import side_by_side
 from testing import peft_ctypes
-from testing.conformance import ours
+from testing import peft_verbs as ours
 
 BATCH = 8
 DECODE_STEPS = 8

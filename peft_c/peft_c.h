@@ -357,11 +357,24 @@ typedef struct peft_model_options {
    * sessions share them. Default 0: one per core. The numbers that a forward
    * computes do not depend on it. */
   int32_t num_threads;
+  /* Replicates layers of the base, as PEFT's layer_replication does: the
+   * model's layers are those of these ranges, one after another. Range i is
+   * layers [layer_replication[2 i], layer_replication[2 i + 1]), so that 0, 4,
+   * 2, 5 makes seven layers of five. What is there several times shares its
+   * weights, and has adapters of its own under the names of the new layers.
+   * Default none: the base's layers. Since: 2. */
+  const int64_t* layer_replication;
+  size_t num_layer_ranges;
+  /* Without layer_replication: folders of adapters that the model is opened
+   * for. What the layer_replication of their configs says is done. Default
+   * none. Since: 2. */
+  const char* const* for_adapters;
+  size_t num_for_adapters;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_MODEL_OPTIONS_INIT \
-  { sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0 }
+  { sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_model_options_init(peft_model_options_t* options,
@@ -371,8 +384,11 @@ PEFT_API void peft_model_options_init(peft_model_options_t* options,
  * safetensors, single or sharded). Fails with NOT_FOUND, INVALID_ARGUMENT
  * ("MODEL_CONFIG", "MODEL_WEIGHTS", "SAFETENSORS") or UNIMPLEMENTED
  * ("MODEL_UNSUPPORTED": a family, rope type or quantization that this version
- * does not run, named in the message). Tensors that the model does not use are
- * logged as warnings. Since: 1. */
+ * does not run, named in the message), and with INVALID_ARGUMENT
+ * ("LAYER_REPLICATION") for ranges of layers that the base does not have, or
+ * FAILED_PRECONDITION ("LAYER_REPLICATION") where for_adapters ask for
+ * different ones. Tensors that the model does not use are logged as warnings.
+ * Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_open(
     const char* path, const peft_model_options_t* options,
     peft_model_t** out_model);
@@ -442,8 +458,8 @@ typedef struct peft_load_options {
    * none. */
   const char* subfolder;
   /* Default 0: strict. 1: missing tensors (they act as zero), unexpected
-   * tensors and unknown config keys are lines of the report instead of errors.
-   */
+   * tensors, unknown config keys and another base than the one that the file
+   * was saved over are lines of the report instead of errors. */
   int32_t lenient;
   /* Of the Hub, as in Python's adapter_kwargs: a branch, tag or commit; an
    * access token; where downloads are kept. For a local folder they have no
@@ -490,8 +506,10 @@ PEFT_API void peft_load_options_init(peft_load_options_t* options,
  * ALREADY_EXISTS ("ADAPTER_EXISTS") when `name` is taken, NOT_FOUND
  * ("FILE_NOT_FOUND"), INVALID_ARGUMENT ("ADAPTER_CONFIG",
  * "ADAPTER_CONFIG_UNKNOWN_KEY", "NO_TARGET_MATCHED", "TENSOR_MISSING",
- * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", ...) or
- * UNIMPLEMENTED ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
+ * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE",
+ * "BASE_MISMATCH", ...), FAILED_PRECONDITION ("LAYER_REPLICATION": the model
+ * must be opened with the adapter's layer_replication), UNIMPLEMENTED
+ * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
  * "UNIMPLEMENTED" where `path` is no folder and reads as a Hub id,
  * "owner/name": this version fetches nothing), or RESOURCE_EXHAUSTED
  * ("ADAPTER_LIMIT", see peft_model_set_adapter_limit). The model is then
@@ -615,7 +633,9 @@ PEFT_API void peft_save_options_init(peft_save_options_t* options,
 /* Writes adapter `name` (NULL: the first active one) as the folder `path`:
  * adapter_model.safetensors and adapter_config.json, which Python PEFT loads to
  * the same tensors. Element types are kept, and every key of the config, also
- * those that were not understood; inference_mode becomes true. The folder
+ * those that were not understood; inference_mode becomes true. The metadata of
+ * the tensors receive a fingerprint of the base's weights: a load over others
+ * is then INVALID_ARGUMENT ("BASE_MISMATCH"; docs/c-api.md). The folder
  * appears whole or not at all; its parent must exist. Fails with NOT_FOUND
  * ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("FILE_EXISTS") or as
  * peft_state_dict_write does. Since: 2. */
@@ -1378,7 +1398,8 @@ PEFT_API void peft_layer_init(peft_layer_t* layer, size_t struct_size);
  * own forward. All verbs for adapters work on it; sessions are refused. The
  * layers are listed in the order of named_modules(); modules that only hold
  * others need no entry. All have one struct_size. Borrows `layers`, but see
- * copy_weights. Of `options` read_mode has no effect. Since: 1. */
+ * copy_weights. Of `options` read_mode has no effect, and layer_replication
+ * only tells adapters how these layers were made. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
     const peft_layer_t* layers, size_t num_layers,
     const peft_model_options_t* options, peft_model_t** out_model);

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/base/json.h"
+#include "peft_cc/config/layer_ranges.h"
 
 namespace peft {
 
@@ -62,6 +63,9 @@ struct TargetConfig {
   bool ensure_weight_tying = false;
   bool fan_in_fan_out = false;
   BiasMode bias = BiasMode::kNone;
+  // The layers of the model that the adapter is for, where it has some of the
+  // base's several times; simplified.
+  LayerRanges layer_replication;
 };
 
 // What PEFT computes from the base's weight before training, and takes away

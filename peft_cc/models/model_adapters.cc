@@ -7,6 +7,7 @@
 #include "peft_cc/adapters/fresh.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/base_name.h"
 #include "peft_cc/models/model.h"
 
 namespace peft {
@@ -37,6 +38,7 @@ absl::StatusOr<LoadReport> Model::Add(
   // Also when memory runs out on the way.
   absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  NoteOtherBase(loaded);
   PEFT_RETURN_IF_ERROR(
       registry_.Add(name, std::move(loaded.adapter), std::move(origin)));
   std::move(cancel).Cancel();
@@ -49,10 +51,22 @@ absl::StatusOr<LoadReport> Model::Replace(
   PEFT_RETURN_IF_ERROR(
       registry_.CheckReplaceable(name, how.expected_generation));
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  NoteOtherBase(loaded);
   PEFT_RETURN_IF_ERROR(registry_.Replace(name, std::move(loaded.adapter),
                                          std::move(origin),
                                          how.expected_generation));
   return std::move(loaded.report);
+}
+
+void Model::NoteOtherBase(LoadedAdapter& loaded) const {
+  if (is_host_model()) return;
+  const std::string& named =
+      loaded.adapter->config().base.base_model_name_or_path;
+  if (MayBeBase(named, base_->folder(), base_->config().name_or_path)) return;
+  loaded.report.lines.push_back(
+      {ReportKind::kNote, "base_model_name_or_path",
+       absl::StrCat("is ", Quoted(named), ", and the model is ",
+                    Quoted(base_->folder()))});
 }
 
 // What cannot be estimated cannot be loaded either, and the load says why.

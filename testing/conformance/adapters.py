@@ -15,6 +15,7 @@ from peft.tuners.lora import layer as lora_layer
 from peft.utils import other as peft_other
 
 from testing.conformance import random_methods
+from testing.conformance import random_models
 
 
 @dataclasses.dataclass
@@ -134,8 +135,10 @@ def prune(model, uid, rng):
 
 def read_back(base, folder, uid, labels, ours, head=None):
     """What PEFT loads from `folder`. `base` stays as it is."""
-    model = peft.PeftModel.from_pretrained(copy.deepcopy(base), folder,
-                                           adapter_name=uid).eval()
+    config = peft.PeftConfig.from_pretrained(folder)
+    model = peft.PeftModel.from_pretrained(
+        copy.deepcopy(random_models.unreplicated(base, config)), folder,
+        adapter_name=uid).eval()
     tensors, values = {}, {}
     originals = dict(base.named_parameters(remove_duplicate=False))
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -167,7 +170,8 @@ def read_back(base, folder, uid, labels, ours, head=None):
 
 
 def _train_and_save(rng, base, draft, uid, folder, generator):
-    model = peft.get_peft_model(copy.deepcopy(base),
+    plain = random_models.unreplicated(base, draft.config)
+    model = peft.get_peft_model(copy.deepcopy(plain),
                                 copy.deepcopy(draft.config), adapter_name=uid)
     options = {}
     if draft.convert:

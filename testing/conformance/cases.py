@@ -7,9 +7,9 @@ import random
 import torch
 
 from testing import peft_ctypes
+from testing import peft_verbs as ours
 from testing.conformance import compare
 from testing.conformance import layer_models
-from testing.conformance import ours
 from testing.conformance import pair as pair_module
 from testing.conformance import random_models
 from testing.conformance import record
@@ -82,10 +82,14 @@ class ModelCase(Case):
         # A copy: to() and back would round buffers too.
         random_models.save_model(copy.deepcopy(self.base),
                                  self.folder / "base", self.base_dtype, shard)
+        if self.rng.random() < 0.12:
+            self.base, self.layout = random_models.replicate(
+                self.rng, self.base, self.layout)
 
     def open(self):
         return ours.Model(self.library, self.folder / "base",
-                          self.layout.output)
+                          self.layout.output,
+                          layer_replication=self.layout.ranges)
 
 
 class LayersCase(Case):

@@ -6,9 +6,9 @@ import json
 import peft
 import torch
 
+from testing import peft_verbs as ours_module
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
-from testing.conformance import ours as ours_module
 from testing.conformance import random_methods
 from testing.conformance import refusals
 

@@ -9,6 +9,7 @@ import torch
 
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
+from testing.conformance import random_models
 from testing.conformance import reference
 from testing.conformance import refusals
 
@@ -113,8 +114,11 @@ def bf16(pair, name):
     if adapter.base_values or adapter.features["is_alora"]:
         return  # biases of f32 in a base of bf16: PEFT rounds them, too
     pair.set_adapter([(name, 1.0)])
-    model = copy.deepcopy(pair.base).to(torch.bfloat16)
+    base = random_models.unreplicated(pair.base, adapter.config)
+    model = copy.deepcopy(base).to(torch.bfloat16)
     model = peft.PeftModel.from_pretrained(model, adapter.folder).eval()
+    if base is not pair.base:
+        random_models.expand_layer_types(model, pair.case.layout.ranges)
     output = pair.case.layout.output
     theirs = compare.reference_output(model, pair.ids, pair.mask, output)
     right = pair.nest(pair.entries()).output(pair.ids, pair.mask)

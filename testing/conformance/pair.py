@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from testing import peft_ctypes
+from testing import peft_verbs as ours_module
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
-from testing.conformance import ours as ours_module
 from testing.conformance import record
 from testing.conformance import reference
 from testing.conformance import refusals

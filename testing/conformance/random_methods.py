@@ -87,6 +87,8 @@ def lora(rng, layout):
     wrapped, labels = _wrapped_modules(rng, layout)
     fields.update(wrapped, init_lora_weights=init,
                   bias=rng.choice(["none"] * 4 + ["all", "lora_only"]))
+    if layout.ranges:
+        fields["bias"] = "none"  # PEFT trains one for all copies of a layer
     if extra and layout.tied and rng.random() < 0.6:
         fields["ensure_weight_tying"] = True
         labels.add("ensure_weight_tying")
@@ -162,15 +164,11 @@ def ia3(rng, layout):
 
 
 def layer_replication(rng, layout):
-    """Some layers twice: the base's weights are shared, the adapters not."""
-    start = rng.randrange(layout.num_layers)
-    ranges = [[0, layout.num_layers], [start, layout.num_layers]]
-    if rng.random() < 0.4:
-        ranges = [[0, start + 1], [start, layout.num_layers]]
-    fields = dict(task_type=layout.task_type, layer_replication=ranges,
-                  target_modules=rng.sample(layout.linears, 2))
-    fields.update(_rank_fields(rng, layout))
-    return Draft(peft.LoraConfig(**fields), {"layer_replication"})
+    """A LoRA that says how the layers of its model were made."""
+    draft = lora(rng, layout)
+    draft.config.layer_replication = layout.ranges
+    draft.labels.add("layer_replication")
+    return draft
 
 
 def target_parameters(rng, layout):

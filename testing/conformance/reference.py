@@ -27,6 +27,8 @@ class NoReference(Exception):
 def _injected_config(adapter):
     config = copy.deepcopy(adapter.config)
     config.inference_mode = True
+    if getattr(config, "layer_replication", None):
+        config.layer_replication = None  # the base's layers are as it says
     if hasattr(config, "init_lora_weights"):
         config.init_lora_weights = True
     if getattr(config, "bias", "none") != "none":

@@ -151,9 +151,6 @@ def of_merge(pair, adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",),
                        "what depends on positions is no weight; PEFT: "
                        "NotImplementedError")
-    if any(a.features["is_replicating"] for a in adapters):
-        return Refusal(("ADAPTER_NOT_MERGEABLE",),
-                       "two layers share the weights; PEFT: ValueError")
     names = {id(a): name for name, a in pair.loaded.items()}
     merging = [(names[id(a)], 1.0) for a in adapters]
     acting = {**dict(pair.merged), **dict(merging), **dict(pair.active)}

@@ -12,16 +12,17 @@ from testing.conformance import round_trip
 NAMES = ["default", "german", "q_proj", "lora", "A B", "über", "0", "base"]
 
 
-def methods_for(rng, family, layout):
+def methods_for(family, layout):
     """The methods that a model can take, LoRA most often."""
     if family == "layers":
         return ["lora"] * 4 + ["dora"] * 2 + ["adalora", "ia3",
                                               "target_parameters"] * 2
+    if layout.ranges:
+        return ["layer_replication"] * 3 + ["lora"] * 2
     methods = ["lora"] * 5 + ["dora"] * 2 + ["adalora"] * 2 + ["ia3"] * 2
     if layout.task_type == "CAUSAL_LM":
         methods += ["alora"]
     if family in ("llama", "mistral", "qwen2"):
-        methods += ["layer_replication"] if rng.random() < 0.3 else []
         methods += ["target_parameters"]
     return methods
 
@@ -33,8 +34,7 @@ class Sequence:
         self.pair = pair
         self.rng = pair.rng
         self.folder = folder
-        self.methods = methods_for(self.rng, pair.case.family,
-                                   pair.case.layout)
+        self.methods = methods_for(pair.case.family, pair.case.layout)
         self.made = []
         self.log = []
 
