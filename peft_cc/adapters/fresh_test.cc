@@ -27,9 +27,20 @@ class FreshTest : public ::testing::Test {
   }
 
   TensorMap Make(const std::string& rest, uint64_t seed = 1) {
-    auto tensors = FreshTensors(sites_, Config(rest), seed);
-    EXPECT_TRUE(tensors.ok()) << tensors.status();
-    return *tensors;
+    auto fresh = MakeFreshAdapter(sites_, Config(rest), WithSeed(seed));
+    EXPECT_TRUE(fresh.ok()) << fresh.status();
+    return fresh->tensors;
+  }
+
+  static FreshOptions WithSeed(uint64_t seed) {
+    FreshOptions options;
+    options.seed = seed;
+    return options;
+  }
+
+  // The error of a config that cannot be made.
+  absl::Status Refused(const AdapterConfig& config) {
+    return MakeFreshAdapter(sites_, config, {}).status();
   }
 
   const SiteTable sites_ = TinySites();
@@ -73,35 +84,11 @@ TEST_F(FreshTest, EqualSeedsDrawEqualNumbers) {
 TEST_F(FreshTest, InitsThatNeedDataAreRefusedByName) {
   AdapterConfig config = Config(R"("target_modules": ["q_proj"])");
   config.json["init_lora_weights"] = "eva";
-  const absl::Status status = FreshTensors(sites_, config, 1).status();
+  const absl::Status status = Refused(config);
   EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported);
   EXPECT_THAT(std::string(status.message()), HasSubstr("eva"));
   config.json["init_lora_weights"] = 3;
-  EXPECT_EQ(ErrorId(FreshTensors(sites_, config, 1).status()),
-            error_id::kAdapterConfig);
-}
-
-TEST_F(FreshTest, FactorsThatAHeadSharesAreRefusedByName) {
-  Site embedding;
-  embedding.name = "embed_tokens";
-  embedding.kind = SiteKind::kEmbedding;
-  embedding.in_features = 10;
-  embedding.out_features = 8;
-  embedding.weight = MakeTensor({10, 8});
-  Site head = embedding;
-  head.name = "lm_head";
-  head.kind = SiteKind::kLinear;
-  std::swap(head.in_features, head.out_features);
-  head.is_output_embedding = true;
-  const SiteTable sites({embedding, head}, {embedding.name, head.name},
-                        "llama");
-  const std::string target = R"("target_modules": ["embed_tokens"])";
-  const AdapterConfig tied =
-      Config(target + R"(, "ensure_weight_tying": true)");
-  const absl::Status status = FreshTensors(sites, tied, 1).status();
-  EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("lm_head"));
-  EXPECT_TRUE(FreshTensors(sites, Config(target), 1).ok());
+  EXPECT_EQ(ErrorId(Refused(config)), error_id::kAdapterConfig);
 }
 
 }  // namespace

@@ -102,12 +102,20 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
                                              const std::string& config,
                                              uint64_t seed) {
   const auto make = [&]() -> absl::StatusOr<LoadedAdapter> {
-    PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
+    PEFT_ASSIGN_OR_RETURN(const AdapterConfig parsed,
                           ParseConfig(name, config, /*lenient=*/false));
-    PEFT_ASSIGN_OR_RETURN(TensorMap tensors,
-                          FreshTensors(sites(), parsed, seed));
-    return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
-                        WithPool({}));
+    FreshOptions options;
+    options.seed = seed;
+    if (base_ != nullptr) options.base_name = base_->folder();
+    options.services.pool = pool_;
+    absl::StatusOr<FreshAdapter> fresh =
+        MakeFreshAdapter(sites(), parsed, options);
+    if (!fresh.ok()) {
+      return WithContext(fresh.status(),
+                         absl::StrCat("adapter ", Quoted(name)));
+    }
+    return BuildAdapter(sites(), name, std::move(fresh->config),
+                        std::move(fresh->tensors), WithPool({}));
   };
   return Add(name, {"", /*is_trainable=*/true}, make);
 }
