@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/adapters/fresh_config.h"
@@ -58,32 +59,34 @@ class LayerTensorsMaker {
   // By target.
   absl::StatusOr<std::vector<LayerTensors>> MakeAll() {
     std::vector<LayerTensors> made(targets_.size());
-    for (const bool is_late : {false, true}) {
+    for (const bool is_tied : {false, true}) {
       for (size_t i = 0; i < targets_.size(); ++i) {
-        const int embedding = EmbeddingOf(i);
-        if ((embedding >= 0) != is_late) continue;
+        if (IsTiedHead(targets_[i]) != is_tied) continue;
+        const int embedding = is_tied ? EmbeddingOf(targets_[i]) : -1;
         PEFT_ASSIGN_OR_RETURN(
-            made[i], is_late ? fresh_.MakeTied(i, made[embedding], generator_)
-                             : fresh_.Make(i, generator_));
+            made[i], embedding >= 0
+                         ? fresh_.MakeTied(i, made[embedding], generator_)
+                         : fresh_.Make(i, generator_));
       }
     }
     return made;
   }
 
  private:
-  // The target that target `i` shares its factors with, or -1. PEFT makes such
-  // heads last, and compares the last part of the head's name with the whole
-  // one, so that only a head of the model itself shares them.
-  int EmbeddingOf(size_t i) const {
-    if (!config_.ensure_weight_tying || targets_[i].is_parameter) return -1;
+  // PEFT makes these last.
+  bool IsTiedHead(const TargetSite& target) const {
+    if (!config_.ensure_weight_tying || target.is_parameter) return false;
+    const std::vector<int> heads =
+        FindTiedHeads(sites_, FindInputEmbedding(sites_));
+    return std::find(heads.begin(), heads.end(), target.site) != heads.end();
+  }
+
+  // The target that a head shares its factors with, or -1. PEFT compares the
+  // last part of the head's name with the whole one, so that only a head of the
+  // model itself shares them.
+  int EmbeddingOf(const TargetSite& head) const {
+    if (absl::StrContains(sites_.sites()[head.site].name, '.')) return -1;
     const int embedding = FindInputEmbedding(sites_);
-    const std::vector<int> heads = FindTiedHeads(sites_, embedding);
-    const std::string& name = sites_.sites()[targets_[i].site].name;
-    if (std::find(heads.begin(), heads.end(), targets_[i].site) ==
-            heads.end() ||
-        name.find('.') != std::string::npos) {
-      return -1;
-    }
     for (size_t j = 0; j < targets_.size(); ++j) {
       if (targets_[j].site == embedding) return static_cast<int>(j);
     }
@@ -137,29 +140,31 @@ absl::StatusOr<FreshAdapter> MakeFreshAdapter(const SiteTable& sites,
                                               const FreshOptions& options) {
   const MethodInfo* const info = FindMethod(config.base.peft_type);
   if (info == nullptr) return CannotMake(config);
+  FreshAdapter adapter;
+  AdapterConfig& filled = adapter.config;
+  PEFT_ASSIGN_OR_RETURN(filled, FreshConfig(config, sites, options.base_name));
   std::vector<std::string> notes;
   PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
-                        FindTargetSites(config.targets, config.base.task_type,
+                        FindTargetSites(filled.targets, filled.base.task_type,
                                         *info, sites, KeyMap(), &notes));
   PEFT_ASSIGN_OR_RETURN(const std::vector<Layer> layers,
                         LayersOf(sites, targets, *info));
   PEFT_ASSIGN_OR_RETURN(
       const std::unique_ptr<Method> method,
-      info->create(config, sites.model_type(), layers, &notes));
+      info->create(filled, sites.model_type(), layers, &notes));
   PEFT_ASSIGN_OR_RETURN(
       const std::unique_ptr<FreshLayers> fresh,
-      MakeFreshLayers(config, *method, layers, options.services));
+      MakeFreshLayers(filled, *method, layers, options.services));
   PEFT_ASSIGN_OR_RETURN(
       const std::vector<LayerTensors> made,
-      LayerTensorsMaker(sites, config.targets, targets, *fresh, options.seed)
+      LayerTensorsMaker(sites, filled.targets, targets, *fresh, options.seed)
           .MakeAll());
-  FreshAdapter adapter;
-  PEFT_RETURN_IF_ERROR(AddLayers(targets, layers, made, adapter.tensors));
-  PEFT_RETURN_IF_ERROR(AddBaseModules(config.targets, sites, adapter.tensors));
-  PEFT_RETURN_IF_ERROR(AddBaseRows(config.targets, sites, adapter.tensors));
-  AddBaseBiases(config.targets.bias, sites, targets, adapter.tensors);
-  PEFT_ASSIGN_OR_RETURN(adapter.config,
-                        FreshConfig(config, sites, targets, options.base_name));
+  TensorMap& tensors = adapter.tensors;
+  PEFT_RETURN_IF_ERROR(AddLayers(targets, layers, made, tensors));
+  PEFT_RETURN_IF_ERROR(AddBaseModules(filled.targets, sites, tensors));
+  PEFT_RETURN_IF_ERROR(AddBaseRows(filled.targets, sites, tensors));
+  AddBaseBiases(filled.targets.bias, sites, targets, tensors);
+  CorrectFanInFanOut(sites, targets, filled);
   return adapter;
 }
 

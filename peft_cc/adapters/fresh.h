@@ -30,12 +30,12 @@ struct FreshAdapter {
 // in the order in which PEFT makes them, with the numbers that
 // torch.manual_seed(seed) gives it; those that PEFT computes (orthogonal,
 // pissa, olora, mica, the norms of DoRA) differ by rounding. What the method
-// makes is f32, rounded to the dtype of the base weight as PeftModel's is;
-// copies of the base (modules_to_save, trainable_token_indices, biases) keep
-// its dtype, where PeftModel's do. Fails as a load does for the config and its
-// targets, and with INVALID_ARGUMENT (ADAPTER_CONFIG, ARGUMENT) for what PEFT
-// refuses, or UNIMPLEMENTED (ADAPTER_METHOD_UNSUPPORTED,
-// ADAPTER_FEATURE_UNSUPPORTED) where it cannot be made here.
+// makes is f32, rounded to the dtype of the base weight as PeftModel's is, and
+// so are rows of tokens; modules_to_save and biases keep the base's dtype.
+// Fails as a load does for the config and its targets, and with
+// INVALID_ARGUMENT (ADAPTER_CONFIG, ARGUMENT) for what PEFT refuses, or
+// UNIMPLEMENTED (ADAPTER_METHOD_UNSUPPORTED, ADAPTER_FEATURE_UNSUPPORTED) where
+// it cannot be made here.
 absl::StatusOr<FreshAdapter> MakeFreshAdapter(const SiteTable& sites,
                                               const AdapterConfig& config,
                                               const FreshOptions& options);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -11,7 +12,8 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/config/default_targets.h"
-#include "peft_cc/config/minimal_targets.h"
+#include "peft_cc/config/module_names.h"
+#include "peft_cc/config/python_regex.h"
 
 namespace peft {
 namespace {
@@ -77,11 +79,21 @@ bool IsPartOf(absl::string_view name, absl::string_view module) {
                            absl::StrCat(".", name, "."));
 }
 
+// The only names of tied modules that PEFT looks for.
+constexpr absl::string_view kTiedNames[] = {"embed_tokens", "lm_head"};
+
+// True if one of `names` ends with such a name.
+bool NamesTied(const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [](absl::string_view name) {
+    const absl::string_view last = name.substr(name.rfind('.') + 1);
+    return last == kTiedNames[0] || last == kTiedNames[1];
+  });
+}
+
 class ConfigWriter {
  public:
-  ConfigWriter(const AdapterConfig& config, const SiteTable& sites,
-               const std::vector<TargetSite>& targets)
-      : config_(config), sites_(sites), targets_(targets), json_(config.json) {}
+  ConfigWriter(const AdapterConfig& config, const SiteTable& sites)
+      : config_(config), sites_(sites), json_(config.json) {}
 
   absl::StatusOr<Json> Write(const std::string& base_name) {
     PEFT_RETURN_IF_ERROR(AddDefaults());
@@ -91,9 +103,10 @@ class ConfigWriter {
     if (!config_.targets.modules_to_save.empty()) {
       json_["modules_to_save"] = ToJson(config_.targets.modules_to_save);
     }
+    if (config_.targets.ensure_weight_tying) {
+      PEFT_RETURN_IF_ERROR(WriteTied());
+    }
     WriteTargets();
-    if (config_.targets.ensure_weight_tying) WriteTied();
-    WriteFanInFanOut();
     return std::move(json_);
   }
 
@@ -114,15 +127,21 @@ class ConfigWriter {
 
   void WriteTargets() {
     std::optional<ModuleSelector> targets = config_.targets.target_modules;
-    if (!targets.has_value() && config_.targets.target_parameters.empty()) {
+    if (targets.has_value() && !targets->is_regex) {
+      targets->names = json_["target_modules"].get<std::vector<std::string>>();
+    } else if (!targets.has_value()) {
       targets = DefaultTargets(config_.base.peft_type, sites_.model_type());
     }
     if (targets.has_value() && targets->IsAllLinear()) {
       targets->is_regex = false;
       targets->names = AllLinearNames(sites_, config_.base.task_type);
     }
-    if (targets.has_value() && !targets->is_regex) Shorten(targets->names);
-    if (targets.has_value()) json_["target_modules"] = ToJson(*targets);
+    if (targets.has_value() && !targets->is_regex) {
+      Shorten(targets->names);
+      json_["target_modules"] = ToJson(targets->names);
+    } else if (targets.has_value() && !config_.targets.target_modules) {
+      json_["target_modules"] = targets->regex;
+    }
     if (!config_.ia3.has_value() || config_.ia3->feedforward_modules) return;
     const auto modules = DefaultFeedforward(sites_.model_type());
     if (modules.has_value()) json_["feedforward_modules"] = ToJson(*modules);
@@ -131,62 +150,43 @@ class ConfigWriter {
   // IA3's are coupled with its feedforward_modules.
   void Shorten(std::vector<std::string>& names) const {
     if (names.size() < kMinForShortening || config_.ia3.has_value()) return;
-    std::vector<std::string> others;
-    for (const std::string& module : sites_.module_names()) {
-      const bool is_named =
-          std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-            return module == name ||
-                   absl::EndsWith(module, absl::StrCat(".", name));
-          });
-      if (!is_named) others.push_back(module);
-    }
-    std::vector<std::string> fewer = MinimalTargets(names, others);
+    const std::vector<absl::string_view> all(sites_.module_names().begin(),
+                                             sites_.module_names().end());
+    std::vector<std::string> fewer = MinimalNames(ModuleNames(names), all);
     if (fewer.size() < names.size()) names = std::move(fewer);
   }
 
   // The embedding stands for its heads.
-  void WriteTied() {
+  absl::Status WriteTied() {
     const int embedding = FindInputEmbedding(sites_);
-    const std::vector<int> heads = FindTiedHeads(sites_, embedding);
-    if (heads.empty()) return;
+    std::vector<std::string> heads;
+    for (const int head : FindTiedHeads(sites_, embedding)) {
+      heads.push_back(sites_.sites()[head].name);
+    }
+    if (heads.empty()) return absl::OkStatus();
     const std::string& name = sites_.sites()[embedding].name;
-    if (IsReplaced(embedding, heads)) {
+    if (NamesTied(config_.targets.modules_to_save)) {
       ReplaceHeads("modules_to_save", name, heads);
-    } else if (IsTarget(embedding) && IsTarget(heads[0])) {
-      WriteTiedTargets(name, heads);
+      return absl::OkStatus();
     }
-  }
-
-  bool IsTarget(int site) const {
-    return std::any_of(
-        targets_.begin(), targets_.end(),
-        [site](const TargetSite& target) { return target.site == site; });
-  }
-
-  bool IsReplaced(int embedding, const std::vector<int>& heads) const {
-    const auto is_saved = [&](int site) {
-      return std::any_of(
-          config_.targets.modules_to_save.begin(),
-          config_.targets.modules_to_save.end(), [&](const std::string& end) {
-            return absl::EndsWith(sites_.sites()[site].name, end);
-          });
-    };
-    return is_saved(embedding) ||
-           std::any_of(heads.begin(), heads.end(), is_saved);
-  }
-
-  void WriteTiedTargets(const std::string& embedding,
-                        const std::vector<int>& heads) {
-    Json& targets = json_["target_modules"];
-    const auto* const regex = targets.get_ptr<const std::string*>();
-    if (regex != nullptr) {
-      targets =
-          absl::StrCat("(?:", *regex, "|^", RegexEscaped(embedding), "$)");
-    } else if (absl::EndsWith(embedding, "embed_tokens")) {
-      ReplaceHeads("target_modules", embedding, heads);
-    } else {
-      AddName(targets, embedding);
+    const auto& targets = config_.targets.target_modules;
+    if (!targets.has_value()) return absl::OkStatus();
+    if (!targets->is_regex) {
+      if (NamesTied(targets->names)) {
+        ReplaceHeads("target_modules", name, heads);
+      }
+      return absl::OkStatus();
     }
+    PEFT_ASSIGN_OR_RETURN(const PythonRegex regex,
+                          PythonRegex::Compile(targets->regex));
+    for (const absl::string_view usual : kTiedNames) {
+      PEFT_ASSIGN_OR_RETURN(const bool matches, regex.FullMatch(usual));
+      if (!matches) continue;
+      json_["target_modules"] =
+          absl::StrCat("(?:", targets->regex, "|^", RegexEscaped(name), "$)");
+      break;
+    }
+    return absl::OkStatus();
   }
 
   static void AddName(Json& list, const std::string& name) {
@@ -197,43 +197,46 @@ class ConfigWriter {
   }
 
   void ReplaceHeads(const char* key, const std::string& embedding,
-                    const std::vector<int>& heads) {
+                    const std::vector<std::string>& heads) {
     Json& list = json_[key];
     AddName(list, embedding);
-    for (const int head : heads) {
-      const std::string& name = sites_.sites()[head].name;
+    if (!NamesTied({embedding})) return;
+    for (const std::string& head : heads) {
       const auto found =
           std::find_if(list.begin(), list.end(), [&](const Json& item) {
-            return IsPartOf(item.get_ref<const std::string&>(), name);
+            return IsPartOf(item.get_ref<const std::string&>(), head);
           });
       if (found != list.end()) list.erase(found);
     }
   }
 
-  // PEFT corrects it at each layer, so that the last one decides.
-  void WriteFanInFanOut() {
-    for (const TargetSite& target : targets_) {
-      if (target.is_parameter) continue;
-      const SiteKind kind = sites_.sites()[target.site].kind;
-      if (kind == SiteKind::kLinear) json_["fan_in_fan_out"] = false;
-      if (kind == SiteKind::kConv1D) json_["fan_in_fan_out"] = true;
-    }
-  }
-
   const AdapterConfig& config_;
   const SiteTable& sites_;
-  const std::vector<TargetSite>& targets_;
   Json json_;
 };
 
 }  // namespace
 
-absl::StatusOr<AdapterConfig> FreshConfig(
-    const AdapterConfig& config, const SiteTable& sites,
-    const std::vector<TargetSite>& targets, const std::string& base_name) {
+absl::StatusOr<AdapterConfig> FreshConfig(const AdapterConfig& config,
+                                          const SiteTable& sites,
+                                          const std::string& base_name) {
   PEFT_ASSIGN_OR_RETURN(const Json json,
-                        ConfigWriter(config, sites, targets).Write(base_name));
+                        ConfigWriter(config, sites).Write(base_name));
   return ParseAdapterConfig(DumpJson(json));
+}
+
+// At each layer PEFT makes it right for that one, so the last one decides.
+void CorrectFanInFanOut(const SiteTable& sites,
+                        const std::vector<TargetSite>& targets,
+                        AdapterConfig& config) {
+  bool& flag = config.targets.fan_in_fan_out;
+  for (const TargetSite& target : targets) {
+    if (target.is_parameter) continue;
+    const SiteKind kind = sites.sites()[target.site].kind;
+    if (kind == SiteKind::kLinear) flag = false;
+    if (kind == SiteKind::kConv1D) flag = true;
+  }
+  config.json["fan_in_fan_out"] = flag;
 }
 
 }  // namespace peft

@@ -12,18 +12,22 @@
 
 namespace peft {
 
-// What get_peft_model makes of `config` on the model with `sites`, whose
-// targets are `targets`, before it is saved: every field has a value, defaults
-// and "all-linear" are written out as names, 20 names or more are made short,
-// heads of the task and what ensure_weight_tying adds are listed,
-// fan_in_fan_out fits the layers, and base_model_name_or_path is `base_name`
-// (null for ""). Keys that nobody knows stay. auto_mapping stays null, as
-// transformers has it. One thing is not as in PEFT: a tied head whose embedding
-// has an unusual name stays in target_modules, as PEFT loses it on loading
+// What get_peft_model makes of `config` on the model with `sites` before it
+// looks for targets: every field has a value, defaults and "all-linear" are
+// written out as names, 20 names or more are made short, heads of the task and
+// what ensure_weight_tying adds are listed, and base_model_name_or_path is
+// `base_name` (null for ""). Keys that nobody knows stay. auto_mapping stays
+// null, as transformers has it. One thing is not as in PEFT: a tied head whose
+// embedding has an unusual name stays in the lists, as PEFT loses it on loading
 // otherwise. Fails as ParseAdapterConfig.
-absl::StatusOr<AdapterConfig> FreshConfig(
-    const AdapterConfig& config, const SiteTable& sites,
-    const std::vector<TargetSite>& targets, const std::string& base_name);
+absl::StatusOr<AdapterConfig> FreshConfig(const AdapterConfig& config,
+                                          const SiteTable& sites,
+                                          const std::string& base_name);
+
+// Sets fan_in_fan_out as PEFT corrects it for `targets`.
+void CorrectFanInFanOut(const SiteTable& sites,
+                        const std::vector<TargetSite>& targets,
+                        AdapterConfig& config);
 
 }  // namespace peft
 

@@ -15,11 +15,10 @@ namespace {
 using ::testing::ElementsAre;
 
 Json Filled(const SiteTable& sites, const std::string& text,
-            const std::vector<TargetSite>& targets = {},
             const std::string& base_name = "") {
   const auto config = ParseAdapterConfig(text);
   EXPECT_TRUE(config.ok()) << config.status();
-  const auto filled = FreshConfig(*config, sites, targets, base_name);
+  const auto filled = FreshConfig(*config, sites, base_name);
   EXPECT_TRUE(filled.ok()) << filled.status();
   return filled->json;
 }
@@ -45,7 +44,7 @@ TEST(FreshConfigTest, AdaLorasOwnDefaultsWin) {
 TEST(FreshConfigTest, KnowsTheBaseAndKeepsKeysThatNobodyKnows) {
   const Json json = Filled(TinySites(), R"({"peft_type": "IA3", "extra": null,
       "target_modules": ["q_proj"], "feedforward_modules": []})",
-                           {}, "a/base");
+                           "a/base");
   EXPECT_EQ(json["base_model_name_or_path"].get<std::string>(), "a/base");
   EXPECT_TRUE(json.contains("extra"));
 }
@@ -81,10 +80,8 @@ SiteTable TiedSites(const std::string& embedding_name) {
 }
 
 std::vector<std::string> TiedTargets(const std::string& embedding_name) {
-  const Json json =
-      Filled(TiedSites(embedding_name), R"({"peft_type": "LORA",
-      "ensure_weight_tying": true, "target_modules": ["lm_head"]})",
-             {{0, embedding_name, embedding_name}, {1, "lm_head", "lm_head"}});
+  const Json json = Filled(TiedSites(embedding_name), R"({"peft_type": "LORA",
+      "ensure_weight_tying": true, "target_modules": ["lm_head"]})");
   return json["target_modules"].get<std::vector<std::string>>();
 }
 
@@ -96,6 +93,29 @@ TEST(FreshConfigTest, TheEmbeddingStandsForItsHead) {
 TEST(FreshConfigTest, AHeadThatPeftWouldLoseStays) {
   EXPECT_THAT(TiedTargets("transformer.wte"),
               ElementsAre("lm_head", "transformer.wte"));
+}
+
+TEST(FreshConfigTest, ARegexGetsTheEmbeddingAsAnAlternative) {
+  const Json json =
+      Filled(TiedSites("model.embed_tokens"), R"({"peft_type": "LORA",
+      "ensure_weight_tying": true, "target_modules": ".*lm_head"})");
+  EXPECT_EQ(json["target_modules"].get<std::string>(),
+            R"((?:.*lm_head|^model\.embed_tokens$))");
+}
+
+TEST(FreshConfigTest, TheLastLayerDecidesAboutFanInFanOut) {
+  Site linear;
+  linear.name = "a";
+  Site conv1d;
+  conv1d.name = "b";
+  conv1d.kind = SiteKind::kConv1D;
+  const SiteTable sites({linear, conv1d}, {"a", "b"}, "");
+  auto config = ParseAdapterConfig(R"({"peft_type": "LORA"})");
+  ASSERT_TRUE(config.ok()) << config.status();
+  CorrectFanInFanOut(sites, {{0, "a", "a"}, {1, "b", "b"}}, *config);
+  EXPECT_TRUE(config->json["fan_in_fan_out"].get<bool>());
+  CorrectFanInFanOut(sites, {{0, "a", "a"}}, *config);
+  EXPECT_FALSE(config->json["fan_in_fan_out"].get<bool>());
 }
 
 }  // namespace

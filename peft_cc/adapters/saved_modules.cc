@@ -206,23 +206,21 @@ absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
   return absl::OkStatus();
 }
 
-// With ensure_weight_tying the embedding and its heads are all saved as soon as
-// one of them is.
-void AddTiedModules(const SiteTable& sites, TensorMap& out_tensors) {
-  const int embedding = FindInputEmbedding(sites);
-  std::vector<int> tied = FindTiedHeads(sites, embedding);
-  if (tied.empty()) return;
-  tied.push_back(embedding);
-  const auto name_of = [&](int site) {
-    return absl::StrCat(sites.sites()[site].name, ".weight");
+// With ensure_weight_tying the heads are saved with their embedding, under each
+// name. PEFT looks for the usual names only.
+void AddTiedModules(const TargetConfig& config, const SiteTable& sites,
+                    TensorMap& out_tensors) {
+  const auto is_usual = [](absl::string_view name) {
+    const absl::string_view last = name.substr(name.rfind('.') + 1);
+    return last == "embed_tokens" || last == "lm_head";
   };
-  if (std::none_of(tied.begin(), tied.end(), [&](int site) {
-        return out_tensors.count(name_of(site)) > 0;
-      })) {
+  if (std::none_of(config.modules_to_save.begin(), config.modules_to_save.end(),
+                   is_usual)) {
     return;
   }
-  for (const int site : tied) {
-    out_tensors[name_of(site)] = sites.sites()[site].weight;
+  for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
+    const Site& site = sites.sites()[head];
+    out_tensors[absl::StrCat(site.name, ".weight")] = site.weight;
   }
 }
 
@@ -248,7 +246,7 @@ absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
       PEFT_RETURN_IF_ERROR(AddBaseSite(sites, site, has_copies, out_tensors));
     }
   }
-  if (config.ensure_weight_tying) AddTiedModules(sites, out_tensors);
+  if (config.ensure_weight_tying) AddTiedModules(config, sites, out_tensors);
   return absl::OkStatus();
 }
 

@@ -222,7 +222,8 @@ class TrainedTokensTaker {
   const RowFinder finder_;
 };
 
-// The rows of the base's weight, in the order of `ids`.
+// The rows of the base's weight, in the order of `ids` and in f32, as PeftModel
+// has them.
 absl::StatusOr<Tensor> BaseRows(const Site& site,
                                 const std::vector<int64_t>& ids) {
   if (site.weight.dtype() == DType::kUnspecified) {
@@ -245,7 +246,7 @@ absl::StatusOr<Tensor> BaseRows(const Site& site,
                 static_cast<const char*>(site.weight.data()) + ids[i] * bytes,
                 bytes);
   }
-  return rows;
+  return rows.Cast(DType::kF32);
 }
 
 }  // namespace
