@@ -222,7 +222,9 @@ absl::StatusOr<AdapterConfig> FreshConfig(const AdapterConfig& config,
                                           const std::string& base_name) {
   PEFT_ASSIGN_OR_RETURN(const Json json,
                         ConfigWriter(config, sites).Write(base_name));
-  return ParseAdapterConfig(DumpJson(json));
+  AdapterConfigOptions options;
+  options.is_new = true;
+  return ParseAdapterConfig(DumpJson(json), options);
 }
 
 // At each layer PEFT makes it right for that one, so the last one decides.
