@@ -147,6 +147,7 @@ absl::StatusOr<FreshAdapter> MakeFreshAdapter(const SiteTable& sites,
   PEFT_ASSIGN_OR_RETURN(const std::vector<TargetSite> targets,
                         FindTargetSites(filled.targets, filled.base.task_type,
                                         *info, sites, KeyMap(), &notes));
+  CorrectFanInFanOut(sites, targets, filled);
   PEFT_ASSIGN_OR_RETURN(const std::vector<Layer> layers,
                         LayersOf(sites, targets, *info));
   PEFT_ASSIGN_OR_RETURN(
@@ -164,7 +165,6 @@ absl::StatusOr<FreshAdapter> MakeFreshAdapter(const SiteTable& sites,
   PEFT_RETURN_IF_ERROR(AddBaseModules(filled.targets, sites, tensors));
   PEFT_RETURN_IF_ERROR(AddBaseRows(filled.targets, sites, tensors));
   AddBaseBiases(filled.targets.bias, sites, targets, tensors);
-  CorrectFanInFanOut(sites, targets, filled);
   return adapter;
 }
 

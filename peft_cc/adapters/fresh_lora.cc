@@ -276,8 +276,9 @@ absl::Status CheckLayers(const AdapterConfig& config, const LoraInit& init,
     for (const char* key : {"lora_dropout", "fan_in_fan_out"}) {
       if (IsSet(config.json, key)) {
         return Refused(key, layer,
-                       "is set, but a parameter is adapted without it; set it "
-                       "to 0 or false, or take the parameter out of "
+                       "is set (fan_in_fan_out by a Conv1D among the targets), "
+                       "but PEFT adapts no parameter with it; set it to 0 or "
+                       "false, or use an adapter of its own for "
                        "target_parameters");
       }
     }
