@@ -546,11 +546,22 @@ typedef struct peft_add_adapter_options {
 PEFT_API void peft_add_adapter_options_init(peft_add_adapter_options_t* options,
                                             size_t struct_size);
 
-/* Makes a fresh adapter, initialised as the text of an adapter_config.json says
- * (init_lora_weights ...), and makes it the only active one. It is trainable.
- * Fails as peft_model_load_adapter does for the config; UNIMPLEMENTED
- * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED") names an
- * initialisation that this version cannot do. Since: 2. */
+/* Makes a fresh adapter of any method and kind of layer that can be loaded, as
+ * get_peft_model does after torch.manual_seed(seed), and makes it the only
+ * active one. It is trainable. `config_json` is the text of an
+ * adapter_config.json; only peft_type must be there ("total_step" too for
+ * ADALORA). peft_model_get_adapter_config gives it filled in as PEFT does:
+ * defaults, targets by the model's type, "all-linear" as names,
+ * base_model_name_or_path as the path that the model was opened with. Drawn
+ * numbers equal PEFT's, bit by bit where the base is f32; computed ones
+ * (orthogonal, olora, pissa, mica, DoRA's magnitudes) do up to rounding and the
+ * signs of singular vectors. modules_to_save, rows of tokens and biases begin
+ * as the base's own. Fails as peft_model_load_adapter does for the config, and
+ * for what PEFT refuses to make (INVALID_ARGUMENT, "ADAPTER_CONFIG" or
+ * "ARGUMENT"); UNIMPLEMENTED ("ADAPTER_FEATURE_UNSUPPORTED") names an
+ * init_lora_weights that needs data or a quantiser (eva, corda, loftq,
+ * lora_ga), or a weight that is needed and that the program did not register.
+ * The model is then unchanged. Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_add_adapter(
     peft_model_t* model, const char* name, const char* config_json,
     const peft_add_adapter_options_t* options);

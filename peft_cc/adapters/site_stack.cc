@@ -135,20 +135,23 @@ void SiteStack::AddToOwnBias(float scale, const std::vector<float>& delta) {
 // are there through factors A of their own, which costs a copy of them. Only a
 // method around another comes here with terms.
 void SiteStack::AddForm(const ScaleIn& form, float) {
-  std::vector<float> factor = form.factor;
-  if (plan_.in_scale.data != nullptr) Multiply(Copy(plan_.in_scale), factor);
-  plan_.in_scale = Keep(std::move(factor));
+  std::vector<float> factor;
+  for (const float value : form.factor) {
+    factor.insert(factor.end(), form.repeat, value);
+  }
   for (kernels::LinearStage& stage : plan_.stages) {
     for (kernels::LowRankSegment& segment : stage.low_rank) {
       std::vector<float> a(segment.a.rows * segment.a.cols);
       ConvertToF32(segment.a.dtype, segment.a.data, a.size(), a.data());
       for (size_t i = 0; i < a.size(); ++i) {
-        a[i] *= form.factor[i % form.factor.size()];
+        a[i] *= factor[i % factor.size()];
       }
       segment.a.data = Keep(std::move(a)).data;
       segment.a.dtype = DType::kF32;
     }
   }
+  if (plan_.in_scale.data != nullptr) Multiply(Copy(plan_.in_scale), factor);
+  plan_.in_scale = Keep(std::move(factor));
 }
 
 void SiteStack::AddForm(const ScaleOut& form, float) {

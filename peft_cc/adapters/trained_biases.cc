@@ -132,7 +132,10 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
     const Site& site = sites.sites()[index];
     const FileModule module = ModuleOf(sites, index, targets);
     // A module that is replaced has its bias with it.
-    if (!module.is_wrapped && IsReplaced(programs, index)) continue;
+    if (!module.is_wrapped && IsReplaced(programs, index)) {
+      SettleSecond(site, site.bias, taker);
+      continue;
+    }
     const std::string part = BiasPart(site, module, taker);
     PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> bias,
                           taker.Take(module.name, part, site.bias.shape(),

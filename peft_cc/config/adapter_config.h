@@ -74,6 +74,8 @@ enum class BaseChangingInit {
   kNone,
   kOlora,  // the first rows and columns of a QR decomposition
   kPissa,  // the largest singular values and their vectors
+  // pissa_niter_<n> of a new adapter: its own factors, which were drawn.
+  kOwnFactors,
 };
 
 // LORA's own fields that decide the numbers. Fields that only matter in
@@ -136,6 +138,9 @@ struct AdapterConfigOptions {
   // Take an adapter whose init_lora_weights changed the base in a way that
   // cannot be computed again as if it had not: with a note.
   bool allow_unconverted_init = false;
+  // The config of an adapter that is yet to be initialised: any
+  // init_lora_weights.
+  bool is_new = false;
 };
 
 // Parses and checks the text of an adapter_config.json. Keys that the file

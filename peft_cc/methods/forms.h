@@ -37,9 +37,11 @@ struct Bias {
   bool of_base = false;
 };
 
-// What is inside reads x * factor in place of x. f32, (in). Has no scale.
+// What is inside reads x * factor in place of x. f32; each number is for
+// `repeat` inputs, one after the other. Has no scale.
 struct ScaleIn {
   std::vector<float> factor;
+  int64_t repeat = 1;
 };
 
 // p *= factor, and with `with_bias` beta *= factor. f32, (out). Has no scale.

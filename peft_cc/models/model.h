@@ -81,7 +81,8 @@ class Model {
       const AdapterLoadOptions& options = {}, bool is_trainable = false);
   // Makes a fresh adapter from the text of an adapter_config.json, initialised
   // with the numbers that torch.manual_seed(seed) gives PEFT, and makes it the
-  // only active one. It is trainable. Fails as FreshTensors and LoadAdapter.
+  // only active one. It is trainable. Fails as MakeFreshAdapter and
+  // LoadAdapter.
   absl::StatusOr<LoadReport> AddAdapter(const std::string& name,
                                         const std::string& config,
                                         uint64_t seed);

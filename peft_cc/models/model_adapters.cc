@@ -21,9 +21,7 @@ std::string FolderText(const std::string& path,
 
 absl::StatusOr<AdapterConfig> ParseConfig(const std::string& name,
                                           const std::string& text,
-                                          bool lenient) {
-  AdapterConfigOptions options;
-  options.lenient = lenient;
+                                          const AdapterConfigOptions& options) {
   absl::StatusOr<AdapterConfig> config = ParseAdapterConfig(text, options);
   if (config.ok()) return config;
   return WithContext(config.status(), absl::StrCat("adapter ", Quoted(name)));
@@ -88,8 +86,10 @@ AdapterLoadOptions Model::WithPool(const AdapterLoadOptions& options) const {
 absl::StatusOr<LoadedAdapter> Model::Build(
     const std::string& name, const std::string& config, TensorMap tensors,
     const AdapterLoadOptions& options) const {
+  AdapterConfigOptions parse_options;
+  parse_options.lenient = options.lenient;
   PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
-                        ParseConfig(name, config, options.lenient));
+                        ParseConfig(name, config, parse_options));
   return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
                       WithPool(options));
 }
@@ -116,12 +116,22 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
                                              const std::string& config,
                                              uint64_t seed) {
   const auto make = [&]() -> absl::StatusOr<LoadedAdapter> {
-    PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
-                          ParseConfig(name, config, /*lenient=*/false));
-    PEFT_ASSIGN_OR_RETURN(TensorMap tensors,
-                          FreshTensors(sites(), parsed, seed));
-    return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
-                        WithPool({}));
+    AdapterConfigOptions parse_options;
+    parse_options.is_new = true;
+    PEFT_ASSIGN_OR_RETURN(const AdapterConfig parsed,
+                          ParseConfig(name, config, parse_options));
+    FreshOptions options;
+    options.seed = seed;
+    if (base_ != nullptr) options.base_name = base_->folder();
+    options.services.pool = pool_;
+    absl::StatusOr<FreshAdapter> fresh =
+        MakeFreshAdapter(sites(), parsed, options);
+    if (!fresh.ok()) {
+      return WithContext(fresh.status(),
+                         absl::StrCat("adapter ", Quoted(name)));
+    }
+    return BuildAdapter(sites(), name, std::move(fresh->config),
+                        std::move(fresh->tensors), WithPool({}));
   };
   return Add(name, {"", /*is_trainable=*/true}, make);
 }

@@ -163,6 +163,27 @@ def ia3(rng, layout):
     return Draft(peft.IA3Config(**fields), labels | {"IA3"})
 
 
+def vary_fresh(rng, layout, draft):
+    """What only matters for an adapter that is new."""
+    config = draft.config
+    kind = config.peft_type.value
+    if kind == "IA3":
+        config.init_ia3_weights = rng.random() < 0.8
+    elif kind == "ADALORA":
+        config.init_lora_weights = rng.random() < 0.8
+        if not config.init_lora_weights:
+            config.lora_alpha = 0.01  # factors far larger than the weights
+    if not layout.layers or rng.random() > 0.15:
+        return
+    if kind == "LORA" and rng.random() < 0.5:
+        config.target_modules = "all-linear"
+        config.layers_to_transform = config.layers_pattern = None
+    else:
+        config.target_modules = None
+        if kind == "IA3":
+            config.feedforward_modules = None
+
+
 def layer_replication(rng, layout):
     """A LoRA that says how the layers of its model were made."""
     draft = lora(rng, layout)

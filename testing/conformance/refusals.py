@@ -29,11 +29,16 @@ def note(verb, adapters, error, expected):
 
 def of_load(adapter):
     """What PEFT saved although it does nothing there."""
+    return of_fresh(adapter) or _gap_of_load(adapter)
+
+
+def of_fresh(adapter):
+    """What PEFT makes although it does nothing there."""
     if getattr(adapter.config, "lora_bias", False) and \
             "MultiheadAttention" in adapter.kinds:
         return Refusal(("ADAPTER_CONFIG",), "MultiheadAttention has no bias of "
                        "lora_B; PEFT trains and saves one, and ignores it")
-    return _gap_of_load(adapter)
+    return None
 
 
 def _gap_of_load(adapter):

@@ -5,6 +5,7 @@ import torch
 from testing.conformance import adapters
 from testing.conformance import combining
 from testing.conformance import extras
+from testing.conformance import fresh
 from testing.conformance import odd_files
 from testing.conformance import random_methods
 from testing.conformance import round_trip
@@ -154,7 +155,7 @@ class Sequence:
         if len(self.pair.loaded) >= 5:
             return self.delete()
         methods = [m for m in self.methods if m != "layer_replication"]
-        return combining.add_fresh(self.pair, self.rng.choice(methods),
+        return fresh.add(self.pair, self.rng.choice(methods),
                                    self.new_name(), self.path())
 
     def add_weighted(self):
@@ -202,6 +203,15 @@ class Sequence:
         if self.pair.loaded and not self.is_host() and \
                 self.pair.case.base_dtype == torch.bfloat16:
             extras.bf16(self.pair, self.some(1, 1)[0])
+
+    def run_fresh(self):
+        """An adapter of each method, made here and by PEFT."""
+        for method in dict.fromkeys(self.methods):
+            if method != "layer_replication":
+                self.log.append(f"add {method}")
+                fresh.add(self.pair, method, f"fresh {method}", self.path())
+                if self.pair.loaded:
+                    self.estimate()
 
     def run(self, steps):
         self.pair.check_is_base("base")
