@@ -21,6 +21,7 @@ const char kHelp[] =
     "  inspect ADAPTER  say what an adapter folder holds and if it can run\n"
     "  list             load adapters and say what each takes\n"
     "  save             write an adapter again, as safetensors\n"
+    "  add-weighted     make one adapter of several\n"
     "  forward          run a model with adapters and write its logits\n"
     "  generate         generate token ids\n"
     "  version          say what this build is and can do\n"
@@ -50,6 +51,7 @@ int Run(const std::vector<std::string>& words) {
   if (command == "inspect") return RunInspect(rest);
   if (command == "list") return RunList(rest);
   if (command == "save") return RunSave(rest);
+  if (command == "add-weighted") return RunAddWeighted(rest);
   if (command == "forward") return RunForward(rest);
   if (command == "generate") return RunGenerate(rest);
   if (command == "version" || command == "--version") return PrintVersion();
