@@ -50,6 +50,13 @@ def add_fresh(pair, method, name, folder):
         pair.active, pair.merged = [(name, 1.0)], []
         _check_fresh_tensors(pair, name, right, json.loads(text))
         pair.check(f"add_adapter {name}")
+        # Its last bits are ours: from here on it is what PEFT reads from us.
+        saved = folder / "ours"
+        pair.ours.save_adapter(name, saved)
+        right = adapters_module.read_back(pair.base, saved, f"{uid}o",
+                                          right.labels, saved)
+        right.features["is_fresh"] = True
+        pair.loaded[name] = right
     if not outcome.done:
         pair.loaded.pop(name, None)
     return outcome

@@ -92,10 +92,8 @@ class Pair:
         mixed = len({a.config.peft_type for a in adapters}) > 1
         if mixed and any(a.features["is_dora"] for a in adapters):
             raise reference.NoReference("DoRA and another method's bias")
-        # Open: see docs/parity.md.
-        if mixed and not random_methods.WITH_OPEN and \
-                any("Conv1D" in a.kinds for a in adapters):
-            raise reference.NoReference("several methods on a Conv1D")
+        if not random_methods.WITH_OPEN:
+            refusals.check_open(adapters, list(self.loaded.values()))
         if len(adapters) > 1 and any(a.features["is_replicating"]
                                      for a in adapters):
             raise reference.NoReference("layer_replication with others")
@@ -252,7 +250,7 @@ class Pair:
                 self.factors.pop(name, None)
             self.active = [c for c in self.active if c[0] not in names]
             self._read_state()
-            if self.active or self.disabled:
+            if self.active or self.merged or self.disabled:
                 self.check(f"delete {names}")
             else:
                 self.check_is_base(f"delete {names}")

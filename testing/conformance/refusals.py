@@ -55,6 +55,24 @@ def _gap_of_load(adapter):
     return None
 
 
+def check_open(adapters, loaded):
+    """NoReference for sets of adapters that docs/parity.md lists as open."""
+    kinds = [a.config.peft_type.value for a in loaded]
+    first = {kind: kinds.index(kind) for kind in kinds}
+    nested = sorted(kinds, key=first.get)
+    mixed = len({a.config.peft_type for a in adapters}) > 1
+    if mixed and nested != kinds and "IA3" in kinds:
+        raise reference.NoReference("IA3 before and after another method")
+    if mixed and any("Conv1D" in a.kinds for a in adapters):
+        raise reference.NoReference("several methods on a Conv1D")
+    if any("parameter" in a.kinds for a in adapters) and any(
+            getattr(a.config, "lora_bias", False) for a in adapters):
+        raise reference.NoReference("a parameter drops the bias of lora_B")
+    if any(_saved_modules(a) for a in adapters) and any(
+            getattr(a.config, "bias", "none") == "all" for a in adapters):
+        raise reference.NoReference("a bias of a module that is replaced")
+
+
 _MERGED = Refusal(("MERGED", "ADAPTER_SCALE"), "unmerge first; PEFT: ValueError, or a silent "
                   "no-op")
 

@@ -7,6 +7,7 @@ from unittest import mock
 
 import peft
 import torch
+from peft.tuners.lora import layer as lora_layer
 from peft.tuners.lora import model as lora_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -272,6 +273,16 @@ def _mended(draw):
         yield
 
 
+def _mend_1x1(layer):
+    """PEFT takes a Conv3d of kernel (1, 1, n) for a 1x1 Conv2d."""
+    def delta(adapter):
+        a, b = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
+        return layer.scaling[adapter] * torch.einsum(
+            "or,rixyz->oixyz", b.flatten(1), a)
+
+    layer.get_delta_weight = delta
+
+
 def _fold_dora(layer):
     """Lets a layer's change of the weight be that of DoRA's magnitude, too."""
     plain = layer.get_delta_weight
@@ -298,6 +309,8 @@ def _run_peft(pair, draw, uid, exactly):
         model.add_weighted_adapter(names, draw.weights, uid)
     else:
         for layer in _layers(model):
+            if isinstance(layer, lora_layer.Conv3d):
+                _mend_1x1(layer)
             if getattr(layer, "lora_variant", None):
                 _fold_dora(layer)
         with _mended(draw):
