@@ -1,8 +1,7 @@
-"""add_weighted_adapter on both sides: random sets of sources and options."""
+"""add_weighted_adapter on both sides."""
 
 import contextlib
 import copy
-import itertools
 from unittest import mock
 
 import peft
@@ -13,173 +12,16 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
-from testing.conformance import ours as ours_module
 from testing.conformance import random_methods
-from testing.conformance import refusals
 from testing.conformance import round_trip
+from testing.conformance import weighted_draw
 
 EXACT_SVD = torch.linalg.svd
-ON_FACTORS = ("linear", "ties", "dare_linear", "dare_ties", "magnitude_prune")
 # What no longer holds for the result, or is compared by itself.
 GONE_LABELS = {"rsLoRA", "DoRA", "converted init"} | {
     label for label in random_methods.INITS.values() if label}
 FILTERS = ("target_modules", "exclude_modules", "layers_to_transform",
            "layers_pattern", "feedforward_modules")
-
-
-class Draw:
-    """What is combined, and how."""
-
-    def __init__(self, pair):
-        rng = pair.rng
-        self.names = _random_names(pair)
-        self.sources = [pair.loaded[name] for name in self.names]
-        self.factors = [pair.factors.get(name, 1.0) for name in self.names]
-        self.weights = [rng.choice([1.0, 0.5, -0.7, 0.3]) for _ in self.names]
-        self.kind = rng.choice(ours_module.COMBINATIONS)
-        if self._are("IA3") and rng.random() < 0.8:
-            self.kind = "linear"
-        self.seed = rng.randrange(1000)
-        self.density = self.majority = self.svd_rank = self.svd_clamp = None
-        if any(word in self.kind for word in ("ties", "dare", "magnitude")):
-            self.density = rng.choice([0.3, 0.5, 0.7, 0.8, 0.9, 1.0])
-        if "ties" in self.kind:
-            self.majority = rng.choice(["total", "frequency"])
-        if self.kind.endswith("svd"):
-            self.svd_rank = rng.choice([None, None, 2, 5])
-            self._draw_clamp(rng)
-
-    def _draw_clamp(self, rng):
-        """The quantile counts the vectors of singular values of 0, too, which
-        are arbitrary: there may be none."""
-        if rng.random() < 0.25 and self._are("LORA"):
-            self.svd_clamp = rng.choice([0.9, 0.99, 0.5])
-            self.svd_rank = 1
-
-    def _are(self, kind):
-        return all(s.config.peft_type.value == kind for s in self.sources)
-
-    def is_lora(self):
-        return self._are("LORA")
-
-    def is_ia3(self):
-        return self._are("IA3")
-
-    def any(self, feature):
-        return any(s.features[feature] for s in self.sources)
-
-    def has_own(self, field, default):
-        return any(getattr(s.config, field, default) != default
-                   for s in self.sources)
-
-    def type(self):
-        """PEFT takes the factors of a single source as they are."""
-        if len(self.names) == 1 and not self.any("is_dora"):
-            return "linear"
-        return self.kind
-
-    def __str__(self):
-        return (f"weighted {self.kind} {self.weights} of "
-                f"{[s.uid for s in self.sources]} x {self.factors} density "
-                f"{self.density} {self.majority} rank {self.svd_rank} clamp "
-                f"{self.svd_clamp}")
-
-
-def _random_names(pair):
-    """Mostly of one method, so that they can be combined."""
-    names = list(pair.loaded)
-    if pair.rng.random() < 0.85:
-        kind = pair.loaded[pair.rng.choice(names)].config.peft_type
-        names = [n for n in names if pair.loaded[n].config.peft_type == kind]
-    names = pair.rng.sample(names, pair.rng.randint(1, min(3, len(names))))
-    kinds = set().union(*[pair.loaded[name].kinds for name in names])
-    # PEFT hands the Conv1D's fan_in_fan_out on to MultiheadAttention.
-    return names[:1] if {"Conv1D", "MultiheadAttention"} <= kinds else names
-
-
-def _layers(model):
-    return [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
-
-
-# -- what is refused
-
-
-def _refused(note):
-    return refusals.Refusal(("ADAPTER_NOT_COMBINABLE",), note)
-
-
-def _refusal_of_config(draw):
-    """What the configs tell; None where they can be combined."""
-    if draw.is_ia3():
-        if len(draw.names) > 1 and draw.kind != "linear":
-            return _refused("IA3 has sums only, \"linear\"; PEFT: TypeError")
-        if draw.any("is_wrapping"):
-            return _refused("modules_to_save have no sum; PEFT: ValueError, or "
-                            "the base's module")
-        if set(draw.factors) != {1.0}:
-            return _refused("IA3 with a scale; PEFT has none")
-        return _refusal_of_roles(draw)
-    if not draw.is_lora():
-        return _refused("other methods than LORA, or IA3 alone; PEFT: TypeError")
-    if draw.has_own("target_parameters", None):
-        return _refused("target_parameters; PEFT: ValueError")
-    if draw.any("is_wrapping"):
-        return _refused("modules_to_save and trainable tokens have no sum; "
-                        "PEFT: ValueError, or it drops what was trained")
-    if draw.has_own("bias", "none") or draw.has_own("lora_bias", False):
-        return _refused("biases have no sum; PEFT: ValueError, or it drops "
-                        "them")
-    tokens = [s.config.alora_invocation_tokens for s in draw.sources]
-    if any(t != tokens[0] for t in tokens):
-        return _refused("aLoRA of several invocation tokens; PEFT takes those "
-                        "of the first")
-    if any(_is_tied(s) for s in draw.sources):
-        return _refused("ensure_weight_tying; PEFT unties the two")
-    if draw.any("is_dora") and not draw.kind.endswith("svd"):
-        return _refused("DoRA has no factors, but in the types with svd; PEFT "
-                        "takes the factors, and another magnitude")
-    return None
-
-
-def _refusal_of_roles(draw):
-    roles = {}
-    for source in draw.sources:
-        for key, tensor in source.tensors.items():
-            module = key.rsplit(".ia3_l", 1)[0]
-            if roles.setdefault(module, tensor.shape) != tensor.shape:
-                return _refused("IA3 on a module's inputs here, on its outputs "
-                                "there; PEFT: RuntimeError")
-    return None
-
-
-def _is_tied(adapter):
-    """Whether the head's factors are the embedding's."""
-    return getattr(adapter.config, "ensure_weight_tying", False) and any(
-        "lora_embedding_A" in key for key in adapter.tensors) and any(
-            key.startswith(("lm_head", "cls.", "score")) or ".decoder." in key
-            for key in adapter.tensors)
-
-
-def _refusal_of_layers(model, draw):
-    """What the loaded layers tell."""
-    ranks_differ = grouped = False
-    for module in _layers(model):
-        uids = [s.uid for s in draw.sources
-                if s.uid in getattr(module, "lora_A", {})
-                or s.uid in getattr(module, "lora_embedding_A", {})]
-        ranks_differ |= len({module.r[uid] for uid in uids}) > 1
-        grouped |= bool(uids) and getattr(
-            module.get_base_layer(), "groups", 1) > 1
-    if ranks_differ and draw.type() in ON_FACTORS:
-        return _refused("layers of several ranks, but for cat and svd; PEFT: "
-                        "RuntimeError")
-    if grouped and draw.type() not in ON_FACTORS:
-        return _refused("a convolution with groups, but by its factors; PEFT: "
-                        "RuntimeError, or other numbers")
-    return None
-
-
-# -- PEFT's answer
 
 
 def _peft_model(pair, draw):
@@ -188,7 +30,7 @@ def _peft_model(pair, draw):
         copy.deepcopy(pair.base), first.folder, adapter_name=first.uid)
     for source in draw.sources[1:]:
         model.load_adapter(source.folder, source.uid)
-    for module in _layers(model):
+    for module in weighted_draw.layers(model):
         for source, factor in zip(draw.sources, draw.factors):
             if source.uid in getattr(module, "scaling", {}):
                 module.scaling[source.uid] *= factor
@@ -231,9 +73,10 @@ def _mended(draw):
     """PEFT's functions with what it gets wrong put right: the generator's
     start, DoRA, ranks above what a layer has, convolutions of 1 or 3 axes.
     Signs of singular vectors are ours, and the decomposition f64's."""
-    inject = lora_model.LoraModel.inject_adapter
-    combine = lora_model.LoraModel._svd_generalized_task_arithmetic_weighted_adapter
-    check = lora_model.LoraModel._check_add_weighted_adapter
+    tuner = lora_model.LoraModel
+    inject = tuner.inject_adapter
+    combine = tuner._svd_generalized_task_arithmetic_weighted_adapter
+    check = tuner._check_add_weighted_adapter
     rank = 0
 
     def seeded(self, *args, **kwargs):
@@ -266,7 +109,7 @@ def _mended(draw):
         return kind, new_rank, targets
 
     with mock.patch.multiple(
-            lora_model.LoraModel, inject_adapter=seeded,
+            tuner, inject_adapter=seeded,
             _svd_generalized_task_arithmetic_weighted_adapter=shaped,
             _check_add_weighted_adapter=checked), \
             mock.patch("torch.linalg.svd", svd):
@@ -308,7 +151,7 @@ def _run_peft(pair, draw, uid, exactly):
     if draw.is_ia3():
         model.add_weighted_adapter(names, draw.weights, uid)
     else:
-        for layer in _layers(model):
+        for layer in weighted_draw.layers(model):
             if isinstance(layer, lora_layer.Conv3d):
                 _mend_1x1(layer)
             if getattr(layer, "lora_variant", None):
@@ -324,7 +167,7 @@ def _run_peft(pair, draw, uid, exactly):
 
 def _pad(model, uid):
     """PEFT's own result of layers with less than the rank does not load."""
-    for module in _layers(model):
+    for module in weighted_draw.layers(model):
         for a, b in (("lora_A", "lora_B"),
                      ("lora_embedding_A", "lora_embedding_B")):
             if uid not in getattr(module, a, {}):
@@ -415,15 +258,16 @@ def _check_config(folder, right, draw, is_own):
 
 def add_weighted(pair, new_name, folder):
     """Combines loaded adapters; the result is loaded, not activated."""
-    draw = Draw(pair)
+    draw = weighted_draw.Draw(pair)
     uid = f"w{next(pair.counter)}x"
-    expected, right, is_own = _refusal_of_config(draw), None, None
+    expected, right, is_own = weighted_draw.refusal_of_config(draw), None, None
     if expected is None:
-        expected = _refusal_of_layers(_peft_model(pair, draw), draw)
+        model = _peft_model(pair, draw)
+        expected = weighted_draw.refusal_of_layers(model, draw)
     if expected is None:
         right, is_own = _peft_combined(pair, draw, uid, folder)
         if right is None:
-            expected = _refused(
+            expected = weighted_draw.refused(
                 "ranks that differ, in the types on factors; a regex beside "
                 "lists in target_modules; PEFT: ValueError")
     before = pair.ours.names()
