@@ -68,8 +68,8 @@ def check_open(adapters, loaded):
     if any("parameter" in a.kinds for a in adapters) and any(
             getattr(a.config, "lora_bias", False) for a in adapters):
         raise reference.NoReference("a parameter drops the bias of lora_B")
-    if any(_saved_modules(a) for a in adapters) and any(
-            getattr(a.config, "bias", "none") == "all" for a in adapters):
+    if any(_saved_modules(a) and getattr(b.config, "bias", "none") == "all"
+           for a in adapters for b in adapters if a is not b):
         raise reference.NoReference("a bias of a module that is replaced")
 
 
@@ -190,8 +190,9 @@ def of_merge_and_unload(pair, adapters):
 def of_rows(pair, choices):
     if pair.merged:
         return dataclasses.replace(_MERGED, required=False)
-    for choice in choices:
-        refusal = of_set(pair, choice)
-        if refusal:
-            return dataclasses.replace(refusal, required=False)
-    return None
+    found = [of_set(pair, choice) for choice in choices]
+    found = [refusal for refusal in found if refusal]
+    if not found:
+        return None
+    ids = tuple(error_id for refusal in found for error_id in refusal.ids)
+    return dataclasses.replace(found[0], ids=ids, required=False)
