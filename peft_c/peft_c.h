@@ -1010,10 +1010,12 @@ PEFT_API void peft_combine_options_init(peft_combine_options_t* options,
  * weights, as PEFT's add_weighted_adapter does. Its scale is 1; it is frozen
  * and not activated. Sources are LORA, or all IA3 (whose vectors are summed,
  * with PEFT_COMBINE_LINEAR). A DoRA source takes part with the change that it
- * makes to the weight, in the types that end in svd. Fails with NOT_FOUND
+ * makes to the weight, in the types that end in svd. The config is that of the
+ * first source, with the target modules of all. Fails with NOT_FOUND
  * ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("ADAPTER_EXISTS"), INVALID_ARGUMENT
  * ("ADAPTER_NAME"; "ADAPTER_NOT_COMBINABLE" for sources that the type cannot
- * take; "ARGUMENT" also for ranks that differ). Since: 2. */
+ * take, as ranks that differ, or that have biases, saved modules, trained
+ * tokens or target_parameters; "ARGUMENT"). Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_add_weighted_adapter(
     peft_model_t* model, const char* new_name, const char* const* names,
     const float* weights, size_t num_names,

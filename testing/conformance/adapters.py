@@ -163,7 +163,6 @@ def read_back(base, folder, uid, labels, ours, head=None):
         "is_dora": getattr(config, "use_dora", False),
         "is_alora": bool(getattr(config, "alora_invocation_tokens", None)),
         "changes_base": bool(values), "is_wrapping": aux,
-        "is_replicating": bool(getattr(config, "layer_replication", None)),
         "only_0_or_1": aux or config.peft_type == peft.PeftType.IA3}
     return Adapter(uid, folder, ours, labels, kinds, config, tensors, scalings,
                    values, features)

@@ -10,6 +10,7 @@ from testing import peft_ctypes
 from testing import peft_verbs as ours_module
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
+from testing.conformance import random_methods
 from testing.conformance import record
 from testing.conformance import reference
 from testing.conformance import refusals
@@ -87,9 +88,8 @@ class Pair:
         if changes and len(adapters) > 1 and others:
             raise reference.NoReference(
                 "PEFT changes the base under what depends on it")
-        if len(adapters) > 1 and any(a.features["is_replicating"]
-                                     for a in adapters):
-            raise reference.NoReference("layer_replication with others")
+        if not random_methods.WITH_OPEN:
+            refusals.check_open(adapters)
 
     def check(self, what, chosen=None):
         """Compares the outputs of the state. False: PEFT has no answer."""
@@ -243,7 +243,7 @@ class Pair:
                 self.factors.pop(name, None)
             self.active = [c for c in self.active if c[0] not in names]
             self._read_state()
-            if self.active or self.disabled:
+            if self.active or self.merged or self.disabled:
                 self.check(f"delete {names}")
             else:
                 self.check_is_base(f"delete {names}")

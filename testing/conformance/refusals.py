@@ -57,6 +57,16 @@ def _gap_of_load(adapter):
     return None
 
 
+def check_open(adapters):
+    """NoReference for sets of adapters that docs/parity.md lists as open."""
+    if any("parameter" in a.kinds for a in adapters) and any(
+            getattr(a.config, "lora_bias", False) for a in adapters):
+        raise reference.NoReference("a parameter drops the bias of lora_B")
+    if any(_saved_modules(a) and getattr(b.config, "bias", "none") == "all"
+           for a in adapters for b in adapters if a is not b):
+        raise reference.NoReference("a bias of a module that is replaced")
+
+
 _MERGED = Refusal(("MERGED", "ADAPTER_SCALE"), "unmerge first; PEFT: ValueError, or a silent "
                   "no-op")
 
@@ -161,7 +171,9 @@ def of_merge(pair, adapters):
     acting = {**dict(pair.merged), **dict(merging), **dict(pair.active)}
     refusal = _of_conflict(pair, list(acting.items()))
     if refusal:
-        return dataclasses.replace(refusal, required=False)
+        return dataclasses.replace(
+            refusal, required=False,
+            ids=refusal.ids + ("ADAPTER_NOT_MERGEABLE",))
     if any(a.kinds & {"Conv1d", "Conv2d", "Conv3d"} for a in adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",), "a low-rank product on a "
                        "convolution with groups; PEFT: NotImplementedError",
@@ -183,8 +195,9 @@ def of_merge_and_unload(pair, adapters):
 def of_rows(pair, choices):
     if pair.merged:
         return dataclasses.replace(_MERGED, required=False)
-    for choice in choices:
-        refusal = of_set(pair, choice)
-        if refusal:
-            return dataclasses.replace(refusal, required=False)
-    return None
+    found = [of_set(pair, choice) for choice in choices]
+    found = [refusal for refusal in found if refusal]
+    if not found:
+        return None
+    ids = tuple(error_id for refusal in found for error_id in refusal.ids)
+    return dataclasses.replace(found[0], ids=ids, required=False)

@@ -3,12 +3,11 @@
 import torch
 
 from testing.conformance import adapters
-from testing.conformance import combining
 from testing.conformance import extras
 from testing.conformance import fresh
 from testing.conformance import odd_files
-from testing.conformance import random_methods
 from testing.conformance import round_trip
+from testing.conformance import weighted
 
 NAMES = ["default", "german", "q_proj", "lora", "A B", "über", "0", "base"]
 
@@ -159,18 +158,9 @@ class Sequence:
                                    self.new_name(), self.path())
 
     def add_weighted(self):
-        sources = [n for n in self.pair.loaded
-                   if combining.can_combine(self.pair.loaded[n])]
-        kinds = {self.pair.loaded[n].config.peft_type for n in sources}
-        if not sources:
-            return self.load()
-        kind = self.rng.choice(sorted(kinds))
-        sources = [n for n in sources
-                   if self.pair.loaded[n].config.peft_type == kind]
-        count = self.rng.randint(1, min(3, len(sources)))
-        return combining.add_weighted(
-            self.pair, self.rng.sample(sources, count), self.new_name(),
-            self.path())
+        if len(self.pair.loaded) >= 5:
+            return self.delete()
+        return weighted.add_weighted(self.pair, self.new_name(), self.path())
 
     def probe(self):
         return extras.probe(self.pair, self.some(1, 1)[0])
@@ -196,8 +186,6 @@ class Sequence:
              (probe, 1), (estimate, 1), (limit, 1), (merge_and_unload, 2),
              (odd_file, 2)]
 
-    OPEN_STEPS = (add_weighted,)
-
     def check_bf16(self):
         """Where the base is bf16: as near to f32 as PEFT in bf16 is."""
         if self.pair.loaded and not self.is_host() and \
@@ -219,9 +207,7 @@ class Sequence:
             self.log.append("load")
             self.load()
         self.check_bf16()
-        functions, weights = zip(
-            *[(step, weight) for step, weight in self.STEPS
-              if random_methods.WITH_OPEN or step not in self.OPEN_STEPS])
+        functions, weights = zip(*self.STEPS)
         for _ in range(steps):
             step = self.rng.choices(functions, weights)[0]
             needs_some = step not in (Sequence.load, Sequence.add_fresh,

@@ -38,7 +38,7 @@ run 2
 run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
-for command in inspect list save merge probe forward generate; do
+for command in inspect list save add-weighted merge probe forward generate; do
   run 0 $command --help && says "usage: peft $command"
   run 2 $command --nonsense && complains 'unknown option --nonsense'
 done
@@ -136,6 +136,37 @@ run 0 inspect $tmp/replicated --model $data/base && says 'loads'
 replicated '[[0, 5]]'
 run 1 list --model $data/base --adapter $tmp/replicated
 complains 'LAYER_REPLICATION'
+
+# add-weighted
+combine() {
+  local wanted=$1 output=$2
+  shift 2
+  run "$wanted" add-weighted --model $data/base \
+    --adapter $data/adapters/german --adapter $data/adapters/french \
+    --output $tmp/$output "$@"
+}
+generate_with() {
+  run 0 generate --model $data/base --adapter "$1" --prompt-ids 1,7,13
+  cat $tmp/out
+}
+combine 0 sum --weight 1 --weight 0 --type cat
+run 0 inspect $tmp/sum --model $data/base && says 'LORA'
+[ "$(generate_with $tmp/sum)" = "$(generate_with $data/adapters/german)" ] ||
+  fail "german and nothing of french is not german"
+combine 1 sum --weight 1 --weight 1 && complains 'exists already'
+combine 0 sum --weight 1 --weight 1 --overwrite --svd-rank 3
+grep -q '"r": 3' $tmp/sum/adapter_config.json || fail "--svd-rank was ignored"
+combine 2 none --weight 1 && complains '2 adapters and 1 weights'
+combine 2 none --weight 1 --weight x && complains '"x"'
+combine 2 none --weight 1 --weight 1 --type sum && complains 'dare_ties_svd'
+combine 2 none --weight 1 --weight 1 --type ties && complains '--density'
+combine 1 none --weight 1 --weight 1 --type ties --density 2
+complains 'options.density'
+run 1 add-weighted --model $data/base --adapter $data/adapters/roman \
+  --weight 1 --output $tmp/none
+complains 'cannot be combined: it was trained with biases'
+run 2 add-weighted --model $data/base --output $tmp/none
+[ -e $tmp/none ] && fail "a failed run left a folder"
 
 # forward
 write_ids $tmp/ids.safetensors
