@@ -80,24 +80,23 @@ class Reference:
                 if key in adapter.tensors and module._parameters[leaf] \
                         is not None:
                     found.add(key)
-                    self._check_direction(
-                        adapter, key, module._parameters[leaf].shape)
                     module._parameters[leaf] = nn.Parameter(
                         adapter.tensors[key].clone(), requires_grad=False)
         if found != set(adapter.tensors):
             raise RuntimeError(f"not injected: {set(adapter.tensors) - found}")
         for name, module in adapters.wrappers(self.model):
+            self._check_direction(adapter, adapters.canonical(name), module)
             if uid in getattr(module, "scaling", {}):
                 self.scalings[module, uid] = adapter.scalings[
                     adapters.canonical(name)]
 
     @staticmethod
-    def _check_direction(adapter, key, shape):
-        """A layer of PEFT's IA3 has one direction for all its adapters: a file
-        of the other one does not load."""
-        if adapter.config.peft_type == peft.PeftType.IA3 and \
-                ".ia3_l." in key and adapter.tensors[key].shape != shape:
-            raise RuntimeError(f"{key}: size mismatch")
+    def _check_direction(adapter, name, layer):
+        """A layer of PEFT's IA3 has one direction for all its adapters."""
+        if adapter.uid in getattr(layer, "ia3_l", {}) and \
+                layer.is_feedforward != peft.IA3Model.\
+                _check_target_module_feedforward(adapter.config, name):
+            raise RuntimeError(f"{name}: IA3 in both directions")
 
     def activate(self, entries):
         """`entries`: (adapter, scale) in the order of activation."""

@@ -159,7 +159,9 @@ def of_merge(pair, adapters):
     acting = {**dict(pair.merged), **dict(merging), **dict(pair.active)}
     refusal = _of_conflict(pair, list(acting.items()))
     if refusal:
-        return dataclasses.replace(refusal, required=False)
+        return dataclasses.replace(
+            refusal, ids=(*refusal.ids, "ADAPTER_NOT_MERGEABLE"),
+            required=False)
     if any(a.kinds & {"Conv1d", "Conv2d", "Conv3d"} for a in adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",), "a low-rank product on a "
                        "convolution with groups; PEFT: NotImplementedError",
