@@ -45,6 +45,23 @@ def _keep_head_bias(layer, args, result):
     return result + bias
 
 
+def _each_its_own_offsets(forward):
+    """PEFT starts all active aLoRAs at the tokens of one: here `alora_offsets`
+    has those of each."""
+
+    def adapted(module, active_adapter, x, result, alora_offsets=None,
+                **kwargs):
+        own = (alora_offsets or {}).get(active_adapter)
+        return forward(module, active_adapter=active_adapter, x=x,
+                       result=result, alora_offsets=own, **kwargs)
+
+    return staticmethod(adapted)
+
+
+lora_variants.ALoraLinearVariant.forward = _each_its_own_offsets(
+    lora_variants.ALoraLinearVariant.forward)
+
+
 class Reference:
     """A copy of the base with the layers of some adapters, innermost first."""
 
@@ -119,9 +136,6 @@ class Reference:
             for key, parameter in self.parameters.items():
                 self._set_base_value(key, parameter, entries)
         self.alora = [a for a, _ in entries if a.features["is_alora"]]
-        if len({tuple(a.config.alora_invocation_tokens)
-                for a in self.alora}) > 1:
-            raise NoReference("two aLoRA with their own invocation tokens")
 
     def _activate_layer(self, module, names, scales):
         module.enable_adapters(True)
@@ -149,9 +163,9 @@ class Reference:
         """PEFT's PeftModel.forward tells aLoRA's layers where to begin."""
         if not self.alora:
             return []
-        config = self.alora[0].config
-        offsets = lora_variants.calculate_alora_offsets(
-            {"x": config}, "x", torch.from_numpy(ids))
+        offsets = {a.uid: lora_variants.calculate_alora_offsets(
+            {a.uid: a.config}, a.uid, torch.from_numpy(ids))
+            for a in self.alora}
 
         def hook(target, args, kwargs):
             kwargs["alora_offsets"] = offsets
