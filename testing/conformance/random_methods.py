@@ -81,6 +81,8 @@ def _extra_targets(rng, layout):
 def lora(rng, layout):
     """Plain LoRA and its inits."""
     init = rng.choice([True] * 6 + list(INITS))
+    if init == "olora" and "c_fc" in layout.linears:
+        init = "pissa"  # of a Conv1D olora decomposes the transposed weight
     extra = _extra_targets(rng, layout) if INITS[init] is None else []
     fields = _common(rng, layout, extra)
     fields.update(_rank_fields(rng, layout, init == "orthogonal"))

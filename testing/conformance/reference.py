@@ -47,6 +47,23 @@ def _keep_head_bias(layer, args, result):
     return result + bias
 
 
+def _each_its_own_offsets(forward):
+    """PEFT starts all active aLoRAs at the tokens of one: here `alora_offsets`
+    has those of each."""
+
+    def adapted(module, active_adapter, x, result, alora_offsets=None,
+                **kwargs):
+        own = (alora_offsets or {}).get(active_adapter)
+        return forward(module, active_adapter=active_adapter, x=x,
+                       result=result, alora_offsets=own, **kwargs)
+
+    return staticmethod(adapted)
+
+
+lora_variants.ALoraLinearVariant.forward = _each_its_own_offsets(
+    lora_variants.ALoraLinearVariant.forward)
+
+
 class Reference:
     """A copy of the base with the layers of some adapters, innermost first."""
 
@@ -82,24 +99,23 @@ class Reference:
                 if key in adapter.tensors and module._parameters[leaf] \
                         is not None:
                     found.add(key)
-                    self._check_direction(
-                        adapter, key, module._parameters[leaf].shape)
                     module._parameters[leaf] = nn.Parameter(
                         adapter.tensors[key].clone(), requires_grad=False)
         if found != set(adapter.tensors):
             raise RuntimeError(f"not injected: {set(adapter.tensors) - found}")
         for name, module in adapters.wrappers(self.model):
+            self._check_direction(adapter, adapters.canonical(name), module)
             if uid in getattr(module, "scaling", {}):
                 self.scalings[module, uid] = adapter.scalings[
                     adapters.canonical(name)]
 
     @staticmethod
-    def _check_direction(adapter, key, shape):
-        """A layer of PEFT's IA3 has one direction for all its adapters: a file
-        of the other one does not load."""
-        if adapter.config.peft_type == peft.PeftType.IA3 and \
-                ".ia3_l." in key and adapter.tensors[key].shape != shape:
-            raise RuntimeError(f"{key}: size mismatch")
+    def _check_direction(adapter, name, layer):
+        """A layer of PEFT's IA3 has one direction for all its adapters."""
+        if adapter.uid in getattr(layer, "ia3_l", {}) and \
+                layer.is_feedforward != peft.IA3Model.\
+                _check_target_module_feedforward(adapter.config, name):
+            raise RuntimeError(f"{name}: IA3 in both directions")
 
     def activate(self, entries):
         """`entries`: (adapter, scale) in the order of activation."""
@@ -122,9 +138,6 @@ class Reference:
             for key, parameter in self.parameters.items():
                 self._set_base_value(key, parameter, entries)
         self.alora = [a for a, _ in entries if a.features["is_alora"]]
-        if len({tuple(a.config.alora_invocation_tokens)
-                for a in self.alora}) > 1:
-            raise NoReference("two aLoRA with their own invocation tokens")
 
     def _activate_layer(self, module, names, scales):
         module.enable_adapters(True)
@@ -152,9 +165,9 @@ class Reference:
         """PEFT's PeftModel.forward tells aLoRA's layers where to begin."""
         if not self.alora:
             return []
-        config = self.alora[0].config
-        offsets = lora_variants.calculate_alora_offsets(
-            {"x": config}, "x", torch.from_numpy(ids))
+        offsets = {a.uid: lora_variants.calculate_alora_offsets(
+            {a.uid: a.config}, a.uid, torch.from_numpy(ids))
+            for a in self.alora}
 
         def hook(target, args, kwargs):
             kwargs["alora_offsets"] = offsets

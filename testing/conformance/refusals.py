@@ -172,8 +172,8 @@ def of_merge(pair, adapters):
     refusal = _of_conflict(pair, list(acting.items()))
     if refusal:
         return dataclasses.replace(
-            refusal, required=False,
-            ids=refusal.ids + ("ADAPTER_NOT_MERGEABLE",))
+            refusal, ids=(*refusal.ids, "ADAPTER_NOT_MERGEABLE"),
+            required=False)
     if any(a.kinds & {"Conv1d", "Conv2d", "Conv3d"} for a in adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",), "a low-rank product on a "
                        "convolution with groups; PEFT: NotImplementedError",
