@@ -78,6 +78,25 @@ inline constexpr char kTokenOutOfRange[] = "TOKEN_OUT_OF_RANGE";
 inline constexpr char kActivationChanged[] = "ACTIVATION_CHANGED";
 inline constexpr char kSessionBusy[] = "SESSION_BUSY";
 inline constexpr char kLogitsNotFinite[] = "LOGITS_NOT_FINITE";
+inline constexpr char kHubRepoId[] = "HUB_REPO_ID";
+inline constexpr char kHubRevision[] = "HUB_REVISION";
+inline constexpr char kHubEntryNotFound[] = "HUB_ENTRY_NOT_FOUND";
+inline constexpr char kHubLocalEntryNotFound[] = "HUB_LOCAL_ENTRY_NOT_FOUND";
+inline constexpr char kHubUrl[] = "HUB_URL";
+inline constexpr char kHubConnect[] = "HUB_CONNECT";
+inline constexpr char kHubTimeout[] = "HUB_TIMEOUT";
+inline constexpr char kHubTls[] = "HUB_TLS";
+inline constexpr char kHubProxy[] = "HUB_PROXY";
+inline constexpr char kHubRepositoryNotFound[] = "HUB_REPOSITORY_NOT_FOUND";
+inline constexpr char kHubGatedRepo[] = "HUB_GATED_REPO";
+inline constexpr char kHubDisabledRepo[] = "HUB_DISABLED_REPO";
+inline constexpr char kHubRevisionNotFound[] = "HUB_REVISION_NOT_FOUND";
+inline constexpr char kHubUnauthorized[] = "HUB_UNAUTHORIZED";
+inline constexpr char kHubRateLimited[] = "HUB_RATE_LIMITED";
+inline constexpr char kHubHttp[] = "HUB_HTTP";
+inline constexpr char kHubResponse[] = "HUB_RESPONSE";
+inline constexpr char kHubHashMismatch[] = "HUB_HASH_MISMATCH";
+inline constexpr char kHubOffline[] = "HUB_OFFLINE";
 }  // namespace error_id
 
 // What an error is about, for programs that read it. Fields may be empty.
