@@ -2,7 +2,7 @@
 
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from testing.conformance import ours as ours_module
+from testing import peft_verbs as ours_module
 from testing.conformance import refusals
 
 ON_FACTORS = ("linear", "ties", "dare_linear", "dare_ties", "magnitude_prune")
