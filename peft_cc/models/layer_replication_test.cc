@@ -1,7 +1,6 @@
 #include "peft_cc/models/layer_replication.h"
 
 #include <memory>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -32,23 +31,33 @@ absl::Status OpenFailure(const ModelOptions& options) {
   return Model::Open(GoldenModel("llama"), options).status();
 }
 
+// Where the layer's index, of one digit, stands in a tensor's name.
+size_t LayerDigit(const std::string& name) {
+  for (const std::string prefix : {"layers.", "h."}) {
+    const size_t found = name.find(prefix);
+    if (found == std::string::npos) continue;
+    if (found == 0 || name[found - 1] == '.') return found + prefix.size();
+  }
+  return std::string::npos;
+}
+
 // A copy of a golden model whose files hold each layer of kSources.
 std::string WrittenOut(const std::string& golden) {
   const std::string folder = CopyOfModel(golden);
   EditTensors(folder, [](TensorMap& tensors) {
-    const std::regex layer("(.*\\b(?:layers|h)\\.)([01])(\\..*)");
     const TensorMap base = std::move(tensors);
     tensors.clear();
     for (const auto& [name, tensor] : base) {
-      std::smatch parts;
-      if (!std::regex_match(name, parts, layer)) {
+      const size_t digit = LayerDigit(name);
+      if (digit == std::string::npos) {
         tensors.emplace(name, tensor);
         continue;
       }
       for (int i = 0; i < 4; ++i) {
-        if (std::to_string(kSources[i]) != parts[2]) continue;
-        tensors.emplace(parts[1].str() + std::to_string(i) + parts[3].str(),
-                        tensor);
+        if (name[digit] != '0' + kSources[i]) continue;
+        std::string copy = name;
+        copy[digit] = static_cast<char>('0' + i);
+        tensors.emplace(std::move(copy), tensor);
       }
     }
   });

@@ -45,13 +45,14 @@ def estimate(pair, name):
 
 
 def limit(pair, name):
-    """With room for one adapter more than the pinned one, those go that are
-    neither active nor pinned."""
+    """Where there is no room for more, those go that are neither active nor
+    pinned, and were not added to be trained."""
     adapter = pair.loaded[name]
     with pair.attempt("pin, limit", [adapter]):
         pair.ours.pin(name, True)
         active = [n for n, _ in pair.active]
-        keep = {name, *active, *[n for n, _ in pair.merged]}
+        keep = {name, *active, *[n for n, _ in pair.merged],
+                *[n for n in pair.loaded if pair.ours.info(n).is_trainable]}
         pair.ours.set_limit(0, len(keep))
         kept = set(pair.ours.names())
         if not keep <= kept or len(kept) > len(keep):

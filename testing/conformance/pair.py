@@ -88,6 +88,9 @@ class Pair:
         if changes and len(adapters) > 1 and others:
             raise reference.NoReference(
                 "PEFT changes the base under what depends on it")
+        if changes and self.case.layout.ranges:
+            raise reference.NoReference(
+                "PEFT changes weights that replicated layers share")
         if not random_methods.WITH_OPEN:
             refusals.check_open(adapters)
 

@@ -8,6 +8,7 @@ from testing.conformance import fresh
 from testing.conformance import odd_files
 from testing.conformance import round_trip
 from testing.conformance import weighted
+from testing.conformance import weighted_draw
 
 NAMES = ["default", "german", "q_proj", "lora", "A B", "über", "0", "base"]
 
@@ -160,6 +161,8 @@ class Sequence:
     def add_weighted(self):
         if len(self.pair.loaded) >= 5:
             return self.delete()
+        if not weighted_draw.candidates(self.pair):
+            return self.set_one()
         return weighted.add_weighted(self.pair, self.new_name(), self.path())
 
     def probe(self):

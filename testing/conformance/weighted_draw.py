@@ -66,9 +66,17 @@ class Draw:
                 f"{self.svd_clamp}")
 
 
+def candidates(pair):
+    """What PEFT combines of other adapters lacks what they took from the base,
+    and a base with replicated layers cannot be replicated once more."""
+    return [name for name, adapter in pair.loaded.items()
+            if not adapter.features["changes_base"]
+            and not getattr(adapter.config, "layer_replication", None)]
+
+
 def _random_names(pair):
     """Mostly of one method, so that they can be combined."""
-    names = list(pair.loaded)
+    names = candidates(pair)
     if pair.rng.random() < 0.85:
         kind = pair.loaded[pair.rng.choice(names)].config.peft_type
         names = [n for n in names if pair.loaded[n].config.peft_type == kind]
