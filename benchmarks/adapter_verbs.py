@@ -4,8 +4,13 @@
 
 On the base model of side_by_side.py, with LoRA adapters of r=16 on all seven
 linears: loading the first and a late adapter, switching, replacing, merging and
-unmerging, a batch of eight rows with eight adapters, and DoRA beside LoRA. What
-the machine itself can do (copying, matrix products) is measured in the same run.
+unmerging, a batch of eight rows with eight adapters, and DoRA beside LoRA; and
+what an adapter of a method takes in memory. What the machine itself can do
+(copying, matrix products) is measured in the same run.
+
+Memory that a virtual machine touches for the first time costs it several times
+as much as later, whoever asks for it: as much as will be needed is touched and
+given back before anything is measured.
 """
 
 import argparse
@@ -20,16 +25,20 @@ import numpy as np
 
 from benchmarks import side_by_side
 from testing import peft_ctypes
-from testing.conformance import ours
+from testing import peft_verbs as ours
 
 BATCH = 8
 DECODE_STEPS = 8
 RANK = 16
 HIGH_RANK = 128
+# Methods whose memory is measured, and how many adapters of each are loaded.
+RESIDENT_METHODS = ("lora0", "adalora", "ia3")
+RESIDENT_COUNT = 20
+TOUCHED_BYTES = 8 << 30
 
 
 def make_files(folder, shape):
-    """The base, BATCH + 1 LoRA adapters, one of a high rank, and a DoRA."""
+    """The base, BATCH + 1 LoRA adapters, one of a high rank, and of others."""
     import peft
     import torch
     import transformers
@@ -40,11 +49,18 @@ def make_files(folder, shape):
     configs = {f"lora{i}": dict(r=RANK) for i in range(BATCH + 1)}
     configs["high"] = dict(r=HIGH_RANK)
     configs["dora"] = dict(r=RANK, use_dora=True)
-    for name, fields in configs.items():
-        lora = peft.LoraConfig(lora_alpha=fields["r"], init_lora_weights=False,
-                               target_modules="all-linear",
-                               task_type="CAUSAL_LM", **fields)
-        model = peft.get_peft_model(copy.deepcopy(base), lora)
+    linears = dict(target_modules="all-linear", task_type="CAUSAL_LM")
+    adapters = {
+        name: peft.LoraConfig(lora_alpha=fields["r"], init_lora_weights=False,
+                              **linears, **fields)
+        for name, fields in configs.items()
+    }
+    adapters["adalora"] = peft.AdaLoraConfig(init_r=RANK, target_r=RANK,
+                                             total_step=10, **linears)
+    adapters["ia3"] = peft.IA3Config(feedforward_modules=["down_proj"],
+                                     init_ia3_weights=False, **linears)
+    for name, config in adapters.items():
+        model = peft.get_peft_model(copy.deepcopy(base), config)
         model.save_pretrained(folder / name)
         del model
 
@@ -188,7 +204,7 @@ def measure_round(timer, sides, peers):
 def machine_peers(folder, threads):
     """Copying the base's weights, and the rate of its merges' products."""
     import torch
-    weights = np.zeros((folder / "base/model.safetensors").stat().st_size // 4,
+    weights = np.ones((folder / "base/model.safetensors").stat().st_size // 4,
                        np.float32)
     copy_of = np.empty_like(weights)
     rows = torch.rand(1536, 1536)
@@ -216,6 +232,33 @@ def print_table(timer, extra):
               f"{theirs / ours:.3g} |")
     for label, value in extra.items():
         print(f"| {label} | {value} | | |")
+
+
+def touch_memory(size):
+    """Has the system back `size` bytes, and gives them back."""
+    np.ones(size // 8).sum()
+
+
+def resident_bytes():
+    """What this process has in memory, without the files it maps."""
+    with open("/proc/self/status", encoding="utf-8") as status:
+        for line in status:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) << 10
+    raise RuntimeError("no RssAnon in /proc/self/status")
+
+
+def resident_size(side, folder, method):
+    """Memory of an adapter and the size of its file, in bytes."""
+    side.load("warm", method)
+    before = resident_bytes()
+    for i in range(RESIDENT_COUNT):
+        side.load(f"many{i}", method)
+    taken = (resident_bytes() - before) / RESIDENT_COUNT
+    for name in ["warm"] + [f"many{i}" for i in range(RESIDENT_COUNT)]:
+        side.delete(name)
+    file = folder / method / "adapter_model.safetensors"
+    return taken, file.stat().st_size
 
 
 def late_loads(side, resident):
@@ -250,6 +293,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         make_files(folder, arguments.shape)
+        touch_memory(TOUCHED_BYTES)
         sdk = Ours(library, folder, arguments.threads)
         theirs = Theirs(folder, arguments.threads)
         sides = {"ours": sdk, "theirs": theirs}
@@ -262,6 +306,11 @@ def main():
                 side.load(adapter)
         extra[f"load of adapter {arguments.resident}"] = (
             f"{late_loads(sdk, arguments.resident):.3g} ms")
+        for method in RESIDENT_METHODS:
+            taken, file = resident_size(sdk, folder, method)
+            extra[f"memory of a resident adapter, {method}"] = (
+                f"{taken / 1e6:.3g} MB, its file {file / 1e6:.3g} MB, "
+                f"ratio {taken / file:.3g}")
         peers = machine_peers(folder, arguments.threads)
         for index in range(arguments.rounds):
             measure_round(timer, sides, peers)

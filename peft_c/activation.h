@@ -21,6 +21,7 @@ struct ActivationObject {
   HeldPlan held;
 };
 
+// An activation is never changed through its handle.
 template <>
 struct HandleTraits<peft_activation_t> {
   using Object = const ActivationObject;

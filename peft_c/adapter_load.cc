@@ -44,6 +44,25 @@ absl::Status Report(absl::FunctionRef<absl::StatusOr<LoadReport>()> load,
   return absl::OkStatus();
 }
 
+// What every one of these calls is given.
+struct LoadCall {
+  std::shared_ptr<Model> model;
+  std::string name;
+  LoadOptions options;
+};
+
+// Clears `*out_report`, which may be missing, whatever else is wrong.
+absl::StatusOr<LoadCall> ReadCall(peft_model_t* model, const char* name,
+                                  const peft_load_options_t* options,
+                                  peft_load_report_t** out_report) {
+  if (out_report != nullptr) *out_report = nullptr;
+  LoadCall call;
+  PEFT_ASSIGN_OR_RETURN(call.model, Lookup("model", model));
+  PEFT_ASSIGN_OR_RETURN(call.name, OptionalText("name", name, "default"));
+  PEFT_ASSIGN_OR_RETURN(call.options, ReadLoadOptions(options));
+  return call;
+}
+
 ReplaceOptions ReplaceOptionsOf(const LoadOptions& options) {
   return {options.is_trainable, options.expected_generation};
 }
@@ -61,20 +80,16 @@ peft_status_t* peft_model_load_adapter(peft_model_t* model, const char* name,
                                        const peft_load_options_t* options,
                                        peft_load_report_t** out_report) {
   return peft::Guard([&]() -> absl::Status {
-    if (out_report != nullptr) *out_report = nullptr;
-    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    PEFT_ASSIGN_OR_RETURN(const std::string key,
-                          peft::OptionalText("name", name, "default"));
+    PEFT_ASSIGN_OR_RETURN(const peft::LoadCall call,
+                          peft::ReadCall(model, name, options, out_report));
     PEFT_ASSIGN_OR_RETURN(const std::string folder,
                           peft::TextArgument("path", path));
-    PEFT_ASSIGN_OR_RETURN(const peft::LoadOptions known,
-                          peft::ReadLoadOptions(options));
-    PEFT_RETURN_IF_ERROR(peft::CheckNotReplacing(known));
-    const peft::UnmergeWarning warning("peft_model_load_adapter", *object);
+    PEFT_RETURN_IF_ERROR(peft::CheckNotReplacing(call.options));
+    const peft::UnmergeWarning warning("peft_model_load_adapter", *call.model);
     return peft::Report(
         [&] {
-          return object->LoadAdapter(key, folder, known.load,
-                                     known.is_trainable);
+          return call.model->LoadAdapter(call.name, folder, call.options.load,
+                                         call.options.is_trainable);
         },
         out_report);
   });
@@ -85,23 +100,19 @@ peft_status_t* peft_model_load_adapter_from_memory(
     const peft_state_dict_t* state_dict, const peft_load_options_t* options,
     peft_load_report_t** out_report) {
   return peft::Guard([&]() -> absl::Status {
-    if (out_report != nullptr) *out_report = nullptr;
-    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    PEFT_ASSIGN_OR_RETURN(const std::string key,
-                          peft::OptionalText("name", name, "default"));
+    PEFT_ASSIGN_OR_RETURN(const peft::LoadCall call,
+                          peft::ReadCall(model, name, options, out_report));
     PEFT_ASSIGN_OR_RETURN(peft::MemorySource source,
                           peft::SourceOf(config_json, state_dict));
-    PEFT_ASSIGN_OR_RETURN(const peft::LoadOptions known,
-                          peft::ReadLoadOptions(options));
-    PEFT_RETURN_IF_ERROR(peft::CheckFromMemory(known));
-    PEFT_RETURN_IF_ERROR(peft::CheckNotReplacing(known));
+    PEFT_RETURN_IF_ERROR(peft::CheckFromMemory(call.options));
+    PEFT_RETURN_IF_ERROR(peft::CheckNotReplacing(call.options));
     const peft::UnmergeWarning warning("peft_model_load_adapter_from_memory",
-                                       *object);
+                                       *call.model);
     return peft::Report(
         [&] {
-          return object->LoadAdapterFromMemory(key, source.config,
-                                               std::move(source.tensors),
-                                               known.load, known.is_trainable);
+          return call.model->LoadAdapterFromMemory(
+              call.name, source.config, std::move(source.tensors),
+              call.options.load, call.options.is_trainable);
         },
         out_report);
   });
@@ -112,18 +123,15 @@ peft_status_t* peft_model_replace_adapter(peft_model_t* model, const char* name,
                                           const peft_load_options_t* options,
                                           peft_load_report_t** out_report) {
   return peft::Guard([&]() -> absl::Status {
-    if (out_report != nullptr) *out_report = nullptr;
-    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    PEFT_ASSIGN_OR_RETURN(const std::string key,
-                          peft::OptionalText("name", name, "default"));
+    PEFT_ASSIGN_OR_RETURN(const peft::LoadCall call,
+                          peft::ReadCall(model, name, options, out_report));
     PEFT_ASSIGN_OR_RETURN(const std::string folder,
                           peft::TextArgument("path", path));
-    PEFT_ASSIGN_OR_RETURN(const peft::LoadOptions known,
-                          peft::ReadLoadOptions(options));
     return peft::Report(
         [&] {
-          return object->ReplaceAdapter(key, folder, known.load,
-                                        peft::ReplaceOptionsOf(known));
+          return call.model->ReplaceAdapter(
+              call.name, folder, call.options.load,
+              peft::ReplaceOptionsOf(call.options));
         },
         out_report);
   });
@@ -134,20 +142,16 @@ peft_status_t* peft_model_replace_adapter_from_memory(
     const peft_state_dict_t* state_dict, const peft_load_options_t* options,
     peft_load_report_t** out_report) {
   return peft::Guard([&]() -> absl::Status {
-    if (out_report != nullptr) *out_report = nullptr;
-    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    PEFT_ASSIGN_OR_RETURN(const std::string key,
-                          peft::OptionalText("name", name, "default"));
+    PEFT_ASSIGN_OR_RETURN(const peft::LoadCall call,
+                          peft::ReadCall(model, name, options, out_report));
     PEFT_ASSIGN_OR_RETURN(peft::MemorySource source,
                           peft::SourceOf(config_json, state_dict));
-    PEFT_ASSIGN_OR_RETURN(const peft::LoadOptions known,
-                          peft::ReadLoadOptions(options));
-    PEFT_RETURN_IF_ERROR(peft::CheckFromMemory(known));
+    PEFT_RETURN_IF_ERROR(peft::CheckFromMemory(call.options));
     return peft::Report(
         [&] {
-          return object->ReplaceAdapterFromMemory(
-              key, source.config, std::move(source.tensors), known.load,
-              peft::ReplaceOptionsOf(known));
+          return call.model->ReplaceAdapterFromMemory(
+              call.name, source.config, std::move(source.tensors),
+              call.options.load, peft::ReplaceOptionsOf(call.options));
         },
         out_report);
   });

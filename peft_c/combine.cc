@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "peft_c/arguments.h"
@@ -58,11 +59,19 @@ absl::StatusOr<MajoritySignMethod> SignMethodOf(int32_t value) {
   }
 }
 
+// The number that the caller wrote: 0.7, where the nearest float is less, and
+// 0.7 of 10 elements are 7.
+double AsWritten(float value) {
+  double written = 0;
+  const bool is_number = absl::SimpleAtod(absl::StrCat(value), &written);
+  return is_number && static_cast<float>(written) == value ? written : value;
+}
+
 // A part of one; 0: not set.
 absl::StatusOr<std::optional<double>> PartOf(absl::string_view name,
                                              float value) {
   if (value == 0) return std::optional<double>();
-  if (value > 0 && value <= 1) return std::optional<double>(value);
+  if (value > 0 && value <= 1) return std::optional<double>(AsWritten(value));
   return BadArgument(name, absl::StrCat("is ", value,
                                         ", expected over 0 and up to 1, or 0: "
                                         "not set"));

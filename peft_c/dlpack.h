@@ -7,17 +7,20 @@
 
 #include <cstdint>
 
+// Where the elements are.
 struct DLDevice {
   int32_t device_type;  // 1: CPU
   int32_t device_id;
 };
 
+// What an element is.
 struct DLDataType {
   uint8_t code;    // a DLPackCode
   uint8_t bits;    // of one element
   uint16_t lanes;  // 1: no vectors
 };
 
+// A view of elements, which owns nothing.
 struct DLTensor {
   void* data;
   DLDevice device;
@@ -28,6 +31,7 @@ struct DLTensor {
   uint64_t byte_offset;
 };
 
+// A view that keeps its memory until the deleter is called.
 struct DLManagedTensor {
   DLTensor dl_tensor;
   void* manager_ctx;                         // the producer's
@@ -36,6 +40,7 @@ struct DLManagedTensor {
 
 namespace peft {
 
+// DLDataType::code; those of DLPack that safetensors' types have.
 enum DLPackCode : uint8_t {
   kDLInt = 0,
   kDLUInt = 1,

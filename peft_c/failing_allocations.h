@@ -25,8 +25,8 @@ void FailAfter(int64_t allowed, AfterFailure after);
 bool StopFailing();
 
 // Which allocations fail: each of so many, then a sample that thins out, the
-// same in every run.
-enum Steps : int64_t { kMost = 400, kAll = 100000 };
+// same in every run. kSome is for calls that wait for the disk.
+enum Steps : int64_t { kSome = 40, kMost = 400, kAll = 100000 };
 
 // The allocation to fail after `allowed`.
 inline int64_t NextAllowed(int64_t allowed, Steps steps,
@@ -37,12 +37,12 @@ inline int64_t NextAllowed(int64_t allowed, Steps steps,
 
 // Calls with each allocation failing in turn, until none does. The call must
 // then end with `expected_id` ("" for success), and before that be out of
-// memory and leave no handle behind; `undo` takes a success back. Returns about
-// how many allocations the call makes.
-template <typename Call, typename Undo>
+// memory and leave no handle behind; `undo` takes a success back, `check` looks
+// after each failure. Returns about how many allocations the call makes.
+template <typename Call, typename Undo, typename Check>
 int64_t FailEveryAllocation(Steps steps, AfterFailure after,
                             const std::string& expected_id, Call call,
-                            Undo undo) {
+                            Undo undo, Check check) {
   std::minstd_rand random;
   for (int64_t allowed = 0;; allowed = NextAllowed(allowed, steps, random)) {
     const size_t handles = HandleTable::Global().size();
@@ -58,6 +58,7 @@ int64_t FailEveryAllocation(Steps steps, AfterFailure after,
     } else {
       EXPECT_EQ(outcome.code, PEFT_RESOURCE_EXHAUSTED) << outcome;
       EXPECT_EQ(outcome.id, "OUT_OF_MEMORY") << outcome;
+      check();
     }
     EXPECT_EQ(HandleTable::Global().size(), handles);
     if (!has_failed) return allowed;
@@ -66,6 +67,14 @@ int64_t FailEveryAllocation(Steps steps, AfterFailure after,
       return allowed;
     }
   }
+}
+
+// The same for a call after which there is nothing more to look at.
+template <typename Call, typename Undo>
+int64_t FailEveryAllocation(Steps steps, AfterFailure after,
+                            const std::string& expected_id, Call call,
+                            Undo undo) {
+  return FailEveryAllocation(steps, after, expected_id, call, undo, [] {});
 }
 
 // Both kinds of failure, for a call that gives one handle.

@@ -48,9 +48,13 @@ TEST(HeaderTest, TensorView) {
 }
 
 TEST(HeaderTest, Model) {
-  EXPECT_EQ(sizeof(peft_model_options_t), 16u);
+  EXPECT_EQ(sizeof(peft_model_options_t), 48u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
+  EXPECT_FIELD(peft_model_options_t, layer_replication, 16);
+  EXPECT_FIELD(peft_model_options_t, num_layer_ranges, 24);
+  EXPECT_FIELD(peft_model_options_t, for_adapters, 32);
+  EXPECT_FIELD(peft_model_options_t, num_for_adapters, 40);
   EXPECT_EQ(sizeof(peft_model_info_t), 120u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);

@@ -25,6 +25,25 @@ absl::StatusOr<ReadMode> ReadModeOf(int32_t value) {
   }
 }
 
+absl::Status ReadLayerReplication(const peft_model_options_t& options,
+                                  ModelOptions& out) {
+  PEFT_RETURN_IF_ERROR(CheckArray("options.layer_replication",
+                                  options.layer_replication,
+                                  options.num_layer_ranges));
+  for (size_t i = 0; i < options.num_layer_ranges; ++i) {
+    const int64_t* const range = options.layer_replication + 2 * i;
+    out.layer_replication.push_back({range[0], range[1]});
+  }
+  PEFT_ASSIGN_OR_RETURN(out.for_adapters,
+                        TextArray("options.for_adapters", options.for_adapters,
+                                  options.num_for_adapters));
+  if (!out.layer_replication.empty() && !out.for_adapters.empty()) {
+    return BadArgument("options.for_adapters",
+                       "is given together with options.layer_replication");
+  }
+  return absl::OkStatus();
+}
+
 // What is known of a program's own layers.
 peft_model_info_t HostInfo(const SiteTable& sites, const AdapterUsage& usage) {
   peft_model_info_t info = PEFT_MODEL_INFO_INIT;
@@ -77,6 +96,7 @@ absl::StatusOr<ModelOptions> ModelOptionsOf(
   ModelOptions result;
   PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
   result.num_threads = known.num_threads;
+  PEFT_RETURN_IF_ERROR(ReadLayerReplication(known, result));
   return result;
 }
 

@@ -9,6 +9,7 @@
 
 namespace peft {
 
+// What a model handle stands for.
 template <>
 struct HandleTraits<peft_model_t> {
   using Object = Model;

@@ -357,11 +357,24 @@ typedef struct peft_model_options {
    * sessions share them. Default 0: one per core. The numbers that a forward
    * computes do not depend on it. */
   int32_t num_threads;
+  /* Replicates layers of the base, as PEFT's layer_replication does: the
+   * model's layers are those of these ranges, one after another. Range i is
+   * layers [layer_replication[2 i], layer_replication[2 i + 1]), so that 0, 4,
+   * 2, 5 makes seven layers of five. What is there several times shares its
+   * weights, and has adapters of its own under the names of the new layers.
+   * Default none: the base's layers. Since: 2. */
+  const int64_t* layer_replication;
+  size_t num_layer_ranges;
+  /* Without layer_replication: folders of adapters that the model is opened
+   * for. What the layer_replication of their configs says is done. Default
+   * none. Since: 2. */
+  const char* const* for_adapters;
+  size_t num_for_adapters;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_MODEL_OPTIONS_INIT \
-  { sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0 }
+  { sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_model_options_init(peft_model_options_t* options,
@@ -371,8 +384,11 @@ PEFT_API void peft_model_options_init(peft_model_options_t* options,
  * safetensors, single or sharded). Fails with NOT_FOUND, INVALID_ARGUMENT
  * ("MODEL_CONFIG", "MODEL_WEIGHTS", "SAFETENSORS") or UNIMPLEMENTED
  * ("MODEL_UNSUPPORTED": a family, rope type or quantization that this version
- * does not run, named in the message). Tensors that the model does not use are
- * logged as warnings. Since: 1. */
+ * does not run, named in the message), and with INVALID_ARGUMENT
+ * ("LAYER_REPLICATION") for ranges of layers that the base does not have, or
+ * FAILED_PRECONDITION ("LAYER_REPLICATION") where for_adapters ask for
+ * different ones. Tensors that the model does not use are logged as warnings.
+ * Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_open(
     const char* path, const peft_model_options_t* options,
     peft_model_t** out_model);
@@ -442,8 +458,8 @@ typedef struct peft_load_options {
    * none. */
   const char* subfolder;
   /* Default 0: strict. 1: missing tensors (they act as zero), unexpected
-   * tensors and unknown config keys are lines of the report instead of errors.
-   */
+   * tensors, unknown config keys and another base than the one that the file
+   * was saved over are lines of the report instead of errors. */
   int32_t lenient;
   /* Of the Hub, as in Python's adapter_kwargs: a branch, tag or commit; an
    * access token; where downloads are kept. For a local folder they have no
@@ -490,8 +506,10 @@ PEFT_API void peft_load_options_init(peft_load_options_t* options,
  * ALREADY_EXISTS ("ADAPTER_EXISTS") when `name` is taken, NOT_FOUND
  * ("FILE_NOT_FOUND"), INVALID_ARGUMENT ("ADAPTER_CONFIG",
  * "ADAPTER_CONFIG_UNKNOWN_KEY", "NO_TARGET_MATCHED", "TENSOR_MISSING",
- * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", ...) or
- * UNIMPLEMENTED ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
+ * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE",
+ * "BASE_MISMATCH", ...), FAILED_PRECONDITION ("LAYER_REPLICATION": the model
+ * must be opened with the adapter's layer_replication), UNIMPLEMENTED
+ * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
  * "UNIMPLEMENTED" where `path` is no folder and reads as a Hub id,
  * "owner/name": this version fetches nothing), or RESOURCE_EXHAUSTED
  * ("ADAPTER_LIMIT", see peft_model_set_adapter_limit). The model is then
@@ -528,11 +546,22 @@ typedef struct peft_add_adapter_options {
 PEFT_API void peft_add_adapter_options_init(peft_add_adapter_options_t* options,
                                             size_t struct_size);
 
-/* Makes a fresh adapter, initialised as the text of an adapter_config.json says
- * (init_lora_weights ...), and makes it the only active one. It is trainable.
- * Fails as peft_model_load_adapter does for the config; UNIMPLEMENTED
- * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED") names an
- * initialisation that this version cannot do. Since: 2. */
+/* Makes a fresh adapter of any method and kind of layer that can be loaded, as
+ * get_peft_model does after torch.manual_seed(seed), and makes it the only
+ * active one. It is trainable. `config_json` is the text of an
+ * adapter_config.json; only peft_type must be there ("total_step" too for
+ * ADALORA). peft_model_get_adapter_config gives it filled in as PEFT does:
+ * defaults, targets by the model's type, "all-linear" as names,
+ * base_model_name_or_path as the path that the model was opened with. Drawn
+ * numbers equal PEFT's, bit by bit where the base is f32; computed ones
+ * (orthogonal, olora, pissa, mica, DoRA's magnitudes) do up to rounding and the
+ * signs of singular vectors. modules_to_save, rows of tokens and biases begin
+ * as the base's own. Fails as peft_model_load_adapter does for the config, and
+ * for what PEFT refuses to make (INVALID_ARGUMENT, "ADAPTER_CONFIG" or
+ * "ARGUMENT"); UNIMPLEMENTED ("ADAPTER_FEATURE_UNSUPPORTED") names an
+ * init_lora_weights that needs data or a quantiser (eva, corda, loftq,
+ * lora_ga), or a weight that is needed and that the program did not register.
+ * The model is then unchanged. Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_add_adapter(
     peft_model_t* model, const char* name, const char* config_json,
     const peft_add_adapter_options_t* options);
@@ -615,7 +644,9 @@ PEFT_API void peft_save_options_init(peft_save_options_t* options,
 /* Writes adapter `name` (NULL: the first active one) as the folder `path`:
  * adapter_model.safetensors and adapter_config.json, which Python PEFT loads to
  * the same tensors. Element types are kept, and every key of the config, also
- * those that were not understood; inference_mode becomes true. The folder
+ * those that were not understood; inference_mode becomes true. The metadata of
+ * the tensors receive a fingerprint of the base's weights: a load over others
+ * is then INVALID_ARGUMENT ("BASE_MISMATCH"; docs/c-api.md). The folder
  * appears whole or not at all; its parent must exist. Fails with NOT_FOUND
  * ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("FILE_EXISTS") or as
  * peft_state_dict_write does. Since: 2. */
@@ -979,10 +1010,12 @@ PEFT_API void peft_combine_options_init(peft_combine_options_t* options,
  * weights, as PEFT's add_weighted_adapter does. Its scale is 1; it is frozen
  * and not activated. Sources are LORA, or all IA3 (whose vectors are summed,
  * with PEFT_COMBINE_LINEAR). A DoRA source takes part with the change that it
- * makes to the weight, in the types that end in svd. Fails with NOT_FOUND
+ * makes to the weight, in the types that end in svd. The config is that of the
+ * first source, with the target modules of all. Fails with NOT_FOUND
  * ("ADAPTER_NOT_FOUND"), ALREADY_EXISTS ("ADAPTER_EXISTS"), INVALID_ARGUMENT
  * ("ADAPTER_NAME"; "ADAPTER_NOT_COMBINABLE" for sources that the type cannot
- * take; "ARGUMENT" also for ranks that differ). Since: 2. */
+ * take, as ranks that differ, or that have biases, saved modules, trained
+ * tokens or target_parameters; "ARGUMENT"). Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_add_weighted_adapter(
     peft_model_t* model, const char* new_name, const char* const* names,
     const float* weights, size_t num_names,
@@ -1378,7 +1411,8 @@ PEFT_API void peft_layer_init(peft_layer_t* layer, size_t struct_size);
  * own forward. All verbs for adapters work on it; sessions are refused. The
  * layers are listed in the order of named_modules(); modules that only hold
  * others need no entry. All have one struct_size. Borrows `layers`, but see
- * copy_weights. Of `options` read_mode has no effect. Since: 1. */
+ * copy_weights. Of `options` read_mode has no effect, and layer_replication
+ * only tells adapters how these layers were made. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
     const peft_layer_t* layers, size_t num_layers,
     const peft_model_options_t* options, peft_model_t** out_model);

@@ -1,5 +1,6 @@
 // Threads that share a model and everything behind the handles.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -160,6 +161,100 @@ TEST(ThreadTest, RowsRunWhileOthersLoadReplaceRenameAndDelete) {
     }
   });
   for (std::thread& thread : threads) thread.join();
+}
+
+// Two rows of tokens, or why not.
+struct Rows {
+  Outcome outcome;
+  std::vector<std::vector<int64_t>> tokens;
+};
+
+Rows Generate(const OwnedSession& session,
+              const peft_generate_options_t& options) {
+  int64_t ids[12];
+  std::copy_n(kPrompt, 6, ids);
+  std::copy_n(kPrompt, 6, ids + 6);
+  peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
+  input.ids = ids;
+  input.batch = 2;
+  input.length = 6;
+  peft_generate_result_t* handle = nullptr;
+  Rows rows;
+  rows.outcome =
+      Take(peft_session_generate(session.get(), &input, &options, &handle));
+  const OwnedResult result(handle);
+  for (size_t row = 0; row < peft_generate_result_num_rows(handle); ++row) {
+    size_t size = 0;
+    const int64_t* tokens = peft_generate_result_tokens(handle, row, &size);
+    rows.tokens.emplace_back(tokens, tokens + size);
+  }
+  return rows;
+}
+
+// Generates again and again: each time the same, or refused while adapters are
+// merged.
+void GenerateTheSame(const OwnedModel& model,
+                     const peft_generate_options_t& options,
+                     const Rows& expected) {
+  const OwnedSession session = NewSession(model);
+  for (int round = 0; round < 4 * kRounds; ++round) {
+    const Rows rows = Generate(session, options);
+    EXPECT_TRUE(rows.outcome.ok() || rows.outcome.id == "MERGED")
+        << rows.outcome;
+    if (rows.outcome.ok()) {
+      EXPECT_EQ(rows.tokens, expected.tokens);
+    }
+  }
+}
+
+TEST(ThreadTest, RowsGenerateWhileOthersMergeUnmergeLoadReplaceAndDelete) {
+  peft_set_logger(nullptr, nullptr);  // loads that unmerge warn
+  const OwnedModel model = Open();
+  for (const char* name : {"german", "french"}) Load(model, name, name);
+  const char* const german = "german";
+  peft_activation_t* activation = nullptr;
+  ASSERT_PEFT_OK(
+      peft_activation_create(model.get(), &german, nullptr, 1, &activation));
+  peft_generate_options_t by_activation = PEFT_GENERATE_OPTIONS_INIT;
+  by_activation.max_new_tokens = 3;
+  const peft_activation_t* const activations[] = {nullptr, activation};
+  by_activation.activations = activations;
+  by_activation.num_activations = 2;
+  peft_generate_options_t by_name = PEFT_GENERATE_OPTIONS_INIT;
+  by_name.max_new_tokens = 3;
+  const char* const names[] = {"french", "__base__"};
+  by_name.adapter_names = names;
+  by_name.num_adapter_names = 2;
+  const OwnedSession session = NewSession(model);
+  const Rows of_activation = Generate(session, by_activation);
+  const Rows of_name = Generate(session, by_name);
+  ASSERT_TRUE(of_activation.outcome.ok()) << of_activation.outcome;
+  ASSERT_TRUE(of_name.outcome.ok()) << of_name.outcome;
+  ASSERT_NE(of_activation.tokens[0], of_activation.tokens[1]);
+
+  std::vector<std::thread> threads;
+  threads.emplace_back(
+      [&] { GenerateTheSame(model, by_activation, of_activation); });
+  threads.emplace_back([&] { GenerateTheSame(model, by_name, of_name); });
+  threads.emplace_back([&] {
+    for (int round = 0; round < 4 * kRounds; ++round) {
+      EXPECT_PEFT_OK(
+          peft_model_merge_adapter(model.get(), &german, 1, nullptr));
+      EXPECT_PEFT_OK(peft_model_unmerge_adapter(model.get()));
+    }
+  });
+  threads.emplace_back([&] {
+    const char* const copy = "copy";
+    const std::string folder = std::string(kAdapters) + "french";
+    for (int round = 0; round < 2 * kRounds; ++round) {
+      Load(model, copy, "roman");
+      EXPECT_PEFT_OK(peft_model_replace_adapter(
+          model.get(), copy, folder.c_str(), nullptr, nullptr));
+      EXPECT_PEFT_OK(peft_model_delete_adapter(model.get(), &copy, 1));
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  peft_activation_free(activation);
 }
 
 TEST(ThreadTest, OneSessionInTwoThreadsIsAnErrorAndNoCrash) {

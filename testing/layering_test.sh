@@ -29,6 +29,7 @@ awk -F'"' '
   BEGIN {
     layers["peft_cc/base"] = 1
     layers["kernels"] = 2
+    layers["hub"] = 3
     layers["peft_cc/config"] = 3
     layers["peft_cc/tensors"] = 3
     layers["peft_cc/algebra"] = 4

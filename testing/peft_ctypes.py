@@ -4,6 +4,8 @@ import ctypes as C
 
 import numpy as np
 
+from testing import peft_structs as structs
+
 
 class PeftError(Exception):
     """A failed call: `id` is the stable error id, `code` absl's number."""
@@ -13,79 +15,6 @@ class PeftError(Exception):
         self.code = code
         self.id = error_id
         self.message = message
-
-
-class _Options(C.Structure):
-    """Base of the option structs: fills in struct_size."""
-
-    def __init__(self, **fields):
-        super().__init__(struct_size=C.sizeof(self), **fields)
-
-
-class ModelOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("read_mode", C.c_int32),
-                ("num_threads", C.c_int32)]
-
-
-class Layer(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p),
-                ("kind", C.c_int32), ("is_output_embedding", C.c_int32),
-                ("weight", C.c_void_p), ("bias", C.c_void_p),
-                ("copy_weights", C.c_int32), ("is_transposed", C.c_int32),
-                ("stride", C.c_int64 * 3), ("padding", C.c_int64 * 3),
-                ("padding_end", C.c_int64 * 3), ("dilation", C.c_int64 * 3),
-                ("groups", C.c_int64), ("epsilon", C.c_double)]
-
-
-class RunLayerOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("expert", C.c_int64)]
-
-
-class LoadOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("subfolder", C.c_char_p),
-                ("lenient", C.c_int32)]
-
-
-class SetAdapterOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t),
-                ("scales", C.POINTER(C.c_float))]
-
-
-class ForwardInput(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("ids", C.c_void_p),
-                ("batch", C.c_int64), ("length", C.c_int64),
-                ("attention_mask", C.c_void_p), ("position_ids", C.c_void_p)]
-
-
-class ForwardOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("logits_to_keep", C.c_int64),
-                ("allow_activation_change", C.c_int32)]
-
-
-class GenerateOptions(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("max_new_tokens", C.c_int64),
-                ("do_sample", C.c_int32), ("temperature", C.c_float),
-                ("top_k", C.c_int64), ("top_p", C.c_float),
-                ("min_p", C.c_float), ("repetition_penalty", C.c_float),
-                ("seed", C.c_uint64), ("eos_token_ids", C.c_void_p),
-                ("num_eos_token_ids", C.c_size_t), ("ignore_eos", C.c_int32),
-                ("stop_tokens", C.c_void_p),
-                ("stop_sequence_lengths", C.c_void_p),
-                ("num_stop_sequences", C.c_size_t), ("on_token", C.c_void_p),
-                ("user_data", C.c_void_p)]
-
-
-class TensorView(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("data", C.c_void_p),
-                ("dtype", C.c_int32), ("device_type", C.c_int32),
-                ("device_index", C.c_int32), ("rank", C.c_int32),
-                ("sizes", C.POINTER(C.c_int64)),
-                ("strides", C.POINTER(C.c_int64))]
-
-
-class ReportLine(_Options):
-    _fields_ = [("struct_size", C.c_size_t), ("kind", C.c_int32),
-                ("name", C.c_char_p), ("detail", C.c_char_p)]
 
 
 _TEXT_RESULTS = ["peft_status_id", "peft_status_message",
@@ -142,8 +71,9 @@ def _pointer(array):
 def _input(ids, attention_mask, position_ids=None):
     arrays = [None if a is None else np.ascontiguousarray(a, dtype=np.int64)
               for a in (ids, attention_mask, position_ids)]
-    struct = ForwardInput(ids=_pointer(arrays[0]).value,
-                          batch=arrays[0].shape[0], length=arrays[0].shape[1])
+    struct = structs.ForwardInput(
+        ids=_pointer(arrays[0]).value, batch=arrays[0].shape[0],
+        length=arrays[0].shape[1])
     if arrays[1] is not None:
         struct.attention_mask = _pointer(arrays[1]).value
     if arrays[2] is not None:
@@ -164,9 +94,9 @@ def _view(array):
     """A view of a contiguous numpy array; uint16 is taken for bf16."""
     array = np.ascontiguousarray(array)
     codes = {np.dtype(v): k for k, v in _NUMPY_DTYPES.items()}
-    view = TensorView(data=_pointer(array).value, dtype=codes[array.dtype],
-                      device_type=1, rank=array.ndim,
-                      sizes=(C.c_int64 * array.ndim)(*array.shape))
+    view = structs.TensorView(
+        data=_pointer(array).value, dtype=codes[array.dtype], device_type=1,
+        rank=array.ndim, sizes=(C.c_int64 * array.ndim)(*array.shape))
     view.keep = array  # lives as long as the struct
     return view
 
@@ -178,7 +108,7 @@ class AdaptedModel:
         self.library.lib.peft_model_free(self.handle)
 
     def load_adapter(self, path, name, lenient=False, subfolder=None):
-        options = LoadOptions(lenient=int(lenient))
+        options = structs.LoadOptions(lenient=int(lenient))
         if subfolder is not None:
             options.subfolder = subfolder.encode()
         report = self.library.new("peft_model_load_adapter", self.handle,
@@ -186,7 +116,7 @@ class AdaptedModel:
                                   C.byref(options))
         lines = []
         for i in range(self.library.lib.peft_load_report_count(report, 0)):
-            line = ReportLine()
+            line = structs.ReportLine()
             self.library.call("peft_load_report_get_line", report,
                               C.c_size_t(i), C.byref(line))
             lines.append((line.kind, line.name.decode(),
@@ -196,7 +126,7 @@ class AdaptedModel:
 
     def set_adapter(self, names, scales=None):
         array = (C.c_char_p * len(names))(*[n.encode() for n in names])
-        options = SetAdapterOptions()
+        options = structs.SetAdapterOptions()
         if scales is not None:
             options.scales = (C.c_float * len(scales))(*scales)
         self.library.call("peft_model_set_adapter", self.handle, array,
@@ -224,7 +154,7 @@ class AdaptedModel:
         for i in range(lib.peft_state_dict_size(handle)):
             key = lib.peft_state_dict_name(handle, C.c_size_t(i))
             tensor = self.library.new("peft_state_dict_get", handle, key)
-            view = TensorView()
+            view = structs.TensorView()
             self.library.call("peft_tensor_get_view", tensor, C.byref(view))
             tensors[key.decode()] = view_to_numpy(view)
             lib.peft_tensor_free(tensor)
@@ -234,11 +164,11 @@ class AdaptedModel:
     def run_layer(self, name, x, expert=-1):
         """What one adapted layer computes from a numpy array."""
         view = _view(x)
-        options = RunLayerOptions(expert=expert)
+        options = structs.RunLayerOptions(expert=expert)
         tensor = self.library.new("peft_model_run_layer", self.handle,
                                   name.encode(), C.byref(view),
                                   C.byref(options))
-        out = TensorView()
+        out = structs.TensorView()
         self.library.call("peft_tensor_get_view", tensor, C.byref(out))
         result = view_to_numpy(out)
         self.library.lib.peft_tensor_free(tensor)
@@ -250,13 +180,14 @@ class HostModel(AdaptedModel):
 
     def __init__(self, library, layers, num_threads=1):
         self.library = library
-        defaults = Layer()
+        defaults = structs.Layer()
         library.lib.peft_layer_init(C.byref(defaults),
-                                    C.c_size_t(C.sizeof(Layer)))
-        array = (Layer * len(layers))()
+                                    C.c_size_t(C.sizeof(structs.Layer)))
+        array = (structs.Layer * len(layers))()
         keep = []
         for struct, fields in zip(array, layers):
-            C.memmove(C.byref(struct), C.byref(defaults), C.sizeof(Layer))
+            C.memmove(C.byref(struct), C.byref(defaults),
+                      C.sizeof(structs.Layer))
             for key, value in fields.items():
                 if key == "name":
                     value = value.encode()
@@ -266,7 +197,7 @@ class HostModel(AdaptedModel):
                 elif isinstance(value, (tuple, list)):
                     value = (C.c_int64 * 3)(*value)
                 setattr(struct, key, value)
-        options = ModelOptions(read_mode=1, num_threads=num_threads)
+        options = structs.ModelOptions(read_mode=1, num_threads=num_threads)
         self.handle = library.new("peft_model_create", array,
                                   C.c_size_t(len(layers)), C.byref(options))
 
@@ -274,9 +205,13 @@ class HostModel(AdaptedModel):
 class Model(AdaptedModel):
     """A peft_model_t with one session."""
 
-    def __init__(self, library, path, num_threads=1):
+    def __init__(self, library, path, num_threads=1, layer_replication=()):
         self.library = library
-        options = ModelOptions(read_mode=1, num_threads=num_threads)
+        bounds = [bound for pair in layer_replication for bound in pair]
+        options = structs.ModelOptions(
+            read_mode=1, num_threads=num_threads,
+            layer_replication=(C.c_int64 * len(bounds))(*bounds),
+            num_layer_ranges=len(layer_replication))
         self.handle = library.new("peft_model_open", str(path).encode(),
                                   C.byref(options))
         self.session = library.new("peft_session_create", self.handle, None)
@@ -291,9 +226,9 @@ class Model(AdaptedModel):
     def step(self, ids, attention_mask=None, logits_to_keep=1):
         """Runs tokens after those in the cache; a view of the logits that the
         next call overwrites."""
-        logits = TensorView()
+        logits = structs.TensorView()
         struct = _input(ids, attention_mask)
-        options = ForwardOptions(logits_to_keep=logits_to_keep)
+        options = structs.ForwardOptions(logits_to_keep=logits_to_keep)
         self.library.call("peft_session_forward", self.session,
                           C.byref(struct), C.byref(options), C.byref(logits))
         return logits
@@ -304,7 +239,7 @@ class Model(AdaptedModel):
         return view_to_numpy(self.step(ids, attention_mask, 0))
 
     def generate(self, ids, attention_mask=None, max_new_tokens=32):
-        options = GenerateOptions(
+        options = structs.GenerateOptions(
             max_new_tokens=max_new_tokens, temperature=1.0, top_k=50,
             top_p=1.0, repetition_penalty=1.0, ignore_eos=1)
         struct = _input(ids, attention_mask)

@@ -56,8 +56,9 @@ class Adapter {
 struct AdapterLoadOptions {
   std::string subfolder;  // below the folder; "" for none
   // Turn unknown config keys with a value, missing tensors (they act as zero)
-  // and unexpected tensors into lines of the report instead of errors. Shape
-  // mismatches, NaN configs and unimplemented features stay errors.
+  // and unexpected tensors, and a base of another fingerprint than the file
+  // says, into lines of the report instead of errors. Shape mismatches, NaN
+  // configs and unimplemented features stay errors.
   bool lenient = false;
   // Take a file whose initialisation changed the base in a way that neither
   // file nor base tell, and that was not converted.

@@ -59,13 +59,15 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(
   return NoTensors(folder);
 }
 
-absl::StatusOr<TensorMap> ReadAdapterTensors(const std::string& folder,
-                                             kernels::ThreadPool& pool) {
+absl::StatusOr<TensorMap> ReadAdapterTensors(
+    const std::string& folder, kernels::ThreadPool& pool,
+    std::map<std::string, std::string>* metadata) {
   PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile file,
                         FindAdapterTensors(folder));
   if (!file.is_safetensors) return ReadTorchFile(file.path, ReadMode::kRead);
   PEFT_ASSIGN_OR_RETURN(SafetensorsFile read,
                         ReadSafetensors(file.path, ReadMode::kRead, pool));
+  if (metadata != nullptr) *metadata = std::move(read.metadata);
   return std::move(read.tensors);
 }
 

@@ -2,6 +2,7 @@
 #ifndef PEFT_CC_ADAPTERS_ADAPTER_FOLDER_H_
 #define PEFT_CC_ADAPTERS_ADAPTER_FOLDER_H_
 
+#include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -26,10 +27,12 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(const std::string& folder);
 
 // Reads adapter_model.safetensors of `folder`, where there is none
 // adapter_model.bin, into memory: not mapped, so that truncating the file
-// later harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both.
+// later harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both. `metadata`, where
+// it is not null, receives what the safetensors file says beside its tensors.
 absl::StatusOr<TensorMap> ReadAdapterTensors(
     const std::string& folder,
-    kernels::ThreadPool& pool = kernels::InlineThreadPool());
+    kernels::ThreadPool& pool = kernels::InlineThreadPool(),
+    std::map<std::string, std::string>* metadata = nullptr);
 
 }  // namespace peft
 

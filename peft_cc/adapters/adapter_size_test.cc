@@ -144,6 +144,27 @@ TEST(AdapterSizeTest, GroupsOfAConvolutionMakeOneMatrix) {
                            R"("target_modules": ["conv"])"));
 }
 
+// Its file does not tell how large the kernel is.
+TEST(AdapterSizeTest, Ia3OnAConvolutionKeepsANumberForEachChannel) {
+  Site site;
+  site.name = "conv";
+  site.kind = SiteKind::kConvolution;
+  site.conv.num_axes = 2;
+  site.conv.in_channels = 4;
+  site.conv.out_channels = 6;
+  site.conv.kernel = {1, 3, 3};
+  site.in_features = 36;
+  site.out_features = 6;
+  site.weight = MakeTensor({6, 4, 3, 3});
+  const SiteTable sites({site}, {"conv"}, "");
+  const std::string folder =
+      WriteAdapter("ia3_conv", {{"conv.ia3_l", MakeTensor({1, 4, 1, 1})}}, "");
+  std::ofstream(folder + "/adapter_config.json")
+      << R"({"peft_type": "IA3", "target_modules": ["conv"],)"
+      << R"( "feedforward_modules": ["conv"]})";
+  ExpectExact(sites, folder);
+}
+
 TEST(AdapterSizeTest, WhatTheBaseHasAlreadyDoesNotCount) {
   SiteTable sites = TinySites();
   TensorMap state_dict = {{"own", MakeTensor({3, 5})},

@@ -13,6 +13,7 @@
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/completeness.h"
 #include "peft_cc/adapters/key_map.h"
+#include "peft_cc/adapters/replicated_layers.h"
 #include "peft_cc/adapters/saved_base_weights.h"
 #include "peft_cc/adapters/saved_modules.h"
 #include "peft_cc/adapters/target_sites.h"
@@ -179,6 +180,7 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
   LoadReport report;
   report.adapter_name = name;
   AddConfigLines(config, report);
+  PEFT_RETURN_IF_ERROR(CheckReplicatedLayers(config.targets, sites, report));
   PEFT_ASSIGN_OR_RETURN(const KeyMap keys,
                         MapKeys(tensors, sites, info->prefix));
   AddNotes(keys.notes, report);

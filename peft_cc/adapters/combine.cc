@@ -1,16 +1,18 @@
 #include "peft_cc/adapters/combine.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "peft_cc/adapters/merge.h"
-#include "peft_cc/adapters/plan.h"
-#include "peft_cc/algebra/torch_generator.h"
+#include "peft_cc/adapters/combine_ia3.h"
+#include "peft_cc/adapters/combined_config.h"
+#include "peft_cc/adapters/combined_layer.h"
+#include "peft_cc/adapters/target_sites.h"
 #include "peft_cc/algebra/weighted_lora.h"
-#include "peft_cc/base/dtype.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/utf8.h"
@@ -18,252 +20,212 @@
 namespace peft {
 namespace {
 
-absl::Status NotCombinable(const std::string& name, absl::string_view why) {
-  return MakeError(
-      absl::StatusCode::kInvalidArgument, error_id::kAdapterNotCombinable,
-      absl::StrCat("adapter ", Quoted(name), " cannot be combined: ", why),
-      {name, "", ""});
-}
+using Tokens = std::vector<int64_t>;
 
-template <typename F>
-const F* FindForm(const SiteProgram& program) {
-  for (const Form& form : program) {
-    if (const F* found = std::get_if<F>(&form)) return found;
-  }
-  return nullptr;
-}
-
-bool IsDora(const CombineSource& source) {
-  for (const Adapter::SiteEntry& entry : source.adapter->entries()) {
-    if (FindForm<MagnitudeScale>(entry.program) != nullptr) return true;
-  }
-  return false;
-}
-
-// A program that is one LowRank, perhaps with a magnitude.
-absl::Status CheckProgram(const CombineSource& source,
+absl::Status CheckProgram(const CombineSource& source, const Site& site,
                           const SiteProgram& program) {
-  size_t known = 0;
-  for (const Form& form : program) {
-    const auto* const low_rank = std::get_if<LowRank>(&form);
-    if (low_rank != nullptr && low_rank->gate != nullptr) {
-      return NotCombinable(source.name, "it has invocation tokens");
-    }
-    known += low_rank != nullptr || std::holds_alternative<MagnitudeScale>(form)
-                 ? 1
-                 : 0;
-  }
-  if (known == program.size() && FindForm<LowRank>(program) != nullptr) {
+  const bool has_factors_only =
+      std::all_of(program.begin(), program.end(), [](const Form& form) {
+        return std::holds_alternative<LowRank>(form) ||
+               std::holds_alternative<MagnitudeScale>(form);
+      });
+  if (has_factors_only && std::holds_alternative<LowRank>(program.front())) {
     return absl::OkStatus();
   }
   return NotCombinable(source.name,
-                       "it changes biases, or replaces modules or rows, which "
-                       "the factors of a LoRA cannot hold");
+                       absl::StrCat("it changes a bias of ", Quoted(site.name),
+                                    ", or replaces it or rows of it, which the "
+                                    "factors of a LoRA cannot hold"));
 }
 
-absl::Status CheckSource(const CombineSource& source, CombinationType type) {
-  if (!source.adapter->config().lora.has_value() ||
-      source.adapter->config().base.peft_type != "LORA") {
+// Both are adapted as one, and factors that are not each other's transposes
+// would no longer be.
+absl::Status CheckIsNotTied(const CombineSource& source,
+                            const SiteTable& sites) {
+  if (!source.adapter->config().targets.ensure_weight_tying) {
+    return absl::OkStatus();
+  }
+  for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
+    if (source.adapter->FindProgram(head) == nullptr) continue;
     return NotCombinable(
         source.name,
-        absl::StrCat("it is of type ", source.adapter->config().base.peft_type,
-                     ", expected LORA, or all IA3 with "
-                     "combination type linear"));
-  }
-  for (const Adapter::SiteEntry& entry : source.adapter->entries()) {
-    PEFT_RETURN_IF_ERROR(CheckProgram(source, entry.program));
-  }
-  if (IsDora(source) &&
-      GetCombinationTarget(type) != CombinationTarget::kDelta) {
-    return NotCombinable(source.name,
-                         "it is DoRA, whose change of the weight has no "
-                         "factors; use a type that ends in svd");
+        absl::StrCat("ensure_weight_tying ties what it does to ",
+                     Quoted(sites.sites()[head].name), " to the embedding"));
   }
   return absl::OkStatus();
 }
 
+absl::Status CheckConfig(const CombineSource& source, const Tokens& tokens) {
+  const AdapterConfig& config = source.adapter->config();
+  if (!config.lora.has_value() || config.base.peft_type != "LORA") {
+    return NotCombinable(source.name,
+                         absl::StrCat("it is of type ", config.base.peft_type,
+                                      "; sources must be LORA, or all IA3"));
+  }
+  if (!config.targets.target_parameters.empty()) {
+    return NotCombinable(source.name, "it has target_parameters");
+  }
+  if (config.targets.bias != BiasMode::kNone || config.lora->lora_bias) {
+    return NotCombinable(source.name,
+                         "it was trained with biases, which have no sum here");
+  }
+  if (config.lora->alora_invocation_tokens == tokens) return absl::OkStatus();
+  return NotCombinable(source.name,
+                       "its alora_invocation_tokens are not those of the first "
+                       "adapter, so that they act on other positions");
+}
+
+absl::Status CheckSource(const SiteTable& sites, const CombineSource& source,
+                         const Tokens& tokens) {
+  PEFT_RETURN_IF_ERROR(CheckConfig(source, tokens));
+  for (const Adapter::SiteEntry& entry : source.adapter->entries()) {
+    PEFT_RETURN_IF_ERROR(
+        CheckProgram(source, sites.sites()[entry.site], entry.program));
+  }
+  return CheckIsNotTied(source, sites);
+}
+
 // PEFT's rank of a source.
 int64_t RankOf(const LoraConfig& config) {
-  if (config.rank_pattern.empty()) return config.r;
-  int64_t rank = 0;
+  int64_t rank = config.r;
   for (const auto& item : config.rank_pattern) {
     rank = std::max(rank, item.second);
   }
   return rank;
 }
 
+// Makes one adapter of LORA sources that CheckSource takes.
 class Combiner {
  public:
   Combiner(const SiteTable& sites, absl::Span<const CombineSource> sources,
            const CombineOptions& options, kernels::ThreadPool& pool)
       : sites_(sites),
         sources_(sources),
-        options_(options),
-        pool_(pool),
-        generator_(options.seed) {}
+        svd_rank_(options.svd_rank),
+        pool_(pool) {
+    layer_options_.seed = options.seed;
+    layer_options_.combination.type = options.type;
+    layer_options_.combination.density = options.density;
+    layer_options_.combination.majority_sign_method =
+        options.majority_sign_method;
+    layer_options_.combination.svd_clamp = options.svd_clamp;
+  }
 
   absl::StatusOr<LoadedAdapter> Combine(const std::string& name) {
-    std::vector<int64_t> ranks;
-    type_ = options_.type;
-    // One source has nothing to be combined with: PEFT takes its factors.
-    if (sources_.size() == 1 && !IsDora(sources_[0])) {
-      type_ = CombinationType::kLinear;
-    }
-    for (const CombineSource& source : sources_) {
-      PEFT_RETURN_IF_ERROR(CheckSource(source, type_));
-      ranks.push_back(RankOf(*source.adapter->config().lora));
-    }
-    PEFT_ASSIGN_OR_RETURN(rank_, CombinedRank(type_, ranks, options_.svd_rank));
-    Activation all;
-    for (const CombineSource& source : sources_) {
-      all.entries.push_back({source.adapter, 1.0f, source.name});
-    }
+    PEFT_RETURN_IF_ERROR(SettleType());
+    PEFT_RETURN_IF_ERROR(SettleRank());
+    PEFT_RETURN_IF_ERROR(CheckGroups());
+    PEFT_ASSIGN_OR_RETURN(const Json json, ConfigJson());
+    PEFT_ASSIGN_OR_RETURN(CombinedTargets found,
+                          FitTargets(sites_, json, ChangedSites()));
+    LayerCombiner layers(sites_, sources_, layer_options_, pool_);
     TensorMap tensors;
-    std::vector<std::string> modules;
-    for (const int site : ChangedSites(all)) {
-      PEFT_ASSIGN_OR_RETURN(LoraFactors factors, CombineSite(site));
-      const Site& found = sites_.sites()[site];
-      const bool is_table = found.kind == SiteKind::kEmbedding;
-      modules.push_back(found.name);
-      tensors[absl::StrCat(found.name,
-                           is_table ? ".lora_embedding_A" : ".lora_A.weight")] =
-          std::move(factors.a);
-      tensors[absl::StrCat(found.name,
-                           is_table ? ".lora_embedding_B" : ".lora_B.weight")] =
-          std::move(factors.b);
+    for (const TargetSite& target : found.targets) {
+      PEFT_RETURN_IF_ERROR(layers.Combine(target, tensors));
     }
-    PEFT_ASSIGN_OR_RETURN(AdapterConfig config,
-                          ParseAdapterConfig(DumpJson(ConfigOf(modules))));
-    return BuildAdapter(sites_, name, std::move(config), std::move(tensors),
-                        {});
+    return BuildAdapter(sites_, name, std::move(found.config),
+                        std::move(tensors), {});
   }
 
  private:
-  absl::StatusOr<LoraFactors> CombineSite(int site) {
-    CombinationOptions options;
-    options.type = type_;
-    options.density = options_.density;
-    options.majority_sign_method = options_.majority_sign_method;
-    options.rank = rank_;
-    options.svd_clamp = options_.svd_clamp;
-    const SiteKind kind = sites_.sites()[site].kind;
-    options.is_transposed =
-        kind == SiteKind::kConv1D || kind == SiteKind::kEmbedding;
-    const bool has_dora = std::any_of(sources_.begin(), sources_.end(),
-                                      [](const auto& s) { return IsDora(s); });
-    if (has_dora) return CombineDeltasAt(site, options);
-    std::vector<CombinationSource> parts;
-    for (const CombineSource& source : sources_) {
-      const SiteProgram* const program = source.adapter->FindProgram(site);
-      if (program == nullptr) continue;
-      const LowRank& form = *FindForm<LowRank>(*program);
-      parts.push_back(
-          {form.a, form.b, source.weight, source.scale * form.scale});
+  // One source has nothing to be combined with: PEFT takes its factors.
+  absl::Status SettleType() {
+    CombinationType& type = layer_options_.combination.type;
+    const auto folded = std::find_if(sources_.begin(), sources_.end(),
+                                     [](const auto& s) { return IsFolded(s); });
+    layer_options_.is_folding = folded != sources_.end();
+    if (!layer_options_.is_folding) {
+      if (sources_.size() == 1) type = CombinationType::kLinear;
+      return absl::OkStatus();
     }
-    return CombineLora(options, parts, generator_);
+    if (GetCombinationTarget(type) == CombinationTarget::kDelta) {
+      return absl::OkStatus();
+    }
+    return NotCombinable(
+        folded->name,
+        "it is DoRA, or takes a part of the base away: its change of the "
+        "weight has no factors; use a type that ends in svd");
   }
 
-  absl::StatusOr<LoraFactors> CombineDeltasAt(
-      int site, const CombinationOptions& options) {
-    std::vector<Tensor> deltas;
-    std::vector<double> weights;
+  absl::Status SettleRank() {
+    std::vector<int64_t> ranks;
     for (const CombineSource& source : sources_) {
-      if (source.adapter->FindProgram(site) == nullptr) continue;
-      PEFT_ASSIGN_OR_RETURN(Tensor delta, DeltaOf(source, site));
-      deltas.push_back(std::move(delta));
-      weights.push_back(source.weight);
+      ranks.push_back(RankOf(*source.adapter->config().lora));
     }
-    return CombineDeltas(options, deltas, weights, generator_);
-  }
-
-  // What the source alone changes in the weight, f32.
-  absl::StatusOr<Tensor> DeltaOf(const CombineSource& source, int site) {
-    Activation activation;
-    activation.entries.push_back(
-        {source.adapter, static_cast<float>(source.scale), source.name});
-    PEFT_ASSIGN_OR_RETURN(const auto plan,
-                          Plan::Create(sites_, std::move(activation)));
-    PEFT_ASSIGN_OR_RETURN(const Tensor merged,
-                          MergeWeightF32(sites_, *plan, site, pool_));
-    const std::vector<float> base = sites_.sites()[site].weight.ToF32();
-    const auto* const values = static_cast<const float*>(merged.data());
-    void* data = nullptr;
     PEFT_ASSIGN_OR_RETURN(
-        Tensor delta,
-        Tensor::Allocate(
-            DType::kF32,
-            std::vector<int64_t>(merged.shape().begin(), merged.shape().end()),
-            &data));
-    for (size_t i = 0; i < base.size(); ++i) {
-      static_cast<float*>(data)[i] = values[i] - base[i];
-    }
-    return delta;
+        layer_options_.combination.rank,
+        CombinedRank(layer_options_.combination.type, ranks, svd_rank_));
+    return absl::OkStatus();
   }
 
-  // rsLoRA's sqrt(r) would be a defect here: the factors hold all scales.
-  Json ConfigOf(const std::vector<std::string>& modules) const {
+  // B has a block for each group, so that there is no product B A.
+  absl::Status CheckGroups() const {
+    if (GetCombinationTarget(layer_options_.combination.type) ==
+        CombinationTarget::kFactors) {
+      return absl::OkStatus();
+    }
+    for (const CombineSource& source : sources_) {
+      for (const Adapter::SiteEntry& entry : source.adapter->entries()) {
+        const Site& site = sites_.sites()[entry.site];
+        if (site.conv.groups <= 1) continue;
+        return NotCombinable(
+            source.name,
+            absl::StrCat("module ", Quoted(site.name),
+                         " is a convolution with groups, which can be combined "
+                         "on its factors only, as by \"linear\""));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::set<int> ChangedSites() const {
+    std::set<int> changed;
+    for (const CombineSource& source : sources_) {
+      for (const auto& entry : source.adapter->entries()) {
+        changed.insert(entry.site);
+      }
+    }
+    return changed;
+  }
+
+  absl::StatusOr<Json> UnitedTargets() const {
+    std::vector<SourceSelector> selectors;
+    for (const CombineSource& source : sources_) {
+      selectors.push_back(
+          {source.name, source.adapter->config().targets.target_modules, {}});
+      for (const auto& entry : source.adapter->entries()) {
+        selectors.back().modules.push_back(sites_.sites()[entry.site].name);
+      }
+    }
+    return UniteSelectors("target_modules", selectors);
+  }
+
+  // rsLoRA's sqrt(r) would be a defect here: the factors hold all scales. An
+  // init that computes something from the base would do so again in PEFT.
+  absl::StatusOr<Json> ConfigJson() const {
     Json config = sources_[0].adapter->config().json;
-    config["peft_type"] = "LORA";
-    config["r"] = rank_;
-    config["lora_alpha"] = rank_;
+    config["r"] = layer_options_.combination.rank;
+    config["lora_alpha"] = layer_options_.combination.rank;
     config["rank_pattern"] = Json::object();
     config["alpha_pattern"] = Json::object();
     config["use_rslora"] = false;
     config["use_dora"] = false;
-    config["init_lora_weights"] = true;
-    config["target_modules"] = modules;
-    for (const char* key :
-         {"exclude_modules", "layers_to_transform", "layers_pattern"}) {
-      config[key] = nullptr;
-    }
+    const auto init = config.find("init_lora_weights");
+    if (init != config.end() && init->is_string()) *init = true;
     config["inference_mode"] = true;
+    PEFT_ASSIGN_OR_RETURN(config["target_modules"], UnitedTargets());
     return config;
   }
 
   const SiteTable& sites_;
   const absl::Span<const CombineSource> sources_;
-  const CombineOptions& options_;
+  const std::optional<int64_t> svd_rank_;
   kernels::ThreadPool& pool_;
-  TorchGenerator generator_;
-  CombinationType type_ = CombinationType::kSvd;
-  int64_t rank_ = 0;
+  LayerCombineOptions layer_options_;
 };
 
-bool AreIa3(absl::Span<const CombineSource> sources) {
-  return std::all_of(sources.begin(), sources.end(), [](const auto& source) {
-    return source.adapter->config().base.peft_type == "IA3";
-  });
-}
-
-// Vectors that a source lacks are missing from its sum, as in PEFT.
-absl::StatusOr<LoadedAdapter> CombineIa3Adapters(
-    const SiteTable& sites, const std::string& name,
-    absl::Span<const CombineSource> sources) {
-  TensorMap tensors;
-  const Json& first = sources[0].adapter->config().json;
-  for (const CombineSource& source : sources) {
-    const Json& json = source.adapter->config().json;
-    for (const char* key : {"feedforward_modules", "target_modules"}) {
-      if (json.value(key, Json()) == first.value(key, Json())) continue;
-      return NotCombinable(source.name,
-                           absl::StrCat("its ", key, " are not those of ",
-                                        Quoted(sources[0].name)));
-    }
-  }
-  for (const auto& item : sources[0].adapter->state_dict()) {
-    std::vector<Tensor> parts;
-    std::vector<double> weights;
-    for (const CombineSource& source : sources) {
-      const auto found = source.adapter->state_dict().find(item.first);
-      if (found == source.adapter->state_dict().end()) continue;
-      parts.push_back(found->second);
-      weights.push_back(source.weight);
-    }
-    PEFT_ASSIGN_OR_RETURN(tensors[item.first], CombineIa3(parts, weights));
-  }
-  PEFT_ASSIGN_OR_RETURN(AdapterConfig config,
-                        ParseAdapterConfig(DumpJson(first)));
-  return BuildAdapter(sites, name, std::move(config), std::move(tensors), {});
+bool IsIa3(const CombineSource& source) {
+  return source.adapter->config().base.peft_type == "IA3";
 }
 
 }  // namespace
@@ -275,9 +237,18 @@ absl::StatusOr<LoadedAdapter> CombineAdapters(
   if (sources.empty()) {
     return ArgumentError("no adapters to combine; name at least one");
   }
-  if (AreIa3(sources) &&
-      (options.type == CombinationType::kLinear || sources.size() == 1)) {
-    return CombineIa3Adapters(sites, name, sources);
+  if (std::all_of(sources.begin(), sources.end(), IsIa3)) {
+    if (options.type == CombinationType::kLinear || sources.size() == 1) {
+      return CombineIa3Adapters(sites, name, sources);
+    }
+    return NotCombinable(sources[0].name,
+                         "vectors of IA3 have sums only; use \"linear\"");
+  }
+  const auto& lora = sources[0].adapter->config().lora;
+  const Tokens tokens =
+      lora.has_value() ? lora->alora_invocation_tokens : Tokens();
+  for (const CombineSource& source : sources) {
+    PEFT_RETURN_IF_ERROR(CheckSource(sites, source, tokens));
   }
   return Combiner(sites, sources, options, pool).Combine(name);
 }

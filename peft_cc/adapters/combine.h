@@ -37,11 +37,13 @@ struct CombineSource {
 
 // The adapter `name` of the sources: LORA ones, or IA3 ones with kLinear. Its
 // config is the first source's with r = lora_alpha = the new rank, no patterns,
-// and the modules that some source changes as its targets. A source that is
-// DoRA takes part with the change that it makes to the weight, in the types
-// with a decomposition. Fails with INVALID_ARGUMENT (ADAPTER_NOT_COMBINABLE)
-// for other sources, and for parts of them that no LoRA can hold: gates,
-// biases, replaced modules or rows; (ARGUMENT) as CombineLora.
+// and the target_modules of all, as PEFT has it; see FitTargets. A source whose
+// change of a weight has no factors (DoRA, pissa, olora) takes part with that
+// change, in the types with a decomposition. Fails with INVALID_ARGUMENT
+// (ADAPTER_NOT_COMBINABLE) for other sources and for what no LoRA can hold:
+// target_parameters, biases, replaced modules or rows, tied weights, invocation
+// tokens that differ; for ranks that differ in the types on factors, and what
+// PEFT refuses else; (ARGUMENT) as CombineLora.
 absl::StatusOr<LoadedAdapter> CombineAdapters(
     const SiteTable& sites, const std::string& name,
     absl::Span<const CombineSource> sources, const CombineOptions& options,

@@ -1,10 +1,12 @@
 // LoadAdapter: from a PEFT folder.
+#include <map>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/adapter_folder.h"
+#include "peft_cc/adapters/base_fingerprint.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 
@@ -14,6 +16,7 @@ namespace {
 struct AdapterFiles {
   AdapterConfig config;
   TensorMap tensors;
+  std::string base_fingerprint;  // "" where the file has none
 };
 
 absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
@@ -28,11 +31,14 @@ absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
   config_options.allow_unconverted_init = options.allow_unconverted_init;
   PEFT_ASSIGN_OR_RETURN(files.config,
                         ReadAdapterConfig(folder, config_options));
+  std::map<std::string, std::string> metadata;
   PEFT_ASSIGN_OR_RETURN(
       files.tensors,
-      ReadAdapterTensors(folder, options.pool != nullptr
-                                     ? *options.pool
-                                     : kernels::InlineThreadPool()));
+      ReadAdapterTensors(
+          folder,
+          options.pool != nullptr ? *options.pool : kernels::InlineThreadPool(),
+          &metadata));
+  files.base_fingerprint = std::move(metadata[kBaseFingerprintKey]);
   return files;
 }
 
@@ -49,6 +55,12 @@ absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded,
                         BuildAdapter(sites, name, std::move(files->config),
                                      std::move(files->tensors), options));
+  const absl::Status base =
+      CheckBaseFingerprint(files->base_fingerprint, sites, *loaded.adapter,
+                           options.lenient, loaded.report);
+  if (!base.ok()) {
+    return WithContext(base, absl::StrCat("adapter ", Quoted(name)));
+  }
   const std::string unused = options.hub.Given();
   if (!unused.empty()) {
     loaded.report.lines.push_back(

@@ -20,32 +20,50 @@ kernels::VectorView VectorOf(const Tensor& tensor) {
 struct Member {
   const Activation::Entry* entry;
   const SiteProgram* program;
-  size_t nesting;  // 0: innermost
+  size_t loaded;       // its place in the load order
+  size_t nesting = 0;  // 0: innermost
 };
 
-// Where the method of `entry` nests at site `site`: behind the methods of all
-// adapters that were loaded before its first one there.
-size_t NestingOf(const Activation::Entry& entry, int site,
-                 const PlanContext& context) {
-  const std::string& method = entry.adapter->config().base.peft_type;
-  for (size_t i = 0; i < context.load_order.size(); ++i) {
-    const Adapter& adapter = *context.load_order[i];
-    if (adapter.config().base.peft_type == method &&
-        adapter.FindProgram(site) != nullptr) {
-      return i;
-    }
-  }
-  return context.load_order.size();
+const std::string& MethodOf(const Member& member) {
+  return member.entry->adapter->config().base.peft_type;
 }
 
-bool HasSeveralMethods(const Activation& activation) {
-  for (const Activation::Entry& entry : activation.entries) {
-    if (entry.adapter->config().base.peft_type !=
-        activation.entries.front().adapter->config().base.peft_type) {
-      return true;
-    }
+size_t PlaceOf(const Adapter* adapter, const PlanContext& context) {
+  const auto& order = context.load_order;
+  const auto found =
+      std::find_if(order.begin(), order.end(),
+                   [&](const auto& loaded) { return loaded.get() == adapter; });
+  return found - order.begin();
+}
+
+// False where all that the program does is done to the layer itself: it has no
+// place among the methods around it.
+bool IsAround(const SiteProgram& program) {
+  return std::any_of(program.begin(), program.end(), [](const Form& form) {
+    const auto* const bias = std::get_if<Bias>(&form);
+    return !std::holds_alternative<Replace>(form) &&
+           !std::holds_alternative<ReplaceRows>(form) &&
+           (bias == nullptr || !bias->of_base);
+  });
+}
+
+// An adapter joins the outermost layer that is there when it is loaded, if that
+// is of its own method, and else goes around it.
+void Nest(std::vector<Member>& members) {
+  std::vector<Member*> loaded;
+  for (Member& member : members) {
+    if (IsAround(*member.program)) loaded.push_back(&member);
   }
-  return false;
+  std::stable_sort(
+      loaded.begin(), loaded.end(),
+      [](const Member* a, const Member* b) { return a->loaded < b->loaded; });
+  for (size_t i = 1; i < loaded.size(); ++i) {
+    const bool joins = MethodOf(*loaded[i]) == MethodOf(*loaded[i - 1]);
+    loaded[i]->nesting = loaded[i - 1]->nesting + (joins ? 0 : 1);
+  }
+  std::stable_sort(
+      members.begin(), members.end(),
+      [](const Member& a, const Member& b) { return a.nesting < b.nesting; });
 }
 
 absl::Status CheckScale(const Activation::Entry& entry) {
@@ -126,16 +144,12 @@ absl::Status Plan::AddPrograms(const SiteTable& sites,
 absl::Status Plan::AddSite(const SiteTable& sites, int site,
                            const PlanContext& context) {
   std::vector<Member> members;
-  const bool nested = HasSeveralMethods(activation_);
   for (const Activation::Entry& entry : activation_.entries) {
     const SiteProgram* const program = entry.adapter->FindProgram(site);
     if (program == nullptr) continue;
-    members.push_back(
-        {&entry, program, nested ? NestingOf(entry, site, context) : 0});
+    members.push_back({&entry, program, PlaceOf(entry.adapter.get(), context)});
   }
-  std::stable_sort(
-      members.begin(), members.end(),
-      [](const Member& a, const Member& b) { return a.nesting < b.nesting; });
+  Nest(members);
   SiteStack stack(sites.sites()[site], linear_[site], storage_);
   for (const Member& member : members) {
     PEFT_RETURN_IF_ERROR(

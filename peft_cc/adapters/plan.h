@@ -36,11 +36,11 @@ struct Activation {
 
 // What a plan depends on besides its activation.
 struct PlanContext {
-  // All loaded adapters in load order. Where adapters of several methods meet
-  // at a site, the methods nest in the order in which their first adapter
-  // there was loaded, the first innermost, as PEFT's layers do; those of one
-  // method follow each other in the activation's order. Adapters that are not
-  // listed come last.
+  // All loaded adapters in load order. Where active adapters of several methods
+  // meet at a site they nest in this order, the first innermost, as the layers
+  // of a PEFT that has loaded just them. Those of one method between which
+  // there is no other follow each other in the activation's order. Adapters
+  // that are not listed come last.
   absl::Span<const std::shared_ptr<const Adapter>> load_order = {};
   // Weights that stand for the base's, as after a merge; null: none.
   std::shared_ptr<const BaseOverlay> overlay = nullptr;

@@ -17,11 +17,14 @@ constexpr char kO0[] = "model.layers.0.self_attn.o_proj";
 class PlanTest : public ::testing::Test {
  protected:
   // An adapter with one program at `module`.
-  std::shared_ptr<const Adapter> MakeAdapter(const std::string& module,
-                                             SiteProgram program) {
+  std::shared_ptr<const Adapter> MakeAdapter(
+      const std::string& module, SiteProgram program,
+      const std::string& method = "LORA") {
     std::vector<Adapter::SiteEntry> entries;
     entries.push_back({sites_.Find(module), std::move(program)});
-    return std::make_shared<Adapter>(AdapterConfig(), TensorMap(),
+    AdapterConfig config;
+    config.base.peft_type = method;
+    return std::make_shared<Adapter>(std::move(config), TensorMap(),
                                      std::move(entries));
   }
 
@@ -74,6 +77,40 @@ TEST_F(PlanTest, AdaptersKeepTheirOrder) {
   ASSERT_EQ(segments.size(), 2u);
   EXPECT_EQ(segments[0].a.rows, 2);
   EXPECT_EQ(segments[1].a.rows, 1);
+}
+
+// PEFT puts a LoRA that is loaded after an IA3 around it, also where an earlier
+// LoRA lies inside.
+TEST_F(PlanTest, MethodsNestInTheOrderOfLoading) {
+  const auto lora = [&](int64_t r) {
+    return MakeAdapter(kQ0,
+                       {LowRank{MakeTensor({r, 8}), MakeTensor({8, r}), 1.0f}});
+  };
+  const auto inner = lora(1), outer = lora(2);
+  const auto ia3 =
+      MakeAdapter(kQ0, {ScaleOut{std::vector<float>(8, 2.0f), true}}, "IA3");
+  const std::vector<std::shared_ptr<const Adapter>> order = {inner, ia3, outer};
+  const auto plan = *Plan::Create(sites_, {{{outer, 1}, {ia3, 1}, {inner, 1}}},
+                                  {order, nullptr});
+  const auto& stages = At(*plan, kQ0).stages;
+  ASSERT_EQ(stages.size(), 2u);
+  EXPECT_EQ(stages[0].low_rank[0].a.rows, 1);
+  EXPECT_NE(stages[0].out_scale.data, nullptr);
+  EXPECT_EQ(stages[1].low_rank[0].a.rows, 2);
+}
+
+TEST_F(PlanTest, WhatIsNotActiveIsNoLayerBetweenOthers) {
+  const auto lora = [&](int64_t r) {
+    return MakeAdapter(kQ0,
+                       {LowRank{MakeTensor({r, 8}), MakeTensor({8, r}), 1.0f}});
+  };
+  const auto one = lora(1), two = lora(2);
+  const auto ia3 =
+      MakeAdapter(kQ0, {ScaleOut{std::vector<float>(8, 2.0f), true}}, "IA3");
+  const std::vector<std::shared_ptr<const Adapter>> order = {one, ia3, two};
+  const auto plan =
+      *Plan::Create(sites_, {{{two, 1}, {one, 1}}}, {order, nullptr});
+  EXPECT_EQ(At(*plan, kQ0).stages[0].low_rank[0].a.rows, 2);
 }
 
 TEST_F(PlanTest, BiasesAddUpOnTheBases) {

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/types/span.h"
+#include "kernels/conv_geometry.h"
+#include "kernels/convolution.h"
 #include "kernels/embedding.h"
 #include "kernels/linear.h"
 #include "peft_cc/adapters/plan.h"
@@ -96,6 +98,10 @@ class Prober {
     const Site& site = sites_.sites()[index];
     const int64_t rows = options_.rows;
     std::vector<float> y(rows * site.out_features);
+    if (site.kind == SiteKind::kConvolution) {
+      RunWindows(plan.linear(index), site.conv, x, y);
+      return y;
+    }
     Run(plan, index, rows, [&](auto groups) {
       std::vector<float> workspace(kernels::LinearWorkspaceFloats(groups));
       kernels::RunLinear(groups,
@@ -105,6 +111,22 @@ class Prober {
                          workspace.data(), pool_);
     });
     return y;
+  }
+
+  // Each row is a window as large as the kernel, and so has one output.
+  void RunWindows(const kernels::LinearPlan& plan,
+                  const kernels::ConvGeometry& conv,
+                  const std::vector<float>& x, std::vector<float>& y) {
+    kernels::ConvGeometry window;
+    window.num_axes = conv.num_axes;
+    window.in_channels = conv.in_channels;
+    window.out_channels = conv.out_channels;
+    window.groups = conv.groups;
+    window.kernel = conv.kernel;
+    std::vector<float> workspace(kernels::ConvolutionWorkspaceFloats(
+        plan, window, options_.rows, window.kernel));
+    kernels::RunConvolution(plan, window, options_.rows, window.kernel,
+                            x.data(), y.data(), workspace.data(), pool_);
   }
 
   ProbeLine ProbeTable(int index) {

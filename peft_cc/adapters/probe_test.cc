@@ -51,6 +51,22 @@ TEST_F(ProbeTest, WhatDoesNothingHasNoRatio) {
   EXPECT_GT(report.lines[0].base_norm, 0);
 }
 
+// Its weight reads one group, its input has two.
+TEST_F(ProbeTest, AConvolutionWithGroupsIsRunAsOne) {
+  Site site;
+  site.name = "conv";
+  site.kind = SiteKind::kConvolution;
+  site.in_features = 4;
+  site.out_features = 4;
+  site.weight = MakeTensor({4, 2, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
+  site.conv.num_axes = 1;
+  site.conv.in_channels = site.conv.out_channels = 4;
+  site.conv.groups = 2;
+  sites_ = SiteTable({site}, {"", "conv"}, "");
+  const ProbeReport report = Probe("conv", {ScaleIn{{3, 3, 3, 3}}});
+  EXPECT_NEAR(report.Ratio(), 2, 1e-5);
+}
+
 TEST_F(ProbeTest, SeedsChooseTheInput) {
   const SiteProgram program = {Ones(8, 8)};
   const double ratio = Probe(kQ0, program).Ratio();

@@ -240,6 +240,10 @@ class AdapterRegistry {
       const std::vector<Choice>& active, bool enabled,
       std::shared_ptr<const BaseOverlay> overlay = nullptr)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // FAILED_PRECONDITION (ADAPTER_CONFLICT) where `choice` cannot act on the
+  // merged weights as it would act on what is merged.
+  absl::Status CheckOnTop(const Choice& choice, const Merged& merged) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What runs, if adapters are enabled, when `active` are the active ones and
   // `merged` are merged: those that are both act once.
   absl::StatusOr<std::shared_ptr<const Plan>> EnabledPlan(

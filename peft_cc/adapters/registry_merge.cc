@@ -19,22 +19,33 @@ bool Replaces(const SiteProgram& program) {
   });
 }
 
-// On top of merged weights a replacement would take away what is merged.
-absl::Status CheckOnTop(const SiteTable& sites, const std::string& name,
-                        const Adapter& adapter, const BaseOverlay& overlay) {
-  for (const Adapter::SiteEntry& entry : adapter.entries()) {
-    if (!Replaces(entry.program) || overlay.sites.count(entry.site) == 0) {
-      continue;
-    }
-    const std::string& site = sites.sites()[entry.site].name;
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, error_id::kAdapterConflict,
-        absl::StrCat("adapter ", Quoted(name), " replaces weights of ",
-                     Quoted(site),
-                     ", where others are merged; merge it too, or unmerge"),
-        {site, "", ""});
-  }
-  return absl::OkStatus();
+// True for what acts on the layer's own bias, which a merged weight no longer
+// tells from what others have made of it.
+bool NeedsOwnBias(const SiteProgram& program) {
+  return std::any_of(program.begin(), program.end(), [](const Form& form) {
+    const auto* const bias = std::get_if<Bias>(&form);
+    return std::holds_alternative<MagnitudeScale>(form) ||
+           (bias != nullptr && bias->of_base);
+  });
+}
+
+// True for what makes something else of that bias.
+bool HidesOwnBias(const SiteProgram& program, bool has_bias) {
+  return std::any_of(program.begin(), program.end(), [&](const Form& form) {
+    const auto* const scale = std::get_if<ScaleOut>(&form);
+    const auto* const bias = std::get_if<Bias>(&form);
+    return (scale != nullptr && scale->with_bias && has_bias) ||
+           (bias != nullptr && !bias->of_base);
+  });
+}
+
+absl::Status OnTopError(const std::string& name, absl::string_view verb,
+                        const std::string& site) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, error_id::kAdapterConflict,
+      absl::StrCat("adapter ", Quoted(name), " ", verb, " of ", Quoted(site),
+                   ", where others are merged; merge it too, or unmerge"),
+      {site, "", ""});
 }
 
 absl::Status MergedError(const std::string& name, absl::string_view problem) {
@@ -59,14 +70,33 @@ bool AdapterRegistry::Merged::Has(const std::string& name) const {
                      [&](const Choice& choice) { return choice.name == name; });
 }
 
+absl::Status AdapterRegistry::CheckOnTop(const Choice& choice,
+                                         const Merged& merged) const {
+  for (const Adapter::SiteEntry& entry : choice.adapter->entries()) {
+    if (merged.overlay->sites.count(entry.site) == 0) continue;
+    const Site& site = sites_->sites()[entry.site];
+    // It would take away what is merged.
+    if (Replaces(entry.program)) {
+      return OnTopError(choice.name, "replaces weights", site.name);
+    }
+    if (!NeedsOwnBias(entry.program)) continue;
+    for (const Choice& below : merged.choices) {
+      const SiteProgram* const program = below.adapter->FindProgram(entry.site);
+      if (program != nullptr && HidesOwnBias(*program, site.has_bias())) {
+        return OnTopError(choice.name, "acts on the bias", site.name);
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::EnabledPlan(
     const std::vector<Choice>& active, const Merged& merged) {
   if (merged.overlay == nullptr) return MakePlan(active, true);
   std::vector<Choice> on_top;
   for (const Choice& choice : active) {
     if (merged.Has(choice.name)) continue;
-    PEFT_RETURN_IF_ERROR(
-        CheckOnTop(*sites_, choice.name, *choice.adapter, *merged.overlay));
+    PEFT_RETURN_IF_ERROR(CheckOnTop(choice, merged));
     on_top.push_back(choice);
   }
   return MakePlan(on_top, true, merged.overlay);

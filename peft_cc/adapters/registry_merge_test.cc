@@ -185,6 +185,15 @@ TEST_F(RegistryMergeTest, AReplacementCannotActOnTopOfMergedWeights) {
   EXPECT_TRUE(Merge({"a", "r"}).ok());
 }
 
+// IA3 has scaled the bias that the other one has trained a change of.
+TEST_F(RegistryMergeTest, ATrainedBiasCannotActOnTopOfAScaledOne) {
+  Load("ia3", ScaleOut{std::vector<float>(8, 2.0f), /*with_bias=*/true});
+  Load("b", Bias{std::vector<float>(8, 1.0f), /*of_base=*/true});
+  EXPECT_EQ(ErrorId(Merge({"ia3"}).status()), error_id::kAdapterConflict);
+  EXPECT_TRUE(RunsTheBase());
+  ASSERT_TRUE(Merge({"ia3", "b"}).ok());
+}
+
 TEST_F(RegistryMergeTest, PlanForMergeIsOnTheBase) {
   Load("a", Adds(4));
   Load("b", Adds(8));

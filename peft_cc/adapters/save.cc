@@ -1,6 +1,7 @@
 #include "peft_cc/adapters/save.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "peft_cc/adapters/base_fingerprint.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/new_folder.h"
@@ -68,9 +70,13 @@ absl::Status SaveAdapter(const Adapter& adapter, const std::string& path,
   PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<NewFolder> folder,
                         NewFolder::Create(path));
   // Python's writers put the format there; transformers refuses a file without.
+  std::map<std::string, std::string> metadata = {{"format", "pt"}};
+  if (!options.base_fingerprint.empty()) {
+    metadata[kBaseFingerprintKey] = options.base_fingerprint;
+  }
   PEFT_RETURN_IF_ERROR(
       WriteSafetensors(absl::StrCat(folder->path(), "/", kTensorsName),
-                       FileTensors(adapter.state_dict()), {{"format", "pt"}}));
+                       FileTensors(adapter.state_dict()), metadata));
   PEFT_RETURN_IF_ERROR(WriteText(absl::StrCat(folder->path(), "/", kConfigName),
                                  AdapterConfigText(adapter.config())));
   return options.overwrite ? folder->CommitOver(kReplaced) : folder->Commit();

@@ -14,6 +14,8 @@ namespace peft {
 struct AdapterSaveOptions {
   // Replace the adapter that is there; other files of its folder stay.
   bool overwrite = false;
+  // Written to the metadata of the tensors, see BaseFingerprint; "": none.
+  std::string base_fingerprint = {};
 };
 
 // The text of the adapter_config.json that SaveAdapter writes: every key that

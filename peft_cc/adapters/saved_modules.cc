@@ -1,6 +1,7 @@
 #include "peft_cc/adapters/saved_modules.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,6 +17,26 @@ namespace {
 
 constexpr char kReason[] = "the shape of the base model's own";
 
+// True if modules_to_save names `module`, as the trained model called it.
+bool IsSaved(const TargetConfig& config, const std::string& module) {
+  return std::any_of(
+      config.modules_to_save.begin(), config.modules_to_save.end(),
+      [&](const std::string& end) { return absl::EndsWith(module, end); });
+}
+
+// The sites of the module and of all below it, in order.
+std::vector<int> SitesOf(const SiteTable& sites, const std::string& module) {
+  const std::string below = absl::StrCat(module, ".");
+  std::vector<int> found;
+  for (size_t i = 0; i < sites.sites().size(); ++i) {
+    const absl::string_view name = sites.sites()[i].module();
+    if (name == module || absl::StartsWith(name, below)) {
+      found.push_back(static_cast<int>(i));
+    }
+  }
+  return found;
+}
+
 class SavedModules {
  public:
   SavedModules(const TargetConfig& config, const SiteTable& sites,
@@ -30,11 +51,8 @@ class SavedModules {
 
   absl::Status Take() {
     for (const std::string& module : sites_.module_names()) {
-      const std::string name = keys_.ModuleInFile(module);
-      const bool is_saved = std::any_of(
-          config_.modules_to_save.begin(), config_.modules_to_save.end(),
-          [&](const std::string& end) { return absl::EndsWith(name, end); });
-      if (is_saved) PEFT_RETURN_IF_ERROR(TakeModule(module));
+      if (!IsSaved(config_, keys_.ModuleInFile(module))) continue;
+      PEFT_RETURN_IF_ERROR(TakeModule(module));
     }
     return config_.ensure_weight_tying ? Tie() : absl::OkStatus();
   }
@@ -42,12 +60,9 @@ class SavedModules {
  private:
   // The module and all below it.
   absl::Status TakeModule(const std::string& module) {
-    const std::string below = absl::StrCat(module, ".");
-    for (size_t i = 0; i < sites_.sites().size(); ++i) {
-      const absl::string_view name = sites_.sites()[i].module();
-      if (name != module && !absl::StartsWith(name, below)) continue;
-      PEFT_RETURN_IF_ERROR(CheckIsNoTarget(module, static_cast<int>(i)));
-      PEFT_RETURN_IF_ERROR(TakeSite(static_cast<int>(i)));
+    for (const int site : SitesOf(sites_, module)) {
+      PEFT_RETURN_IF_ERROR(CheckIsNoTarget(module, site));
+      PEFT_RETURN_IF_ERROR(TakeSite(site));
     }
     return absl::OkStatus();
   }
@@ -151,7 +166,89 @@ class SavedModules {
   std::map<int, SiteProgram>& programs_;
 };
 
+// All experts of a parameter, which the file has as one tensor.
+absl::StatusOr<Tensor> StackedExperts(const SiteTable& sites,
+                                      const ParameterSites& all) {
+  const Tensor& first = sites.sites()[all.first].weight;
+  if (sites.sites()[all.first].name == all.name) return first;
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor stacked,
+      Tensor::Allocate(first.dtype(),
+                       {all.num_sites, first.dim(0), first.dim(1)}, &data));
+  for (int i = 0; i < all.num_sites; ++i) {
+    std::memcpy(static_cast<char*>(data) + i * first.size_bytes(),
+                sites.sites()[all.first + i].weight.data(), first.size_bytes());
+  }
+  return stacked;
+}
+
+// Adds the tensors of one site. With bias = "all" PEFT saves the bias of a
+// module that is such a site three times.
+absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
+                         bool has_copies, TensorMap& out_tensors) {
+  const std::string weight =
+      absl::StrCat(site.module(), ".", site.weight_part());
+  if (site.kind == SiteKind::kParameter) {
+    if (out_tensors.count(weight) > 0) return absl::OkStatus();
+    PEFT_ASSIGN_OR_RETURN(
+        out_tensors[weight],
+        StackedExperts(sites, *sites.FindParameter(site.parameter)));
+    return absl::OkStatus();
+  }
+  out_tensors[weight] = site.weight;
+  if (!site.has_bias()) return absl::OkStatus();
+  out_tensors[absl::StrCat(site.name, ".", site.bias_part())] = site.bias;
+  if (!has_copies) return absl::OkStatus();
+  for (const char* copy : {".original_module.", ".modules_to_save."}) {
+    out_tensors[absl::StrCat(site.name, copy, site.bias_part())] = site.bias;
+  }
+  return absl::OkStatus();
+}
+
+// With ensure_weight_tying the heads are saved with their embedding, under each
+// name. PEFT looks for the usual names only.
+void AddTiedModules(const TargetConfig& config, const SiteTable& sites,
+                    TensorMap& out_tensors) {
+  const auto is_usual = [](absl::string_view name) {
+    const absl::string_view last = name.substr(name.rfind('.') + 1);
+    return last == "embed_tokens" || last == "lm_head";
+  };
+  if (std::none_of(config.modules_to_save.begin(), config.modules_to_save.end(),
+                   is_usual)) {
+    return;
+  }
+  for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
+    const Site& site = sites.sites()[head];
+    out_tensors[absl::StrCat(site.name, ".weight")] = site.weight;
+  }
+}
+
 }  // namespace
+
+absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
+                            TensorMap& out_tensors) {
+  for (const std::string& module : sites.module_names()) {
+    if (!IsSaved(config, module)) continue;
+    for (const int index : SitesOf(sites, module)) {
+      const Site& site = sites.sites()[index];
+      if (site.weight.dtype() == DType::kUnspecified) {
+        return MakeError(
+            absl::StatusCode::kUnimplemented,
+            error_id::kAdapterFeatureUnsupported,
+            absl::StrCat("modules_to_save hits ", Quoted(site.name),
+                         ", whose weight the program did not register; "
+                         "register it, as the new adapter begins with a copy"),
+            {"modules_to_save", "", site.name});
+      }
+      const bool has_copies =
+          config.bias == BiasMode::kAll && site.name == module;
+      PEFT_RETURN_IF_ERROR(AddBaseSite(sites, site, has_copies, out_tensors));
+    }
+  }
+  if (config.ensure_weight_tying) AddTiedModules(config, sites, out_tensors);
+  return absl::OkStatus();
+}
 
 absl::Status TakeSavedModules(const TargetConfig& config,
                               const SiteTable& sites,

@@ -26,6 +26,12 @@ absl::Status TakeSavedModules(const TargetConfig& config,
                               const KeyMap& keys, TensorTaker& taker,
                               std::map<int, SiteProgram>& programs);
 
+// Adds the base's own tensors of these modules, under the names that
+// TakeSavedModules looks for: those of an adapter that nobody has trained.
+// RESOURCE_EXHAUSTED (OUT_OF_MEMORY).
+absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
+                            TensorMap& out_tensors);
+
 }  // namespace peft
 
 #endif  // PEFT_CC_ADAPTERS_SAVED_MODULES_H_

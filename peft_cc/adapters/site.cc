@@ -23,10 +23,11 @@ absl::string_view Site::bias_part() const {
 
 SiteTable::SiteTable(std::vector<Site> sites,
                      std::vector<std::string> module_names,
-                     std::string model_type)
+                     std::string model_type, LayerRanges layer_replication)
     : sites_(std::move(sites)),
       module_names_(std::move(module_names)),
-      model_type_(std::move(model_type)) {
+      model_type_(std::move(model_type)),
+      layer_replication_(std::move(layer_replication)) {
   index_.reserve(sites_.size());
   for (size_t i = 0; i < sites_.size(); ++i) {
     index_.emplace(sites_[i].name, static_cast<int>(i));

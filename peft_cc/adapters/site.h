@@ -9,6 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "kernels/conv_geometry.h"
+#include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/methods/layer.h"
 #include "peft_cc/tensors/tensor.h"
 
@@ -72,7 +73,7 @@ class SiteTable {
   // `module_names` are all of the model, sites included, in transformers'
   // order; `model_type` is that of its config.json.
   SiteTable(std::vector<Site> sites, std::vector<std::string> module_names,
-            std::string model_type);
+            std::string model_type, LayerRanges layer_replication = {});
 
   // The index points into the names, which a move leaves in their place.
   SiteTable(SiteTable&&) = default;
@@ -90,11 +91,15 @@ class SiteTable {
   const std::vector<std::string>& module_names() const { return module_names_; }
   // Chooses default targets where a config has none.
   const std::string& model_type() const { return model_type_; }
+  // The layers of the base that the model's are, simplified. Empty: the base's
+  // own.
+  const LayerRanges& layer_replication() const { return layer_replication_; }
 
  private:
   std::vector<Site> sites_;
   std::vector<std::string> module_names_;
   std::string model_type_;
+  LayerRanges layer_replication_;
   std::vector<ParameterSites> parameters_;
   std::unordered_map<absl::string_view, int> index_;  // keys are in sites_
 };

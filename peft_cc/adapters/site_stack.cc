@@ -114,35 +114,52 @@ void SiteStack::AddForm(const LowRank& form, float scale) {
 }
 
 void SiteStack::AddForm(const Bias& form, float scale) {
+  if (form.of_base) {
+    AddToOwnBias(scale, form.delta);
+    return;
+  }
   std::vector<float>& sum = FoldedBias();
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += scale * form.delta[i];
+}
+
+void SiteStack::AddToOwnBias(float scale, const std::vector<float>& delta) {
+  std::vector<float>& sum = FoldedBias();
+  for (size_t i = 0; i < sum.size(); ++i) {
+    const float gain = own_bias_gain_.empty() ? 1.0f : own_bias_gain_[i];
+    sum[i] += gain * scale * delta[i];
+    own_bias_[i] += scale * delta[i];
+  }
 }
 
 // What is inside reads scaled inputs: the base through in_scale, the terms that
 // are there through factors A of their own, which costs a copy of them. Only a
 // method around another comes here with terms.
 void SiteStack::AddForm(const ScaleIn& form, float) {
-  std::vector<float> factor = form.factor;
-  if (plan_.in_scale.data != nullptr) Multiply(Copy(plan_.in_scale), factor);
-  plan_.in_scale = Keep(std::move(factor));
+  std::vector<float> factor;
+  for (const float value : form.factor) {
+    factor.insert(factor.end(), form.repeat, value);
+  }
   for (kernels::LinearStage& stage : plan_.stages) {
     for (kernels::LowRankSegment& segment : stage.low_rank) {
       std::vector<float> a(segment.a.rows * segment.a.cols);
       ConvertToF32(segment.a.dtype, segment.a.data, a.size(), a.data());
       for (size_t i = 0; i < a.size(); ++i) {
-        a[i] *= form.factor[i % form.factor.size()];
+        a[i] *= factor[i % factor.size()];
       }
       segment.a.data = Keep(std::move(a)).data;
       segment.a.dtype = DType::kF32;
     }
   }
+  if (plan_.in_scale.data != nullptr) Multiply(Copy(plan_.in_scale), factor);
+  plan_.in_scale = Keep(std::move(factor));
 }
 
 void SiteStack::AddForm(const ScaleOut& form, float) {
   MultiplyOutputs(form.factor);
-  if (form.with_bias && plan_.bias.data != nullptr) {
-    Multiply(form.factor, FoldedBias());
-  }
+  if (!form.with_bias || plan_.bias.data == nullptr) return;
+  Multiply(form.factor, FoldedBias());
+  own_bias_gain_.resize(form.factor.size(), 1.0f);
+  Multiply(form.factor, own_bias_gain_);
 }
 
 void SiteStack::AddForm(const MagnitudeScale& form, float scale) {
@@ -156,6 +173,13 @@ void SiteStack::AddForm(const MagnitudeScale& form, float scale) {
   }
   MultiplyOutputs(factor);
   has_magnitude_ = true;
+  if (bias_ == nullptr) return;  // beta is the layer's own bias
+  for (size_t i = 0; i < factor.size(); ++i) {
+    (*bias_)[i] = own_bias_[i] + factor[i] * ((*bias_)[i] - own_bias_[i]);
+  }
+  for (size_t i = 0; i < own_bias_gain_.size(); ++i) {
+    own_bias_gain_[i] = 1.0f + factor[i] * (own_bias_gain_[i] - 1.0f);
+  }
 }
 
 void SiteStack::AddForm(const Replace& form, float) {
@@ -167,9 +191,8 @@ void SiteStack::AddForm(const Replace& form, float) {
     std::vector<float> other = form.bias.ToF32();
     base.resize(bias_->size(), 0.0f);
     other.resize(bias_->size(), 0.0f);
-    for (size_t i = 0; i < bias_->size(); ++i) {
-      (*bias_)[i] += other[i] - base[i];
-    }
+    for (size_t i = 0; i < other.size(); ++i) other[i] -= base[i];
+    AddToOwnBias(1.0f, other);
   } else {
     plan_.bias = replaced.bias;
   }
@@ -235,6 +258,7 @@ std::vector<float>& SiteStack::FoldedBias() {
     ConvertToF32(plan_.bias.dtype, plan_.bias.data, values.size(),
                  values.data());
   }
+  own_bias_ = values;
   plan_.bias = Keep(std::move(values));
   bias_ = &storage_.vectors.back();
   return *bias_;

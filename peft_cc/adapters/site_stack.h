@@ -63,6 +63,8 @@ class SiteStack {
   // The stage that terms are added to: a new one where the last is closed.
   kernels::LinearStage& OpenStage();
   void MultiplyOutputs(const std::vector<float>& factor);
+  // Adds to the layer's own bias, inside of what is there.
+  void AddToOwnBias(float scale, const std::vector<float>& delta);
   // The bias as far as it is folded, at first the base's.
   std::vector<float>& FoldedBias();
   kernels::VectorView Keep(std::vector<float> values);
@@ -72,6 +74,10 @@ class SiteStack {
   kernels::LinearPlan& plan_;
   PlanStorage& storage_;
   std::vector<float>* bias_ = nullptr;  // in storage_, once it is folded
+  // Once it is folded: the layer's own bias, with what adapters have trained of
+  // it, and how much of a change of that reaches *bias_; empty: all of it.
+  std::vector<float> own_bias_;
+  std::vector<float> own_bias_gain_;
   bool is_replaced_ = false;
   bool has_magnitude_ = false;
 };

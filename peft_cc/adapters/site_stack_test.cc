@@ -171,6 +171,43 @@ TEST_F(SiteStackTest, ASecondDoraScalesTheFirst) {
   EXPECT_NEAR(Output()[0], 10 + 5 / std::sqrt(17.0f) * (before - 2), 1e-5);
 }
 
+TEST_F(SiteStackTest, AnInnerScaleOutScalesTrainedBiasesOfAnOuterProgram) {
+  const SiteProgram ia3 = {ScaleOut{{2, 3}, true}};
+  const SiteProgram trained = {Bias{{1, 5}, /*of_base=*/true}};
+  ASSERT_TRUE(stack_.Add(ia3, 1, "ia3").ok());
+  ASSERT_TRUE(stack_.Add(trained, 0.5f, "trained").ok());
+  EXPECT_EQ(Output(), (Floats{2 * (9 + 0.5f), 3 * (19 + 2.5f)}));
+}
+
+// A program whose MagnitudeScale multiplies with 2 and 3.
+SiteProgram TwoAndThree() {
+  MagnitudeScale form;
+  form.magnitude = {2, 3};
+  form.norm0 = {1, 1};
+  form.norm1 = form.norm2 = {0, 0};
+  return {form};
+}
+
+TEST_F(SiteStackTest, MagnitudesScaleWhatIsNotTheLayersOwnBias) {
+  const SiteProgram inner = {ScaleOut{{5, 7}, true}, Bias{{1, 1}}};
+  const SiteProgram dora = TwoAndThree();
+  ASSERT_TRUE(stack_.Add(inner, 1, "inner").ok());
+  ASSERT_TRUE(stack_.Add(dora, 1, "dora").ok());
+  // y = b + f (y' - b) with y' = [5 * 9 + 1, 7 * 19 + 1].
+  EXPECT_EQ(Output(), (Floats{10 + 2 * (46 - 10), 20 + 3 * (134 - 20)}));
+}
+
+TEST_F(SiteStackTest, MagnitudesLeaveTrainedBiasesWhereverTheyCome) {
+  const SiteProgram ia3 = {ScaleOut{{5, 7}, true}};
+  const SiteProgram dora = TwoAndThree();
+  const SiteProgram trained = {Bias{{1, 2}, /*of_base=*/true}};
+  ASSERT_TRUE(stack_.Add(ia3, 1, "ia3").ok());
+  ASSERT_TRUE(stack_.Add(dora, 1, "dora").ok());
+  ASSERT_TRUE(stack_.Add(trained, 1, "trained").ok());
+  // As above, with b = [11, 22].
+  EXPECT_EQ(Output(), (Floats{11 + 2 * (5 * 10 - 11), 22 + 3 * (7 * 21 - 22)}));
+}
+
 TEST_F(SiteStackTest, ScaleZeroLeavesAProgramOut) {
   const SiteProgram replace = {Replace{MakeTensor({2, 2}, {9}), Tensor()}};
   const SiteProgram ia3 = {ScaleOut{{2, 3}, true}};

@@ -21,6 +21,10 @@ bool IsLeftOut(const Site& site, absl::string_view task_type) {
          (site.is_classifier && task_type == "SEQ_CLS");
 }
 
+bool IsLinear(const Site& site) {
+  return site.kind == SiteKind::kLinear || site.kind == SiteKind::kConv1D;
+}
+
 // All modules of the model under the names that the trained model gave them.
 std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
                                          const KeyMap& keys,
@@ -34,8 +38,7 @@ std::vector<ModuleInfo> ModulesAsTrained(const SiteTable& sites,
     const int index = sites.Find(name);
     if (index >= 0) {
       const Site& site = sites.sites()[index];
-      info.is_linear =
-          site.kind == SiteKind::kLinear || site.kind == SiteKind::kConv1D;
+      info.is_linear = IsLinear(site);
       info.is_output_embedding = IsLeftOut(site, task_type);
     }
     modules.push_back(std::move(info));
@@ -189,6 +192,17 @@ absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
       AddParameterTargets(config, method, sites, keys, targets));
   NoteFanInFanOut(config, sites, targets, out_notes);
   return targets;
+}
+
+std::vector<std::string> AllLinearNames(const SiteTable& sites,
+                                        absl::string_view task_type) {
+  std::vector<std::string> names;
+  for (const Site& site : sites.sites()) {
+    if (IsLinear(site) && !IsLeftOut(site, task_type)) {
+      names.push_back(site.name);
+    }
+  }
+  return names;
 }
 
 Layer LayerOf(const SiteTable& sites, const TargetSite& target,

@@ -28,6 +28,10 @@ absl::StatusOr<std::vector<TargetSite>> FindTargetSites(
     const MethodInfo& method, const SiteTable& sites, const KeyMap& keys,
     std::vector<std::string>* out_notes);
 
+// What "all-linear" stands for, in module order.
+std::vector<std::string> AllLinearNames(const SiteTable& sites,
+                                        absl::string_view task_type);
+
 // A target as methods see it, which know layers and not sites; `weight` is what
 // lies below the adapter there.
 Layer LayerOf(const SiteTable& sites, const TargetSite& target,

@@ -14,6 +14,8 @@ namespace peft {
 namespace {
 
 constexpr char kBias[] = "bias";
+// Of a head that is tied to an embedding with trained tokens.
+constexpr char kTiedBias[] = "token_adapter.base_layer.bias";
 
 // Sites whose bias the adapter has, in order.
 std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
@@ -37,6 +39,18 @@ std::vector<int> BiasedSites(BiasMode mode, const SiteTable& sites,
   result.erase(std::remove_if(result.begin(), result.end(), lacks_bias),
                result.end());
   return result;
+}
+
+// With "lora_only" PEFT saves the bias of such a head as well.
+void AddTiedHeads(const SiteTable& sites, const TensorTaker& taker,
+                  std::vector<int>& out_sites) {
+  for (size_t i = 0; i < sites.sites().size(); ++i) {
+    const Site& site = sites.sites()[i];
+    if (!site.has_bias() || taker.Peek(site.name, kTiedBias) == nullptr) {
+      continue;
+    }
+    out_sites.push_back(static_cast<int>(i));
+  }
 }
 
 // What the file's bias changes; empty for nothing, as PEFT saves every bias,
@@ -75,8 +89,7 @@ std::string BiasPart(const Site& site, const FileModule& module,
   const std::string wrapped = absl::StrCat("base_layer.", plain);
   const std::string& usual = module.is_wrapped ? wrapped : plain;
   const std::string& other = module.is_wrapped ? plain : wrapped;
-  for (const std::string& part :
-       {usual, other, absl::StrCat("token_adapter.", wrapped)}) {
+  for (const std::string& part : {usual, other, std::string(kTiedBias)}) {
     if (taker.Peek(module.name, part) != nullptr) return part;
   }
   return usual;
@@ -113,11 +126,16 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                                const std::vector<TargetSite>& targets,
                                const KeyMap& keys, TensorTaker& taker,
                                std::map<int, SiteProgram>& programs) {
-  for (const int index : BiasedSites(mode, sites, targets, keys)) {
+  std::vector<int> biased = BiasedSites(mode, sites, targets, keys);
+  if (mode == BiasMode::kLoraOnly) AddTiedHeads(sites, taker, biased);
+  for (const int index : biased) {
     const Site& site = sites.sites()[index];
     const FileModule module = ModuleOf(sites, index, targets);
     // A module that is replaced has its bias with it.
-    if (!module.is_wrapped && IsReplaced(programs, index)) continue;
+    if (!module.is_wrapped && IsReplaced(programs, index)) {
+      SettleSecond(site, site.bias, taker);
+      continue;
+    }
     const std::string part = BiasPart(site, module, taker);
     PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> bias,
                           taker.Take(module.name, part, site.bias.shape(),
@@ -125,7 +143,8 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
     if (!bias.has_value()) continue;
     SettleSecond(site, *bias, taker);
     std::vector<float> delta = Difference(*bias, site.bias);
-    if (!delta.empty()) programs[index].push_back(Bias{std::move(delta)});
+    if (!delta.empty())
+      programs[index].push_back(Bias{std::move(delta), /*of_base=*/true});
   }
   return absl::OkStatus();
 }

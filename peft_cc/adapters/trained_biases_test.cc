@@ -131,6 +131,20 @@ TEST_F(TrainedBiasesTest, TheHeadOfAMaskedLmHasItsBiasUnderTwoNames) {
   }
 }
 
+TEST_F(TrainedBiasesTest, LoraOnlyHasTheBiasOfAHeadWithTrainedTokens) {
+  sites_ = MaskedLmSites();
+  config_ = MakeLoraConfig({"query"});
+  config_.targets.bias = BiasMode::kLoraOnly;
+  tensors_.clear();
+  AddFactors(sites_, "query", tensors_);
+  AddBias("cls.predictions.decoder.token_adapter.base_layer.bias", 8);
+  const auto loaded = Build();
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const SiteProgram& program = loaded->adapter->entries()[1].program;
+  ASSERT_THAT(program, SizeIs(1));
+  EXPECT_EQ(std::get<Bias>(program[0]).delta, std::vector<float>(8, 0.25f));
+}
+
 TEST_F(TrainedBiasesTest, BiasOfALayerWithoutOneIsUnexpected) {
   config_.targets.bias = BiasMode::kAll;
   AddAllBiases();

@@ -52,29 +52,37 @@ absl::StatusOr<ReplaceRows> Sorted(const std::vector<int64_t>& ids,
   return form;
 }
 
-class TrainedTokensTaker {
+// Rows that the config asks for, of one site.
+struct Rows {
+  int site = -1;
+  const std::vector<int64_t>* ids = nullptr;
+};
+
+// Finds the sites of trainable_token_indices.
+class RowFinder {
  public:
-  TrainedTokensTaker(const TargetConfig& config, const SiteTable& sites,
-                     const std::vector<TargetSite>& targets, const KeyMap& keys,
-                     TensorTaker& taker, std::map<int, SiteProgram>& programs)
+  RowFinder(const TargetConfig& config, const SiteTable& sites,
+            const KeyMap& keys)
       : config_(config),
         sites_(sites),
-        targets_(targets),
         keys_(keys),
-        taker_(taker),
-        programs_(programs),
         embedding_(FindInputEmbedding(sites)),
         heads_(FindTiedHeads(sites, embedding_)) {}
 
-  absl::Status Take() {
+  int embedding() const { return embedding_; }
+  const std::vector<int>& heads() const { return heads_; }
+
+  absl::StatusOr<std::vector<Rows>> Find() const {
+    std::vector<Rows> found;
     for (const TrainedTokens& tokens : config_.trained_tokens) {
       PEFT_ASSIGN_OR_RETURN(const std::vector<int> sites, SitesOf(tokens));
       for (const int site : sites) {
         if (Follows(site, tokens)) continue;
-        PEFT_RETURN_IF_ERROR(TakeRows(site, tokens.ids));
+        PEFT_RETURN_IF_ERROR(CheckIds(sites_.sites()[site], tokens.ids));
+        found.push_back({site, &tokens.ids});
       }
     }
-    return FollowTied();
+    return found;
   }
 
  private:
@@ -116,21 +124,12 @@ class TrainedTokensTaker {
         });
   }
 
-  absl::Status Check(const Site& site, int index,
-                     const std::vector<int64_t>& ids) const {
+  static absl::Status CheckIds(const Site& site,
+                               const std::vector<int64_t>& ids) {
     const bool is_table = site.kind == SiteKind::kEmbedding;
     if (!is_table && site.kind != SiteKind::kLinear) {
       return Wrong(absl::StrCat("names ", Quoted(site.name),
                                 ", which is no embedding and no head"));
-    }
-    const bool is_target = std::any_of(
-        targets_.begin(), targets_.end(),
-        [index](const TargetSite& target) { return target.site == index; });
-    if (is_target || programs_.count(index) > 0) {
-      return Wrong(absl::StrCat("names ", Quoted(site.name), ", which ",
-                                is_target ? "target_modules names as well"
-                                          : "the adapter replaces as a whole",
-                                "; a module can only be one of both"));
     }
     const int64_t rows = is_table ? site.in_features : site.out_features;
     for (const int64_t id : ids) {
@@ -146,14 +145,57 @@ class TrainedTokensTaker {
     return absl::OkStatus();
   }
 
+  const TargetConfig& config_;
+  const SiteTable& sites_;
+  const KeyMap& keys_;
+  const int embedding_;
+  const std::vector<int> heads_;
+};
+
+std::string ModuleOfRows(const Site& site) {
+  return absl::StrCat(site.name, ".token_adapter");
+}
+
+class TrainedTokensTaker {
+ public:
+  TrainedTokensTaker(const TargetConfig& config, const SiteTable& sites,
+                     const std::vector<TargetSite>& targets, const KeyMap& keys,
+                     TensorTaker& taker, std::map<int, SiteProgram>& programs)
+      : sites_(sites),
+        targets_(targets),
+        taker_(taker),
+        programs_(programs),
+        finder_(config, sites, keys) {}
+
+  absl::Status Take() {
+    PEFT_ASSIGN_OR_RETURN(const std::vector<Rows> all, finder_.Find());
+    for (const Rows& rows : all) {
+      PEFT_RETURN_IF_ERROR(CheckIsFree(rows.site));
+      PEFT_RETURN_IF_ERROR(TakeRows(rows.site, *rows.ids));
+    }
+    FollowTied();
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status CheckIsFree(int index) const {
+    const bool is_target = std::any_of(
+        targets_.begin(), targets_.end(),
+        [index](const TargetSite& target) { return target.site == index; });
+    if (!is_target && programs_.count(index) == 0) return absl::OkStatus();
+    return Wrong(absl::StrCat("names ", Quoted(sites_.sites()[index].name),
+                              ", which ",
+                              is_target ? "target_modules names as well"
+                                        : "the adapter replaces as a whole",
+                              "; a module can only be one of both"));
+  }
+
   absl::Status TakeRows(int index, const std::vector<int64_t>& ids) {
     const Site& site = sites_.sites()[index];
-    PEFT_RETURN_IF_ERROR(Check(site, index, ids));
     const auto count = static_cast<int64_t>(ids.size());
     PEFT_ASSIGN_OR_RETURN(
         const std::optional<Tensor> rows,
-        taker_.Take(absl::StrCat(site.name, ".token_adapter"), kPart,
-                    {count, site.weight.dim(1)},
+        taker_.Take(ModuleOfRows(site), kPart, {count, site.weight.dim(1)},
                     "one row for each id of trainable_token_indices"));
     if (!rows.has_value() || count == 0) return absl::OkStatus();
     PEFT_ASSIGN_OR_RETURN(ReplaceRows form, Sorted(ids, *rows));
@@ -161,30 +203,67 @@ class TrainedTokensTaker {
     return absl::OkStatus();
   }
 
-  absl::Status FollowTied() {
-    const auto embedding = programs_.find(embedding_);
-    if (embedding == programs_.end()) return absl::OkStatus();
+  void FollowTied() {
+    const auto embedding = programs_.find(finder_.embedding());
+    if (embedding == programs_.end()) return;
     const auto* const form =
         std::get_if<ReplaceRows>(&embedding->second.front());
-    if (form == nullptr) return absl::OkStatus();
+    if (form == nullptr) return;
     const ReplaceRows rows = *form;
-    for (const int head : heads_) {
+    for (const int head : finder_.heads()) {
       if (programs_.count(head) == 0) programs_[head] = {rows};
     }
-    return absl::OkStatus();
   }
 
-  const TargetConfig& config_;
   const SiteTable& sites_;
   const std::vector<TargetSite>& targets_;
-  const KeyMap& keys_;
   TensorTaker& taker_;
   std::map<int, SiteProgram>& programs_;
-  const int embedding_;
-  const std::vector<int> heads_;
+  const RowFinder finder_;
 };
 
+// The rows of the base's weight, in the order of `ids` and in f32, as PeftModel
+// has them.
+absl::StatusOr<Tensor> BaseRows(const Site& site,
+                                const std::vector<int64_t>& ids) {
+  if (site.weight.dtype() == DType::kUnspecified) {
+    return MakeError(
+        absl::StatusCode::kUnimplemented, error_id::kAdapterFeatureUnsupported,
+        absl::StrCat(kKey, " names ", Quoted(site.name),
+                     ", whose weight the program did not register; register "
+                     "it, as the new adapter begins with its rows"),
+        {kKey, "", site.name});
+  }
+  const int64_t bytes = site.weight.dim(1) * DTypeSize(site.weight.dtype());
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor rows,
+      Tensor::Allocate(site.weight.dtype(),
+                       {static_cast<int64_t>(ids.size()), site.weight.dim(1)},
+                       &data));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    std::memcpy(static_cast<char*>(data) + i * bytes,
+                static_cast<const char*>(site.weight.data()) + ids[i] * bytes,
+                bytes);
+  }
+  return rows.Cast(DType::kF32);
+}
+
 }  // namespace
+
+absl::Status AddBaseRows(const TargetConfig& config, const SiteTable& sites,
+                         TensorMap& out_tensors) {
+  const KeyMap keys;
+  PEFT_ASSIGN_OR_RETURN(const std::vector<Rows> all,
+                        RowFinder(config, sites, keys).Find());
+  for (const Rows& rows : all) {
+    const Site& site = sites.sites()[rows.site];
+    PEFT_ASSIGN_OR_RETURN(
+        out_tensors[absl::StrCat(ModuleOfRows(site), ".", kPart)],
+        BaseRows(site, *rows.ids));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status TakeTrainedTokens(const TargetConfig& config,
                                const SiteTable& sites,

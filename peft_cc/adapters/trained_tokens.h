@@ -27,6 +27,13 @@ absl::Status TakeTrainedTokens(const TargetConfig& config,
                                const KeyMap& keys, TensorTaker& taker,
                                std::map<int, SiteProgram>& programs);
 
+// Adds the base's own rows, under the names that TakeTrainedTokens looks for:
+// those of an adapter that nobody has trained. Fails as TakeTrainedTokens, with
+// UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED) where there is no weight to copy
+// from, and RESOURCE_EXHAUSTED (OUT_OF_MEMORY).
+absl::Status AddBaseRows(const TargetConfig& config, const SiteTable& sites,
+                         TensorMap& out_tensors);
+
 }  // namespace peft
 
 #endif  // PEFT_CC_ADAPTERS_TRAINED_TOKENS_H_

@@ -53,10 +53,13 @@ absl::StatusOr<int64_t> CommonRank(CombinationType type,
                                    absl::Span<const int64_t> ranks) {
   const auto differs = [&](int64_t rank) { return rank != ranks[0]; };
   if (std::none_of(ranks.begin(), ranks.end(), differs)) return ranks[0];
-  return ArgumentError(absl::StrCat(
-      "combination type \"", GetInfo(type).name,
-      "\" needs adapters of one rank, but theirs are ",
-      absl::StrJoin(ranks, ", "), "; \"cat\" and the svd types do not"));
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kAdapterNotCombinable,
+      absl::StrCat("combination type \"", GetInfo(type).name,
+                   "\" needs adapters of one rank, but theirs are ",
+                   absl::StrJoin(ranks, ", "),
+                   "; \"cat\" and the svd types do not"),
+      {"r", "one rank", absl::StrJoin(ranks, ", ")});
 }
 
 }  // namespace

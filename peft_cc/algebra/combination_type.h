@@ -52,9 +52,9 @@ bool IsRandomCombination(CombinationType type);
 // The rank of the new adapter, from those of the sources (each the largest one
 // of its rank_pattern): theirs, which must be equal, for the types on factors;
 // their sum for kCat; `svd_rank` or the largest one for the types with a
-// decomposition. INVALID_ARGUMENT (ARGUMENT) for ranks that differ, for no
-// sources and for a rank that is not above 0. PEFT treats one source as
-// kLinear, whatever the type: the caller's affair.
+// decomposition. INVALID_ARGUMENT (ADAPTER_NOT_COMBINABLE) for ranks that
+// differ, (ARGUMENT) for no sources and for a rank that is not above 0. PEFT
+// treats one source as kLinear, whatever the type: the caller's affair.
 absl::StatusOr<int64_t> CombinedRank(CombinationType type,
                                      absl::Span<const int64_t> ranks,
                                      std::optional<int64_t> svd_rank);

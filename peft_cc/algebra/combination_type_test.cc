@@ -34,7 +34,7 @@ TEST(CombinationTypeTest, RanksOfFactorTypesMustBeEqual) {
   EXPECT_EQ(*CombinedRank(CombinationType::kTies, {4, 4}, std::nullopt), 4);
   EXPECT_EQ(ErrorId(CombinedRank(CombinationType::kLinear, {4, 8}, std::nullopt)
                         .status()),
-            error_id::kArgument);
+            error_id::kAdapterNotCombinable);
 }
 
 TEST(CombinationTypeTest, CatAddsRanksAndSvdTakesTheLargestOrTheAskedFor) {

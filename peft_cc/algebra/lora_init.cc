@@ -57,6 +57,18 @@ absl::StatusOr<Tensor> DefaultTensor(std::vector<int64_t> shape, int64_t fan_in,
   });
 }
 
+// Of an f32 matrix.
+absl::StatusOr<Tensor> TransposedTensor(const Tensor& tensor) {
+  const int64_t rows = tensor.dim(0);
+  const int64_t cols = tensor.dim(1);
+  const auto* const from = static_cast<const float*>(tensor.data());
+  return MakeF32Tensor({cols, rows}, [&](absl::Span<float> out) {
+    for (int64_t i = 0; i < cols; ++i) {
+      for (int64_t j = 0; j < rows; ++j) out[i * rows + j] = from[j * cols + i];
+    }
+  });
+}
+
 std::vector<int64_t> Shape(const Tensor& tensor) {
   return {tensor.shape().begin(), tensor.shape().end()};
 }
@@ -125,11 +137,13 @@ absl::StatusOr<LoraFactors> ComputedFactors(const LoraInit& init,
   }
   PEFT_RETURN_IF_ERROR(CheckWeight(shape, weight));
   PEFT_ASSIGN_OR_RETURN(const Matrix w, MatrixFromTensor(weight));
+  // PEFT slices these from a decomposition, which has no more.
+  const int64_t sliced = std::min({shape.r, w.rows, w.cols});
   switch (init.kind) {
     case LoraInitKind::kOlora:
-      return OloraFactors(w, shape.r);
+      return OloraFactors(w, sliced);
     case LoraInitKind::kPissa:
-      return PissaFactors(w, shape.r, scale);
+      return PissaFactors(w, sliced, scale);
     case LoraInitKind::kPissaNiter:
       return PissaNiterFactors(w, shape.r, scale, init.num_iterations,
                                generator);
@@ -180,17 +194,24 @@ absl::StatusOr<FreshLora> InitLinearLora(const LoraInit& init,
                                          double scale, const Tensor& weight,
                                          TorchGenerator& generator) {
   PEFT_RETURN_IF_ERROR(CheckPositive("r", shape.r));
+  PEFT_RETURN_IF_ERROR(CheckPositive("num_experts", shape.num_experts));
+  const int64_t rows = shape.r * shape.num_experts;
   PEFT_ASSIGN_OR_RETURN(
       LoraFactors drawn,
-      DefaultFactors({shape.r, shape.in_features},
-                     {shape.out_features, shape.r},
-                     {shape.in_features, shape.r}, shape.has_bias, generator));
+      DefaultFactors({rows, shape.in_features}, {shape.out_features, rows},
+                     {shape.in_features, rows}, shape.has_bias, generator));
   if (init.kind == LoraInitKind::kRandom) return FreshLora{std::move(drawn)};
   if (init.kind == LoraInitKind::kDefault ||
       init.kind == LoraInitKind::kGaussian) {
     PEFT_RETURN_IF_ERROR(
         ResetFactors(init.kind, shape.in_features, shape.r, drawn, generator));
     return FreshLora{std::move(drawn)};
+  }
+  if (shape.num_experts != 1) {
+    return ArgumentError(
+        "init_lora_weights of a parameter with experts is true, false or "
+        "\"gaussian\"; PEFT has no other one",
+        {"init_lora_weights"});
   }
   PEFT_ASSIGN_OR_RETURN(LoraFactors factors,
                         ComputedFactors(init, shape, scale, weight, generator));
@@ -224,6 +245,38 @@ absl::StatusOr<FreshLora> InitEmbeddingLora(const LoraInit& init, int64_t r,
   }
   PEFT_ASSIGN_OR_RETURN(a, MakeF32Zeros(Shape(a)));
   PEFT_ASSIGN_OR_RETURN(b, NormalTensor(Shape(b), 1, generator));
+  return fresh;
+}
+
+absl::StatusOr<FreshLora> InitTiedLora(const LoraInit& init,
+                                       LoraFactors& embedding,
+                                       TorchGenerator& generator) {
+  const int64_t r = embedding.b.dim(1);
+  const int64_t width = embedding.b.dim(0);
+  // nn.Linear's own, which the views replace.
+  PEFT_RETURN_IF_ERROR(DefaultFactors({r, width}, {embedding.a.dim(1), r},
+                                      {width, r}, /*has_bias=*/false, generator)
+                           .status());
+  if (init.kind == LoraInitKind::kDefault) {
+    // In the order of the memory, which is the embedding's.
+    PEFT_ASSIGN_OR_RETURN(embedding.b,
+                          DefaultTensor({width, r}, width, generator));
+  } else if (init.kind == LoraInitKind::kGaussian) {
+    // Torch takes its algorithm for few elements where memory is not
+    // contiguous.
+    PEFT_ASSIGN_OR_RETURN(
+        embedding.b, MakeF32Tensor({width, r}, [&](absl::Span<float> out) {
+          for (float& value : out) {
+            generator.Normal(0, 1.0 / r, absl::MakeSpan(&value, 1));
+          }
+        }));
+  }
+  if (init.kind != LoraInitKind::kRandom) {
+    PEFT_ASSIGN_OR_RETURN(embedding.a, MakeF32Zeros(Shape(embedding.a)));
+  }
+  FreshLora fresh;
+  PEFT_ASSIGN_OR_RETURN(fresh.factors.a, TransposedTensor(embedding.b));
+  PEFT_ASSIGN_OR_RETURN(fresh.factors.b, TransposedTensor(embedding.a));
   return fresh;
 }
 

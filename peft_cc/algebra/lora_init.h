@@ -59,13 +59,18 @@ struct LinearLoraShape {
   int64_t r = 1;
   // lora_bias.
   bool has_bias = false;
+  // Of a parameter: its factors are stacked, A is (experts r, in) and B (out,
+  // experts r). Only kDefault, kRandom and kGaussian can make several.
+  int64_t num_experts = 1;
 };
 
-// A layer over nn.Linear, HF Conv1D or the in_proj of nn.MultiheadAttention.
+// A layer over nn.Linear, HF Conv1D, the in_proj of nn.MultiheadAttention or a
+// parameter.
 // `weight` is the base weight as (out, in), so HF Conv1D's is transposed
 // first; only the kinds that come from W read it. `scale` is alpha / r or what
-// the config makes of it. INVALID_ARGUMENT (ARGUMENT) for ranks that the kind
-// cannot have and for weights that do not fit the shape or are not finite.
+// the config makes of it. kOlora and kPissa have no more ranks than the smaller
+// side of W. INVALID_ARGUMENT (ARGUMENT) for ranks that the kind cannot have
+// and for weights that do not fit the shape or are not finite.
 //
 // kPissaNiter: PEFT draws from whatever state the global generator is in, so
 // that its result cannot be repeated from the config alone.
@@ -79,6 +84,16 @@ absl::StatusOr<FreshLora> InitLinearLora(const LoraInit& init,
 absl::StatusOr<FreshLora> InitEmbeddingLora(const LoraInit& init, int64_t r,
                                             const Tensor& weight,
                                             TorchGenerator& generator);
+
+// A linear layer whose factors share the memory of those of an embedding, with
+// ensure_weight_tying: A is the transposed `embedding.b`, B the transposed
+// `embedding.a`. What PEFT draws for A goes through that view, into the
+// embedding too; so `embedding` is changed. kDefault, kRandom and kGaussian
+// only. PEFT's draws are of the base weight's own type there: in f32 these are
+// the same, others have the same distribution.
+absl::StatusOr<FreshLora> InitTiedLora(const LoraInit& init,
+                                       LoraFactors& embedding,
+                                       TorchGenerator& generator);
 
 struct ConvLoraShape {
   int64_t in_channels = 0;

@@ -26,12 +26,13 @@ def name(init):
 class Case:
     """A linear layer of PEFT's, and the same request to the driver."""
 
-    def __init__(self, batch, rng, init, kasa=False):
+    def __init__(self, batch, rng, init, kasa=False, is_small=False):
         self.init = init
         r = rng.randrange(1, 9)
         if init == "orthogonal":
             r *= 2
-        shape = rng.randrange(r + 1, 70), rng.randrange(r + 1, 70)
+        sizes = range(1, 6) if is_small else range(r + 1, 70)
+        shape = rng.choice(sizes), rng.choice(sizes)
         bias = init in (True, False) and not kasa and rng.random() < 0.5
         seed = rng.getrandbits(40)
         options = {}
@@ -99,6 +100,16 @@ class LoraInitTest(unittest.TestCase):
             # Each factor by itself too, in what does not depend on signs.
             self.assertNear(b @ b.T, expected_b @ expected_b.T, str(case))
             self.assertNear(a.T @ a, expected_a.T @ expected_a, str(case))
+
+    def test_ranks_beyond_the_weight_are_cut(self):
+        batch, cases = self.run_cases(["olora", "pissa"], 20, is_small=True)
+        for case in cases:
+            a, b = (batch.output(case.index, n) for n in ("a", "b"))
+            expected_a = case.layer.lora_A["a"].weight
+            expected_b = case.layer.lora_B["a"].weight
+            self.assertEqual(a.shape, expected_a.shape, str(case))
+            self.assertEqual(b.shape, expected_b.shape, str(case))
+            self.assertNear(b @ a, expected_b @ expected_a, str(case))
 
     def test_orthogonal_factors_are_pefts(self):
         batch, cases = self.run_cases(["orthogonal"], 30)

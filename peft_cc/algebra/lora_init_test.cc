@@ -56,9 +56,32 @@ TEST(LoraInitTest, RanksThatAKindCannotHaveAreRefused) {
   const Tensor w = Weight({5, 6});
   EXPECT_EQ(FailureId("true", {6, 5, 0}, 1, w), error_id::kArgument);
   EXPECT_EQ(FailureId("orthogonal", {6, 5, 3}, 1, w), error_id::kArgument);
-  for (const char* init : {"olora", "pissa", "pissa_niter_2", "mica"}) {
+  for (const char* init : {"pissa_niter_2", "mica"}) {
     EXPECT_EQ(FailureId(init, {6, 5, 6}, 1, w), error_id::kArgument) << init;
   }
+}
+
+TEST(LoraInitTest, SlicedKindsHaveNoMoreRanksThanTheWeight) {
+  const Tensor w = Weight({5, 6});
+  for (const char* name : {"olora", "pissa"}) {
+    TorchGenerator generator(1);
+    const auto fresh =
+        InitLinearLora(*ParseLoraInit(name), {6, 5, 9}, 1, w, generator);
+    ASSERT_TRUE(fresh.ok()) << fresh.status();
+    EXPECT_EQ(fresh->factors.a.dim(0), 5) << name;
+    EXPECT_EQ(fresh->factors.b.dim(1), 5) << name;
+  }
+}
+
+TEST(LoraInitTest, ExpertsAreStackedAndOnlyDrawn) {
+  const LinearLoraShape shape = {6, 5, 2, false, 3};
+  TorchGenerator generator(1);
+  const auto fresh =
+      InitLinearLora(*ParseLoraInit("gaussian"), shape, 1, {}, generator);
+  ASSERT_TRUE(fresh.ok()) << fresh.status();
+  EXPECT_EQ(fresh->factors.a.dim(0), 6);
+  EXPECT_EQ(fresh->factors.b.dim(1), 6);
+  EXPECT_EQ(FailureId("orthogonal", shape, 1, {}), error_id::kArgument);
 }
 
 TEST(LoraInitTest, AWeightOfAnotherShapeIsRefused) {

@@ -21,6 +21,10 @@ absl::Status CheckRank(const Matrix& w, int64_t r) {
       {"r", absl::StrCat("1 to ", max_rank), absl::StrCat(r)});
 }
 
+int64_t RankWithin(const Matrix& w, int64_t r) {
+  return std::min({r, w.rows, w.cols});
+}
+
 absl::StatusOr<LoraFactors> ToFactors(const Matrix& a, const Matrix& b) {
   LoraFactors factors;
   PEFT_ASSIGN_OR_RETURN(factors.a, TensorFromMatrix(a, DType::kF32));
@@ -94,6 +98,7 @@ absl::StatusOr<LoraFactors> OrthogonalFactors(int64_t in_features,
 }
 
 absl::StatusOr<LoraFactors> OloraFactors(const Matrix& w, int64_t r) {
+  r = RankWithin(w, r);
   PEFT_RETURN_IF_ERROR(CheckRank(w, r));
   PEFT_ASSIGN_OR_RETURN(const QrDecomposition qr, Qr(w));
   return ToFactors(FirstRows(qr.r, r), FirstCols(qr.q, r));
@@ -101,6 +106,7 @@ absl::StatusOr<LoraFactors> OloraFactors(const Matrix& w, int64_t r) {
 
 absl::StatusOr<LoraFactors> PissaFactors(const Matrix& w, int64_t r,
                                          double scale) {
+  r = RankWithin(w, r);
   PEFT_RETURN_IF_ERROR(CheckRank(w, r));
   PEFT_RETURN_IF_ERROR(CheckScale(scale));
   PEFT_ASSIGN_OR_RETURN(SvdDecomposition svd, TopSvd(w, r));

@@ -13,7 +13,8 @@
 namespace peft {
 
 // Weights `w` are (out, in). All fail with INVALID_ARGUMENT (ARGUMENT) where r
-// is not in [1, min(out, in)], and as the decompositions do.
+// is not in [1, min(out, in)], and as the decompositions do; but for
+// OloraFactors and PissaFactors a larger r is min(out, in), as in PEFT.
 
 // With Q of a random (r, r) matrix = QR, and Q_0 its even, Q_1 its odd rows:
 // A = (N_1 Q_0)^T / 10 and B = N_2^T Q_1 / 10 for normal N_1 (in, r / 2) and

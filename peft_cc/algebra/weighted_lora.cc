@@ -29,6 +29,11 @@ absl::Status CheckSource(const CombinationSource& source) {
   if (source.a.num_elements() == 0 || source.b.num_elements() == 0) {
     return ArgumentError("factors without elements cannot be combined");
   }
+  if (source.a.dim(0) % source.b.dim(1) != 0) {
+    return ArgumentError(absl::StrCat(
+        "factors of shapes ", ShapeToString(source.a.shape()), " and ",
+        ShapeToString(source.b.shape()), " do not meet in one rank"));
+  }
   if (std::isfinite(source.weight) && std::isfinite(source.scale)) {
     return absl::OkStatus();
   }
@@ -187,13 +192,18 @@ absl::StatusOr<MatrixFactors> CombineProducts(
                             generator);
 }
 
-// `matrix` with zero rows below, or zero columns to the right.
-Matrix WithRows(Matrix matrix, int64_t rows) {
-  matrix.values.resize(rows * matrix.cols);
-  matrix.rows = rows;
-  return matrix;
+// A as (rank, in), with zero rows at the end of each of `groups` blocks.
+Matrix WithRows(const Matrix& matrix, int64_t rank, int64_t groups) {
+  Matrix result = ZeroMatrix(rank, matrix.cols);
+  const int64_t rows = matrix.rows / groups;
+  for (int64_t i = 0; i < matrix.rows; ++i) {
+    std::copy_n(matrix.row(i), matrix.cols,
+                result.row(i / rows * (rank / groups) + i % rows));
+  }
+  return result;
 }
 
+// B with zero columns at its end.
 Matrix WithCols(const Matrix& matrix, int64_t cols) {
   Matrix result = ZeroMatrix(matrix.rows, cols);
   for (int64_t i = 0; i < matrix.rows; ++i) {
@@ -202,15 +212,20 @@ Matrix WithCols(const Matrix& matrix, int64_t cols) {
   return result;
 }
 
-absl::Status PadRank(int64_t rank, MatrixFactors& factors) {
-  if (factors.a.rows > rank) {
+// In each of `groups`, B's columns meet a block of A's rows.
+absl::Status PadRank(int64_t rank, int64_t groups, MatrixFactors& factors) {
+  if (factors.a.rows > rank || rank % groups != 0) {
     return ArgumentError(
         absl::StrCat("the combined layer needs rank ", factors.a.rows,
+                     groups > 1 ? absl::StrCat(" and a multiple of its ",
+                                               groups, " groups")
+                                : "",
                      ", but the new adapter has ", rank),
         {"r", absl::StrCat(factors.a.rows), absl::StrCat(rank)});
   }
-  factors.a = WithRows(std::move(factors.a), rank);
-  factors.b = WithCols(factors.b, rank);
+  if (factors.a.rows == rank) return absl::OkStatus();
+  factors.a = WithRows(factors.a, rank, groups);
+  factors.b = WithCols(factors.b, rank / groups);
   return absl::OkStatus();
 }
 
@@ -245,16 +260,16 @@ absl::StatusOr<LoraFactors> CombineLora(
   MatrixFactors factors;
   if (target == CombinationTarget::kFactors) {
     PEFT_ASSIGN_OR_RETURN(factors, CombineFactors(options, sources, generator));
-    return ToFactors(factors, sources[0]);
-  }
-  if (target == CombinationTarget::kConcatenation) {
+  } else if (target == CombinationTarget::kConcatenation) {
     PEFT_ASSIGN_OR_RETURN(factors, Concatenate(sources));
   } else {
     PEFT_ASSIGN_OR_RETURN(factors,
                           CombineProducts(options, sources, generator));
   }
-  PEFT_RETURN_IF_ERROR(PadRank(options.rank, factors));
-  return ToFactors(factors, sources[0]);
+  const CombinationSource& first = sources[0];
+  PEFT_RETURN_IF_ERROR(
+      PadRank(options.rank, first.a.dim(0) / first.b.dim(1), factors));
+  return ToFactors(factors, first);
 }
 
 absl::StatusOr<LoraFactors> CombineDeltas(const CombinationOptions& options,
@@ -273,7 +288,7 @@ absl::StatusOr<LoraFactors> CombineDeltas(const CombinationOptions& options,
       MatrixFactors factors,
       CombineMergeInputs(options, std::move(inputs), ToF32(weights),
                          deltas[0].dim(0), generator));
-  PEFT_RETURN_IF_ERROR(PadRank(options.rank, factors));
+  PEFT_RETURN_IF_ERROR(PadRank(options.rank, /*groups=*/1, factors));
   LoraFactors result;
   PEFT_ASSIGN_OR_RETURN(result.a, TensorFromMatrix(factors.a, DType::kF32));
   PEFT_ASSIGN_OR_RETURN(result.b, TensorFromMatrix(factors.b, DType::kF32));

@@ -25,9 +25,9 @@ struct CombinationOptions {
   // As in MergeOptions.
   std::optional<double> density;
   MajoritySignMethod majority_sign_method = MajoritySignMethod::kTotal;
-  // CombinedRank's, for kCat and the types with a decomposition. A layer with
-  // less (because it lacks a source, or because its weight is smaller) is
-  // filled up with zeros, as PEFT does for kCat.
+  // CombinedRank's. A layer with less (because it lacks a source, its sources
+  // have less there, or its weight is smaller) is filled up with zeros, as PEFT
+  // does for kCat: else it makes tensors that do not fit its own config.
   int64_t rank = 0;
   // For the types with a decomposition; see FitLowRank.
   std::optional<double> svd_clamp;

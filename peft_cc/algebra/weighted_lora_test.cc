@@ -146,6 +146,30 @@ TEST(WeightedLoraTest, GroupedConvolutionsCombineOnTheirFactorsOnly) {
   }
 }
 
+// A has a block of rows for each group, and B the columns for one.
+TEST(WeightedLoraTest, RanksOfGroupsAreFilledUpGroupByGroup) {
+  const CombinationSource grouped = {Normal({4, 3, 2}, 1), Normal({6, 2, 1}, 2),
+                                     1, 1};
+  const LoraFactors factors =
+      *Combine(Options(CombinationType::kLinear, 6), {grouped});
+  const std::vector<float> from = grouped.a.ToF32(), a = factors.a.ToF32();
+  for (int group = 0; group < 2; ++group) {
+    for (int i = 0; i < 18; ++i) {
+      EXPECT_EQ(a[18 * group + i], i < 12 ? from[12 * group + i] : 0);
+    }
+  }
+  EXPECT_EQ(factors.b.shape(), (std::vector<int64_t>{6, 3, 1}));
+  EXPECT_EQ(factors.b.ToF32()[2], 0);
+  EXPECT_FALSE(Combine(Options(CombinationType::kLinear, 5), {grouped}).ok());
+}
+
+TEST(WeightedLoraTest, FactorsThatDoNotMeetAreRefused) {
+  const CombinationSource source = {Normal({3, 6}, 1), Normal({5, 2}, 2), 1, 1};
+  EXPECT_EQ(
+      ErrorId(Combine(Options(CombinationType::kLinear, 3), {source}).status()),
+      error_id::kArgument);
+}
+
 TEST(WeightedLoraTest, WeightsThatAreNotFiniteAreRefused) {
   EXPECT_FALSE(
       Combine(Options(CombinationType::kLinear, 2), {Source(2, 1, NAN)}).ok());

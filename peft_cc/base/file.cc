@@ -15,14 +15,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/huge_pages.h"
 #include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
 namespace {
-
-// The size of a huge page on x86-64 and on Arm with 4 KiB pages.
-constexpr uint64_t kHugePage = 2u << 20;
 
 // What one thread reads at once: whole huge pages, so that each is filled by
 // the one that touches it first.
@@ -105,17 +103,14 @@ absl::StatusOr<OpenFile> OpenRegularFile(const std::string& path,
   return file;
 }
 
-// Memory for `size` bytes, in huge pages where it fills some: filling fresh
-// 4 KiB pages costs five times as much as the copy itself. The rest stays in
-// small ones, so that a file takes no more than its size.
+// Memory for `size` bytes, in huge pages where it fills some.
 std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
   const bool huge = size >= kHugePage;
   const uint64_t alignment = huge ? kHugePage : 64;
   if (size > SIZE_MAX - alignment) return nullptr;
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, size) != 0) return nullptr;
-  // Only a hint: a system without huge pages is slower and just as right.
-  if (huge) madvise(memory, size / kHugePage * kHugePage, MADV_HUGEPAGE);
+  PreferHugePages(memory, size);
   return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
 }
 
@@ -136,12 +131,12 @@ int ReadRange(int fd, uint64_t begin, uint64_t end, uint8_t* out) {
 }
 
 // Reads `size` bytes from the start of a file that keeps its size meanwhile.
-absl::Status ReadExactly(
-    const std::string& path, const OpenFile& file, uint64_t size, uint8_t* out,
-    kernels::ThreadPool& pool = kernels::InlineThreadPool()) {
+absl::Status ReadExactly(const std::string& path, const OpenFile& file,
+                         uint64_t size, uint8_t* out,
+                         PieceRunner run = RunPiecesHere) {
   std::atomic<int> outcome(kReadAll);
   const uint64_t pieces = (size + kReadPiece - 1) / kReadPiece;
-  pool.ParallelFor(static_cast<int64_t>(pieces), [&](int64_t piece) {
+  run(static_cast<int64_t>(pieces), [&](int64_t piece) {
     if (outcome.load(std::memory_order_relaxed) != kReadAll) return;
     const uint64_t begin = static_cast<uint64_t>(piece) * kReadPiece;
     const int read = ReadRange(file.fd.get(), begin,
@@ -162,11 +157,10 @@ absl::Status ReadExactly(
 }
 
 absl::StatusOr<Bytes> ReadIntoMemory(const std::string& path,
-                                     const OpenFile& file,
-                                     kernels::ThreadPool& pool) {
+                                     const OpenFile& file, PieceRunner run) {
   std::shared_ptr<uint8_t> buffer = AllocateBuffer(file.size);
   if (buffer == nullptr) return OutOfMemoryError(path, file.size);
-  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size, buffer.get(), pool));
+  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size, buffer.get(), run));
   return Bytes{absl::MakeConstSpan(buffer.get(), file.size), buffer};
 }
 
@@ -200,12 +194,16 @@ absl::Status EscapesError(absl::string_view relative, absl::string_view why) {
 
 }  // namespace
 
+void RunPiecesHere(int64_t num_pieces, absl::FunctionRef<void(int64_t)> piece) {
+  for (int64_t i = 0; i < num_pieces; ++i) piece(i);
+}
+
 absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
-                               uint64_t max_size, kernels::ThreadPool& pool) {
+                               uint64_t max_size, PieceRunner run) {
   PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, max_size));
   // Nothing can be mapped for an empty file, and nothing needs to be.
   if (mode == ReadMode::kRead || file.size == 0) {
-    return ReadIntoMemory(path, file, pool);
+    return ReadIntoMemory(path, file, run);
   }
   return MapFile(path, file);
 }

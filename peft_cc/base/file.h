@@ -12,7 +12,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "kernels/thread_pool.h"
 
 namespace peft {
 
@@ -33,15 +32,23 @@ enum class ReadMode {
   kMap,
 };
 
+// Calls piece(i) for all 0 <= i < num_pieces, on one thread or several, and
+// returns when all have returned.
+using PieceRunner = absl::FunctionRef<void(
+    int64_t num_pieces, absl::FunctionRef<void(int64_t)> piece)>;
+
+// A PieceRunner on the calling thread.
+void RunPiecesHere(int64_t num_pieces, absl::FunctionRef<void(int64_t)> piece);
+
 // The bytes of the regular file `path` of at most `max_size` bytes. Fails with
 // NOT_FOUND (FILE_NOT_FOUND), INVALID_ARGUMENT (FILE_READ: a directory or
 // another kind of file), RESOURCE_EXHAUSTED (FILE_TOO_LARGE, OUT_OF_MEMORY),
 // PERMISSION_DENIED (FILE_READ) or DATA_LOSS (FILE_READ: the system reports an
 // error, or the file changes its size while it is read). Large files are read
-// by the threads of `pool`: most of the time goes into fresh memory.
-absl::StatusOr<Bytes> ReadFile(
-    const std::string& path, ReadMode mode, uint64_t max_size,
-    kernels::ThreadPool& pool = kernels::InlineThreadPool());
+// in pieces by `run`: most of the time goes into fresh memory.
+absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
+                               uint64_t max_size,
+                               PieceRunner run = RunPiecesHere);
 
 // As ReadFile, as text, for small files such as configs.
 absl::StatusOr<std::string> ReadTextFile(const std::string& path,

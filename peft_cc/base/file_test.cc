@@ -9,12 +9,13 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
-#include "kernels/thread_pool.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -94,9 +95,13 @@ TEST_F(FileTest, ThreadsReadTheSameBytes) {
   for (size_t i = 0; i < content.size(); ++i) {
     content[i] = static_cast<char>(i >> 12);
   }
-  const auto pool = kernels::CreateThreadPool(3);
+  const auto run = [](int64_t count, absl::FunctionRef<void(int64_t)> piece) {
+    std::vector<std::thread> threads;
+    for (int64_t i = 0; i < count; ++i) threads.emplace_back(piece, i);
+    for (std::thread& thread : threads) thread.join();
+  };
   const auto bytes =
-      ReadFile(Write("data", content), ReadMode::kRead, kNoLimit, *pool);
+      ReadFile(Write("data", content), ReadMode::kRead, kNoLimit, run);
   ASSERT_TRUE(bytes.ok()) << bytes.status();
   EXPECT_EQ(ToString(*bytes), content);
 }

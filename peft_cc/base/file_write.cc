@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
@@ -35,12 +36,12 @@ class TemporaryFile {
   // Creates a new file beside the target, with the permissions of the umask.
   absl::Status Create() {
     for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
-      const std::string path = TemporaryName(target_);
+      std::string path = TemporaryName(target_);
       if (path.empty()) break;
       fd_ = ScopedFd(
           open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
       if (fd_.is_open()) {
-        path_ = path;
+        path_ = std::move(path);  // never out of memory, unlike a copy
         return absl::OkStatus();
       }
       if (errno != EEXIST) break;
@@ -99,12 +100,14 @@ absl::Status WriteFileAtomically(
                                   ": it is empty or contains a NUL"),
                      {path, "", ""});
   }
+  // Before the file has its name: what has failed must not have happened.
+  const std::string folder = FolderOf(path);
   TemporaryFile file(path);
   PEFT_RETURN_IF_ERROR(file.Create());
   PEFT_RETURN_IF_ERROR(write(
       [&](absl::Span<const uint8_t> chunk) { return file.Append(chunk); }));
   PEFT_RETURN_IF_ERROR(file.Commit());
-  FlushFolder(FolderOf(path));
+  FlushFolder(folder);
   return absl::OkStatus();
 }
 

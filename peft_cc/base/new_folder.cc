@@ -5,15 +5,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -23,16 +26,13 @@ struct CloseDir {
   void operator()(DIR* dir) const { closedir(dir); }
 };
 
-// The names in `folder` but for "." and ".."; none where it cannot be read.
-std::vector<std::string> NamesIn(const std::string& folder) {
-  std::vector<std::string> names;
+// Without memory of its own: it runs where there may be none.
+void RemoveFilesIn(const std::string& folder) {
   const std::unique_ptr<DIR, CloseDir> dir(opendir(folder.c_str()));
-  if (dir == nullptr) return names;
+  if (dir == nullptr) return;
   while (const dirent* entry = readdir(dir.get())) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
+    unlinkat(dirfd(dir.get()), entry->d_name, 0);
   }
-  return names;
 }
 
 // Without links and slashes at the end, where it exists.
@@ -60,6 +60,23 @@ absl::Status RenameError(const std::string& target, int error) {
 
 }  // namespace
 
+// std::filesystem's iterators end the process where memory runs out.
+absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder) {
+  const std::unique_ptr<DIR, CloseDir> dir(opendir(folder.c_str()));
+  if (dir == nullptr) {
+    return MakeError(absl::StatusCode::kNotFound, error_id::kFileNotFound,
+                     absl::StrCat("folder ", Quoted(folder),
+                                  " cannot be read: ", strerror(errno)),
+                     {folder, "a folder", ""});
+  }
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(dir.get())) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  return names;
+}
+
 absl::StatusOr<std::unique_ptr<NewFolder>> NewFolder::Create(
     const std::string& target) {
   if (target.empty() || target.find('\0') != std::string::npos) {
@@ -70,10 +87,10 @@ absl::StatusOr<std::unique_ptr<NewFolder>> NewFolder::Create(
   }
   std::unique_ptr<NewFolder> folder(new NewFolder(Resolved(target)));
   for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
-    const std::string path = TemporaryName(folder->target_);
+    std::string path = TemporaryName(folder->target_);
     if (path.empty()) break;
     if (mkdir(path.c_str(), 0777) == 0) {
-      folder->path_ = path;
+      folder->path_ = std::move(path);  // never out of memory, unlike a copy
       return folder;
     }
     if (errno != EEXIST) break;
@@ -83,19 +100,20 @@ absl::StatusOr<std::unique_ptr<NewFolder>> NewFolder::Create(
 
 NewFolder::~NewFolder() {
   if (path_.empty()) return;
-  for (const std::string& name : NamesIn(path_)) {
-    unlink(absl::StrCat(path_, "/", name).c_str());
-  }
+  RemoveFilesIn(path_);
   rmdir(path_.c_str());
 }
 
+// All that takes memory comes before the rename: what has failed must not have
+// happened.
 absl::Status NewFolder::Commit() {
+  const std::string parent = FolderOf(target_);
   FlushFolder(path_);
   if (rename(path_.c_str(), target_.c_str()) != 0) {
     return RenameError(target_, errno);
   }
   path_.clear();
-  FlushFolder(FolderOf(target_));
+  FlushFolder(parent);
   return absl::OkStatus();
 }
 
@@ -109,7 +127,7 @@ absl::Status NewFolder::Exchange() {
   if (errno != EINVAL && errno != ENOSYS) {
     return WriteError(target_, "exchange failed", errno);
   }
-  const std::string aside = TemporaryName(target_);
+  std::string aside = TemporaryName(target_);
   if (aside.empty() || rename(target_.c_str(), aside.c_str()) != 0) {
     return WriteError(target_, "rename failed", errno);
   }
@@ -118,7 +136,7 @@ absl::Status NewFolder::Exchange() {
     (void)rename(aside.c_str(), target_.c_str());
     return WriteError(target_, "rename failed", error);
   }
-  path_ = aside;
+  path_ = std::move(aside);
   return absl::OkStatus();
 }
 
@@ -128,22 +146,25 @@ absl::Status NewFolder::CommitOver(
   if (lstat(target_.c_str(), &info) != 0) return Commit();
   if (!S_ISDIR(info.st_mode)) return ExistsError(target_);
   chmod(path_.c_str(), info.st_mode & 07777);
+  const std::string parent = FolderOf(target_);
+  PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(target_));
   FlushFolder(path_);
   PEFT_RETURN_IF_ERROR(Exchange());
-  for (const std::string& name : NamesIn(path_)) {
-    if (std::find(replaced.begin(), replaced.end(), name) != replaced.end()) {
-      continue;
-    }
-    const std::string from = absl::StrCat(path_, "/", name);
-    if (rename(from.c_str(), absl::StrCat(target_, "/", name).c_str()) == 0) {
+  const ScopedFd from(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const ScopedFd to(open(target_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (const std::string& name : names) {
+    if (std::find(replaced.begin(), replaced.end(), name) != replaced.end() ||
+        renameat(from.get(), name.c_str(), to.get(), name.c_str()) == 0) {
       continue;
     }
     // What is left of the old folder stays where it is: nothing is lost.
-    path_.clear();
-    return WriteError(from, "cannot move it to the new folder", errno);
+    const int error = errno;
+    const std::string old = std::exchange(path_, std::string());
+    return WriteError(absl::StrCat(old, "/", name),
+                      "cannot move it to the new folder", error);
   }
   FlushFolder(target_);
-  FlushFolder(FolderOf(target_));
+  FlushFolder(parent);
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,6 +13,10 @@
 #include "absl/types/span.h"
 
 namespace peft {
+
+// The names in `folder` but for "." and "..", in any order. NOT_FOUND
+// (FILE_NOT_FOUND) where it cannot be read.
+absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder);
 
 // Written under a temporary name beside its final one. Removed with all files
 // in it unless it is committed. Thread-compatible.

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/base/json.h"
+#include "peft_cc/config/layer_ranges.h"
 
 namespace peft {
 
@@ -62,6 +63,9 @@ struct TargetConfig {
   bool ensure_weight_tying = false;
   bool fan_in_fan_out = false;
   BiasMode bias = BiasMode::kNone;
+  // The layers of the model that the adapter is for, where it has some of the
+  // base's several times; simplified.
+  LayerRanges layer_replication;
 };
 
 // What PEFT computes from the base's weight before training, and takes away
@@ -70,6 +74,8 @@ enum class BaseChangingInit {
   kNone,
   kOlora,  // the first rows and columns of a QR decomposition
   kPissa,  // the largest singular values and their vectors
+  // pissa_niter_<n> of a new adapter: its own factors, which were drawn.
+  kOwnFactors,
 };
 
 // LORA's own fields that decide the numbers. Fields that only matter in
@@ -132,6 +138,9 @@ struct AdapterConfigOptions {
   // Take an adapter whose init_lora_weights changed the base in a way that
   // cannot be computed again as if it had not: with a note.
   bool allow_unconverted_init = false;
+  // The config of an adapter that is yet to be initialised: any
+  // init_lora_weights.
+  bool is_new = false;
 };
 
 // Parses and checks the text of an adapter_config.json. Keys that the file

@@ -212,7 +212,6 @@ TEST(AdapterConfigTest, NanAndInfinityAreErrorsWhereverTheyAre) {
 TEST(AdapterConfigTest, FeaturesThatChangeNumbersAreRefusedByName) {
   const std::pair<std::string, std::string> cases[] = {
       {"use_qalora", "true"},
-      {"layer_replication", "[[0, 2]]"},
       {"use_bdlora", "{\"nblocks\": 2}"},
       {"kasa_config", "{}"},
       {"arrow_config", "{}"},
@@ -233,6 +232,14 @@ TEST(AdapterConfigTest, FeaturesThatChangeNumbersAreRefusedByName) {
     ASSERT_EQ(config.notes.size(), 1u) << fields;
     EXPECT_TRUE(absl::StrContains(config.notes[0], key));
   }
+}
+
+TEST(AdapterConfigTest, LayerReplicationIsRead) {
+  const AdapterConfig config =
+      Parsed(R"("layer_replication": [[0, 2], [1, 3]])");
+  EXPECT_EQ(config.targets.layer_replication, (LayerRanges{{0, 2}, {1, 3}}));
+  EXPECT_EQ(ErrorId(Failure(R"("layer_replication": [[2, 0]])")),
+            error_id::kAdapterConfig);
 }
 
 TEST(AdapterConfigTest, TheSameFeaturesSwitchedOffAreFine) {

@@ -121,6 +121,12 @@ absl::Status LoraParser::ReadPatterns() {
 // the base alone.
 absl::Status LoraParser::UnconvertedInit(const std::string& name) {
   constexpr char kKey[] = "init_lora_weights";
+  if (options_.is_new) {
+    if (absl::StartsWith(name, "pissa_niter_")) {
+      lora_.init = BaseChangingInit::kOwnFactors;
+    }
+    return absl::OkStatus();
+  }
   if (options_.allow_unconverted_init) {
     reader_.Note(absl::StrCat(Quoted(kKey), " is ", Quoted(name),
                               ", which changed the base model; the adapter was "

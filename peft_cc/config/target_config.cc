@@ -158,6 +158,8 @@ absl::Status ReadTargetConfig(ConfigReader& reader, TargetConfig& out) {
       reader.ReadBool("ensure_weight_tying", &out.ensure_weight_tying));
   PEFT_RETURN_IF_ERROR(ReadLayersToTransform(reader, out));
   PEFT_RETURN_IF_ERROR(ReadLayersPattern(reader, out));
+  PEFT_RETURN_IF_ERROR(
+      ReadLayerRanges(reader, "layer_replication", &out.layer_replication));
   return CheckLayers(reader, out);
 }
 

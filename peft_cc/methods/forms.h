@@ -30,14 +30,18 @@ struct LowRank {
   std::vector<float> rank_scale = {};  // (r); empty: all 1
 };
 
-// beta += delta. f32, (out). A caller's factor multiplies delta.
+// beta += delta. f32, (out). A caller's factor multiplies delta. With `of_base`
+// it is the layer's own bias that changes, inside of all programs.
 struct Bias {
   std::vector<float> delta;
+  bool of_base = false;
 };
 
-// What is inside reads x * factor in place of x. f32, (in). Has no scale.
+// What is inside reads x * factor in place of x. f32; each number is for
+// `repeat` inputs, one after the other. Has no scale.
 struct ScaleIn {
   std::vector<float> factor;
+  int64_t repeat = 1;
 };
 
 // p *= factor, and with `with_bias` beta *= factor. f32, (out). Has no scale.
@@ -46,9 +50,10 @@ struct ScaleOut {
   bool with_bias = false;
 };
 
-// DoRA: p *= magnitude / ||W + s B A||, a norm for each output; beta is left as
-// it is. It belongs to the LowRank before it, whose scale, times the caller's
-// factor, is s. ||W + s B A||^2 = norm0 + 2 s norm1 + s^2 norm2.
+// DoRA: y = b + (y - b) * magnitude / ||W + s B A||, a norm for each output; b
+// is the layer's own bias, with what adapters have trained of it. It belongs to
+// the LowRank before it, whose scale, times the caller's factor, is s. ||W + s
+// B A||^2 = norm0 + 2 s norm1 + s^2 norm2.
 struct MagnitudeScale {
   std::vector<float> magnitude;
   std::vector<double> norm0;  // sum of W^2

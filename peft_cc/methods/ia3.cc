@@ -41,16 +41,11 @@ absl::Status CheckLayer(const Layer& layer) {
       {"target_modules", "a Conv2d or a Conv3d", layer.name});
 }
 
-// Each channel's factor for all columns that come from it.
-std::vector<float> ByColumn(const Layer& layer, std::vector<float> factor) {
-  if (layer.kind != SiteKind::kConvolution) return factor;
-  const int64_t count = layer.in_features / layer.conv.in_channels;
-  std::vector<float> result;
-  result.reserve(layer.in_features);
-  for (const float value : factor) {
-    result.insert(result.end(), count, value);
-  }
-  return result;
+// How many columns come from a channel, which has one factor.
+int64_t ColumnsOfChannel(const Layer& layer) {
+  return layer.kind == SiteKind::kConvolution
+             ? layer.in_features / layer.conv.in_channels
+             : 1;
 }
 
 class Ia3 : public Method {
@@ -76,7 +71,7 @@ class Ia3 : public Method {
     SiteProgram program;
     if (l == nullptr) return program;
     if (is_feedforward_[i]) {
-      program.push_back(ScaleIn{ByColumn(layers_[i], l->ToF32())});
+      program.push_back(ScaleIn{l->ToF32(), ColumnsOfChannel(layers_[i])});
     } else {
       program.push_back(ScaleOut{l->ToF32(), /*with_bias=*/true});
     }

@@ -110,6 +110,10 @@ absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
   }
   PEFT_ASSIGN_OR_RETURN(SiteProgram program,
                         LowerInit(config.init, layer, rank.r, scale));
+  if (config.init == BaseChangingInit::kOwnFactors && factors.has_value() &&
+      !IsEmbedding(layer)) {
+    program.push_back(LowRank{factors->a, factors->b, -scale});
+  }
   if (factors.has_value()) program.push_back(*factors);
   // The bias belongs to B, so the scale covers it: s (B(Ax) + bias).
   if (bias != nullptr) program.push_back(ScaledBias(*bias, scale));

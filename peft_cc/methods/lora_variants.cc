@@ -132,7 +132,9 @@ int64_t RankOfInit(BaseChangingInit init, const Layer& layer, int64_t r) {
 absl::StatusOr<SiteProgram> LowerInit(BaseChangingInit init, const Layer& layer,
                                       int64_t r, float scale) {
   // PEFT leaves embeddings alone.
-  if (init == BaseChangingInit::kNone || layer.kind == SiteKind::kEmbedding) {
+  if (init == BaseChangingInit::kNone ||
+      init == BaseChangingInit::kOwnFactors ||
+      layer.kind == SiteKind::kEmbedding) {
     return SiteProgram();
   }
   if (layer.weight.dtype() == DType::kUnspecified) {

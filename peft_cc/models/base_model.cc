@@ -1,6 +1,7 @@
 #include "peft_cc/models/base_model.h"
 
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -8,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/layer_replication.h"
 #include "peft_cc/models/model_family.h"
 #include "peft_cc/models/weight_files.h"
 
@@ -130,21 +132,44 @@ bool HasTensor(const TensorMap& tensors, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
-    const std::string& path, ReadMode mode) {
+    const std::string& path, ReadMode mode,
+    const LayerRanges& layer_replication) {
   std::unique_ptr<BaseModel> model(new BaseModel());
   PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ReadConfig(path));
   PEFT_ASSIGN_OR_RETURN(WeightFiles files, ReadWeightFiles(path, mode));
   model->folder_ = path;
   model->files_ = files;
   model->notes_ = std::move(files.notes);
-  model->description_ = DescribeModel(
-      [&](const std::string& name) { return HasTensor(files.tensors, name); },
-      config);
-  model->config_ = CoreOf(config);
+  const TensorMap& tensors = model->files_.tensors;
+  const auto has_weight = [&](const std::string& name) {
+    return HasTensor(tensors, name);
+  };
+  model->description_ = DescribeModel(has_weight, config);
   PEFT_RETURN_IF_ERROR(model->TakeWeights(std::move(files.tensors)));
+  if (!layer_replication.empty()) {
+    PEFT_RETURN_IF_ERROR(
+        model->Replicate(layer_replication, has_weight, config));
+  }
+  model->config_ = CoreOf(config);
   model->CountSizes();
   model->BuildSites();
   return model;
+}
+
+absl::Status BaseModel::Replicate(const LayerRanges& ranges,
+                                  HasWeight has_weight, FamilyConfig& family) {
+  PEFT_RETURN_IF_ERROR(ReplicateLayers(ranges, family));
+  Description replicated = DescribeModel(has_weight, family);
+  std::vector<Tensor> weights;
+  weights.reserve(replicated.weights.size());
+  for (const int source :
+       SourceWeights(description_, replicated, CoreOf(family).source_layers)) {
+    weights.push_back(weights_[source]);
+  }
+  weights_ = std::move(weights);
+  description_ = std::move(replicated);
+  layer_replication_ = Simplified(ranges);
+  return absl::OkStatus();
 }
 
 absl::Status BaseModel::TakeWeights(TensorMap tensors) {
@@ -218,12 +243,11 @@ void BaseModel::AddUnusedNotes(const TensorMap& tensors) {
 
 // A tied head is the embedding's memory and counts with it.
 void BaseModel::CountSizes() {
-  for (size_t i = 0; i < weights_.size(); ++i) {
-    if (has_tied_head_ && static_cast<int>(i) == description_.tied_weight) {
-      continue;
-    }
-    size_bytes_ += weights_[i].size_bytes();
-    num_parameters_ += weights_[i].num_elements();
+  std::set<const void*> counted;
+  for (const Tensor& weight : weights_) {
+    if (!counted.insert(weight.data()).second) continue;
+    size_bytes_ += weight.size_bytes();
+    num_parameters_ += weight.num_elements();
   }
 }
 
@@ -243,7 +267,7 @@ void BaseModel::BuildSites() {
     sites.push_back(std::move(site));
   }
   sites_ = SiteTable(std::move(sites), description_.module_names,
-                     config_.model_type);
+                     config_.model_type, layer_replication_);
 }
 
 }  // namespace peft

@@ -11,8 +11,10 @@
 #include "absl/status/statusor.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/models/description.h"
 #include "peft_cc/models/model_config.h"
+#include "peft_cc/models/model_family.h"
 #include "peft_cc/models/weight_files.h"
 #include "peft_cc/tensors/tensor.h"
 
@@ -28,9 +30,12 @@ class BaseModel {
   // weight files decide; see architecture.h. Fails with NOT_FOUND,
   // INVALID_ARGUMENT (MODEL_CONFIG, MODEL_WEIGHTS, TENSOR_MISSING,
   // TENSOR_SHAPE_MISMATCH, TENSOR_DTYPE ...) or UNIMPLEMENTED
-  // (MODEL_UNSUPPORTED: family, quantization, rope type ...).
+  // (MODEL_UNSUPPORTED: family, quantization, rope type ...). The layers are
+  // those of `layer_replication`, where it is not empty; what is there several
+  // times shares its weights. Fails then as ReplicateLayers, too.
   static absl::StatusOr<std::unique_ptr<BaseModel>> Open(
-      const std::string& path, ReadMode mode);
+      const std::string& path, ReadMode mode,
+      const LayerRanges& layer_replication = {});
 
   // config.json, with the tokens of generation_config.json.
   const ModelConfig& config() const { return config_; }
@@ -38,8 +43,8 @@ class BaseModel {
   const SiteTable& sites() const { return sites_; }
   // Modules, weights and operations in order.
   const Description& description() const { return description_; }
-  // The tensors of Description::weights, at the same indexes. Tied ones share
-  // their memory.
+  // The tensors of Description::weights, at the same indexes. Tied ones and
+  // those of replicated layers share their memory.
   const std::vector<Tensor>& weights() const { return weights_; }
   // Where the model was read from: its folder and, by the names of its files,
   // all their tensors. The views of weights() are among them.
@@ -47,7 +52,7 @@ class BaseModel {
   const WeightFiles& files() const { return files_; }
   // True if the head uses the embedding's tensor.
   bool has_tied_head() const { return has_tied_head_; }
-  // Bytes and elements of the weights, tied ones once.
+  // Bytes and elements of the weights, shared ones once.
   int64_t size_bytes() const { return size_bytes_; }
   int64_t num_parameters() const { return num_parameters_; }
   // Sentences about what in the folder was not used or is odd.
@@ -56,6 +61,9 @@ class BaseModel {
  private:
   BaseModel() = default;
 
+  // From `family`, that of the files, and their weights.
+  absl::Status Replicate(const LayerRanges& ranges, HasWeight has_weight,
+                         FamilyConfig& family);
   absl::Status TakeWeights(TensorMap tensors);
   // Whether the files have weight `index`.
   absl::StatusOr<bool> TakeWeight(TensorMap& tensors, size_t index);
@@ -69,6 +77,7 @@ class BaseModel {
   WeightFiles files_;
   ModelConfig config_;
   Description description_;
+  LayerRanges layer_replication_;  // simplified
   SiteTable sites_;
   std::vector<Tensor> weights_;
   std::vector<std::string> notes_;

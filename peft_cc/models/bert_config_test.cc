@@ -1,36 +1,18 @@
 #include "peft_cc/models/bert_config.h"
 
 #include <string>
-#include <utility>
-#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "peft_cc/models/model_family.h"
-#include "peft_cc/models/model_test_util.h"
+#include "peft_cc/models/config_test_util.h"
 
 namespace peft {
 namespace {
 
+constexpr char kType[] = "bert";
+
 absl::StatusOr<BertConfig> Parse(absl::string_view fields = "") {
-  absl::StatusOr<FamilyConfig> config =
-      ParseModelConfig(absl::StrCat(R"({"model_type": "bert")",
-                                    fields.empty() ? "" : ", ", fields, "}"),
-                       "config.json");
-  if (!config.ok()) return config.status();
-  return std::get<BertConfig>(*std::move(config));
-}
-
-::testing::AssertionResult IsConfigError(absl::string_view fields,
-                                         absl::string_view text) {
-  return IsError(Parse(fields).status(), absl::StatusCode::kInvalidArgument,
-                 "MODEL_CONFIG", text);
-}
-
-::testing::AssertionResult IsUnsupported(absl::string_view fields,
-                                         absl::string_view text) {
-  return IsError(Parse(fields).status(), absl::StatusCode::kUnimplemented,
-                 "MODEL_UNSUPPORTED", text);
+  return ParseFieldsOf<BertConfig>(kType, fields);
 }
 
 TEST(BertConfigTest, DefaultsAreTransformers) {
@@ -55,30 +37,34 @@ TEST(BertConfigTest, HostileSizesAreErrorsThatNameTheKey) {
         "intermediate_size", "max_position_embeddings", "type_vocab_size"}) {
     for (const char* value : {"0", "-1", "1e9", "2.0", "NaN", "true", "\"8\"",
                               "null", "{}", "9223372036854775807"}) {
-      EXPECT_TRUE(IsConfigError(absl::StrCat("\"", key, "\": ", value), key))
+      EXPECT_TRUE(
+          IsConfigError(kType, absl::StrCat("\"", key, "\": ", value), key))
           << key << " " << value;
     }
   }
-  EXPECT_TRUE(IsConfigError(R"("num_attention_heads": 5)", "a divisor of"));
-  EXPECT_TRUE(IsConfigError(R"("layer_norm_eps": "x")", "layer_norm_eps"));
+  EXPECT_TRUE(
+      IsConfigError(kType, R"("num_attention_heads": 5)", "a divisor of"));
+  EXPECT_TRUE(
+      IsConfigError(kType, R"("layer_norm_eps": "x")", "layer_norm_eps"));
 }
 
 TEST(BertConfigTest, WhatDoesNotRunIsNamed) {
-  EXPECT_TRUE(IsUnsupported(R"("is_decoder": true)", "is_decoder"));
-  EXPECT_TRUE(
-      IsUnsupported(R"("add_cross_attention": true)", "add_cross_attention"));
-  EXPECT_TRUE(IsUnsupported(R"("position_embedding_type": "relative_key")",
+  EXPECT_TRUE(IsUnsupported(kType, R"("is_decoder": true)", "is_decoder"));
+  EXPECT_TRUE(IsUnsupported(kType, R"("add_cross_attention": true)",
+                            "add_cross_attention"));
+  EXPECT_TRUE(IsUnsupported(kType,
+                            R"("position_embedding_type": "relative_key")",
                             "position_embedding_type"));
   EXPECT_TRUE(Parse(R"("position_embedding_type": "absolute")").ok());
-  EXPECT_TRUE(IsUnsupported(R"("architectures": ["BertForPreTraining"])",
+  EXPECT_TRUE(IsUnsupported(kType, R"("architectures": ["BertForPreTraining"])",
                             "BertForPreTraining"));
-  EXPECT_TRUE(IsUnsupported(R"("hidden_act": "mish")", "hidden_act"));
+  EXPECT_TRUE(IsUnsupported(kType, R"("hidden_act": "mish")", "hidden_act"));
 }
 
 TEST(BertConfigTest, AnswersHaveAStartAndAnEnd) {
   const std::string qa = R"("architectures": ["BertForQuestionAnswering"])";
   EXPECT_TRUE(Parse(qa).ok());
-  EXPECT_TRUE(IsConfigError(qa + R"(, "num_labels": 3)", "num_labels"));
+  EXPECT_TRUE(IsConfigError(kType, qa + R"(, "num_labels": 3)", "num_labels"));
 }
 
 }  // namespace

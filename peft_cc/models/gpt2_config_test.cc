@@ -1,36 +1,18 @@
 #include "peft_cc/models/gpt2_config.h"
 
 #include <string>
-#include <utility>
-#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "peft_cc/models/model_family.h"
-#include "peft_cc/models/model_test_util.h"
+#include "peft_cc/models/config_test_util.h"
 
 namespace peft {
 namespace {
 
+constexpr char kType[] = "gpt2";
+
 absl::StatusOr<Gpt2Config> Parse(absl::string_view fields = "") {
-  absl::StatusOr<FamilyConfig> config =
-      ParseModelConfig(absl::StrCat(R"({"model_type": "gpt2")",
-                                    fields.empty() ? "" : ", ", fields, "}"),
-                       "config.json");
-  if (!config.ok()) return config.status();
-  return std::get<Gpt2Config>(*std::move(config));
-}
-
-::testing::AssertionResult IsConfigError(absl::string_view fields,
-                                         absl::string_view text) {
-  return IsError(Parse(fields).status(), absl::StatusCode::kInvalidArgument,
-                 "MODEL_CONFIG", text);
-}
-
-::testing::AssertionResult IsUnsupported(absl::string_view fields,
-                                         absl::string_view text) {
-  return IsError(Parse(fields).status(), absl::StatusCode::kUnimplemented,
-                 "MODEL_UNSUPPORTED", text);
+  return ParseFieldsOf<Gpt2Config>(kType, fields);
 }
 
 TEST(Gpt2ConfigTest, DefaultsAreTransformers) {
@@ -71,25 +53,29 @@ TEST(Gpt2ConfigTest, HostileSizesAreErrorsThatNameTheKey) {
                           "n_positions", "n_inner", "num_labels"}) {
     for (const char* value : {"0", "-1", "1e9", "2.0", "NaN", "true", "\"8\"",
                               "[]", "{}", "9223372036854775807"}) {
-      EXPECT_TRUE(IsConfigError(absl::StrCat("\"", key, "\": ", value), key))
+      EXPECT_TRUE(
+          IsConfigError(kType, absl::StrCat("\"", key, "\": ", value), key))
           << key << " " << value;
     }
   }
-  EXPECT_TRUE(IsConfigError(R"("n_head": 7)", "a divisor of the hidden size"));
-  EXPECT_TRUE(IsConfigError(R"("layer_norm_epsilon": -1)", "epsilon"));
-  EXPECT_TRUE(IsConfigError(R"("scale_attn_weights": 1)", "scale_attn"));
-  EXPECT_TRUE(IsConfigError(R"("reorder_and_upcast_attn": 3)", "reorder"));
-  EXPECT_TRUE(IsConfigError(R"("n_embd": null)", "n_embd"));
+  EXPECT_TRUE(
+      IsConfigError(kType, R"("n_head": 7)", "a divisor of the hidden size"));
+  EXPECT_TRUE(IsConfigError(kType, R"("layer_norm_epsilon": -1)", "epsilon"));
+  EXPECT_TRUE(IsConfigError(kType, R"("scale_attn_weights": 1)", "scale_attn"));
+  EXPECT_TRUE(
+      IsConfigError(kType, R"("reorder_and_upcast_attn": 3)", "reorder"));
+  EXPECT_TRUE(IsConfigError(kType, R"("n_embd": null)", "n_embd"));
 }
 
 TEST(Gpt2ConfigTest, WhatDoesNotRunIsNamed) {
-  EXPECT_TRUE(
-      IsUnsupported(R"("add_cross_attention": true)", "add_cross_attention"));
-  EXPECT_TRUE(
-      IsUnsupported(R"("activation_function": "mish")", "activation_function"));
-  EXPECT_TRUE(IsUnsupported(R"("architectures": ["GPT2DoubleHeadsModel"])",
+  EXPECT_TRUE(IsUnsupported(kType, R"("add_cross_attention": true)",
+                            "add_cross_attention"));
+  EXPECT_TRUE(IsUnsupported(kType, R"("activation_function": "mish")",
+                            "activation_function"));
+  EXPECT_TRUE(IsUnsupported(kType,
+                            R"("architectures": ["GPT2DoubleHeadsModel"])",
                             "GPT2DoubleHeadsModel"));
-  EXPECT_TRUE(IsUnsupported(R"("quantization_config": {"bits": 4})",
+  EXPECT_TRUE(IsUnsupported(kType, R"("quantization_config": {"bits": 4})",
                             "quantization_config"));
 }
 
@@ -98,10 +84,11 @@ TEST(Gpt2ConfigTest, LabelsAreCounted) {
             3);
   EXPECT_EQ(Parse(R"("id2label": null, "num_labels": 7)")->num_labels, 7);
   EXPECT_EQ(Parse()->num_labels, 2);
-  EXPECT_TRUE(IsConfigError(R"("id2label": {})", "id2label"));
-  EXPECT_TRUE(IsConfigError(R"("id2label": {"x": "a"})", "id2label"));
-  EXPECT_TRUE(IsConfigError(R"("id2label": ["a"])", "id2label"));
-  EXPECT_TRUE(IsConfigError(R"("problem_type": "guess")", "problem_type"));
+  EXPECT_TRUE(IsConfigError(kType, R"("id2label": {})", "id2label"));
+  EXPECT_TRUE(IsConfigError(kType, R"("id2label": {"x": "a"})", "id2label"));
+  EXPECT_TRUE(IsConfigError(kType, R"("id2label": ["a"])", "id2label"));
+  EXPECT_TRUE(
+      IsConfigError(kType, R"("problem_type": "guess")", "problem_type"));
   EXPECT_TRUE(Parse(R"("problem_type": "regression", "num_labels": 1)").ok());
 }
 

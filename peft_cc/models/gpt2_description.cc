@@ -1,5 +1,6 @@
 #include "peft_cc/models/gpt2_description.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -117,10 +118,13 @@ class Gpt2Builder {
     builder_.AddLayerNormOp(site, config_.layer_norm_epsilon, hidden_, normed_);
   }
 
+  // The scale stays with a layer that is there several times.
   float AttentionScale(int layer, float by_width) const {
+    const std::vector<int64_t>& sources = config_.source_layers;
+    const int64_t source = sources.empty() ? layer : sources[layer];
     const float scale = config_.scale_attn_weights ? by_width : 1.0f;
     return config_.scale_attn_by_inverse_layer_idx
-               ? scale / static_cast<float>(layer + 1)
+               ? scale / static_cast<float>(source + 1)
                : scale;
   }
 

@@ -237,7 +237,8 @@ absl::Status AddLayer(const HostLayer& layer, std::vector<Site>& sites) {
 
 }  // namespace
 
-absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers) {
+absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
+                                         const LayerRanges& layer_replication) {
   absl::flat_hash_set<absl::string_view> known;
   std::vector<Site> sites;
   ModuleNames modules;
@@ -249,7 +250,7 @@ absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers) {
     PEFT_RETURN_IF_ERROR(AddLayer(layer, sites));
     modules.AddWithParents(ModuleOf(layer));
   }
-  return SiteTable(std::move(sites), modules.Release(), "");
+  return SiteTable(std::move(sites), modules.Release(), "", layer_replication);
 }
 
 }  // namespace peft

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "peft_cc/adapters/site.h"
+#include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -39,8 +40,11 @@ struct HostLayer {
 // The sites of such a model. Modules that hold others ("encoder", of
 // "encoder.fc") need no entry. The order is torch's, or the order of nesting
 // and of what is listed may be another than in Python. INVALID_ARGUMENT
-// (ARGUMENT) names the layer that is wrong.
-absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers);
+// (ARGUMENT) names the layer that is wrong. `layer_replication` is that of the
+// table.
+absl::StatusOr<SiteTable> BuildHostSites(
+    const std::vector<HostLayer>& layers,
+    const LayerRanges& layer_replication = {});
 
 }  // namespace peft
 

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <memory>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -17,6 +15,7 @@
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/new_folder.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/layer_replication.h"
 #include "peft_cc/tensors/safetensors.h"
 
 namespace peft {
@@ -119,15 +118,18 @@ class Writer {
   }
 
   absl::Status FindTensors() {
-    std::map<const void*, int> weight_at;  // the first of tied ones
+    std::map<const void*, int> weight_at;  // the first of those that share it
     for (size_t i = base_.weights().size(); i-- > 0;) {
       weight_at[base_.weights()[i].data()] = static_cast<int>(i);
     }
+    if (is_replicated()) FindReplicatedTensors();
     for (const auto& [name, tensor] : base_.files().tensors) {
       const auto found = weight_at.find(tensor.data());
       const bool is_used = found != weight_at.end() && tensor.size_bytes() > 0;
-      outputs_[name] = {FileName(base_.files().file_of.at(name)),
-                        is_used ? found->second : -1};
+      if (is_used && is_replicated()) continue;
+      outputs_.try_emplace(name,
+                           Output{FileName(base_.files().file_of.at(name)),
+                                  is_used ? found->second : -1});
     }
     PEFT_RETURN_IF_ERROR(UntieHead());
     for (const auto& [name, output] : outputs_) {
@@ -138,6 +140,25 @@ class Writer {
       total_ += tensor.size_bytes();
     }
     return absl::OkStatus();
+  }
+
+  bool is_replicated() const { return !base_.config().source_layers.empty(); }
+
+  // Each layer gets tensors of its own, in the file of the layer that it
+  // repeats.
+  void FindReplicatedTensors() {
+    std::map<const void*, std::string> file_at;
+    for (const auto& [name, tensor] : base_.files().tensors) {
+      file_at.emplace(tensor.data(), FileName(base_.files().file_of.at(name)));
+    }
+    for (size_t i = 0; i < base_.weights().size(); ++i) {
+      const int weight = static_cast<int>(i);
+      if (base_.has_tied_head() && weight == base_.description().tied_weight) {
+        continue;
+      }
+      outputs_[base_.description().weights[i].name] = {
+          file_at.at(base_.weights()[i].data()), weight};
+    }
   }
 
   // A tied head and embedding have one tensor, which counts as the embedding's,
@@ -180,34 +201,24 @@ class Writer {
   absl::Status WriteConfig(const std::string& folder) const {
     const std::string from = absl::StrCat(base_.folder(), "/", kConfigName);
     const std::string to = absl::StrCat(folder, "/", kConfigName);
-    if (!is_untied_) return CopyFile(from, to);
+    if (!is_untied_ && !is_replicated()) return CopyFile(from, to);
     PEFT_ASSIGN_OR_RETURN(const std::string text,
                           ReadTextFile(from, kMaxConfigSize));
     PEFT_ASSIGN_OR_RETURN(Json config, ParseJson(text, kConfigName));
-    config["tie_word_embeddings"] = false;
+    if (is_untied_) config["tie_word_embeddings"] = false;
+    if (is_replicated()) {
+      PEFT_RETURN_IF_ERROR(SetReplicatedLayers(base_.description(), config));
+    }
     return WriteText(to, DumpJson(config));
   }
 
   absl::Status CopyFiles(const std::string& folder) const {
-    std::error_code error;
-    std::vector<std::string> names;
-    for (std::filesystem::directory_iterator it(base_.folder(), error), end;
-         !error && it != end; it.increment(error)) {
-      const std::string name = it->path().filename().string();
-      if (IsCopied(name) && FileExists(it->path().string())) {
-        names.push_back(name);
-      }
-    }
-    if (error) {
-      return MakeError(
-          absl::StatusCode::kNotFound, error_id::kFileNotFound,
-          absl::StrCat("the base's folder ", Quoted(base_.folder()),
-                       " cannot be read any more: ", error.message()),
-          {base_.folder(), "", ""});
-    }
+    PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                          NamesIn(base_.folder()));
     for (const std::string& name : names) {
-      PEFT_RETURN_IF_ERROR(CopyFile(absl::StrCat(base_.folder(), "/", name),
-                                    absl::StrCat(folder, "/", name)));
+      const std::string from = absl::StrCat(base_.folder(), "/", name);
+      if (!IsCopied(name) || !FileExists(from)) continue;
+      PEFT_RETURN_IF_ERROR(CopyFile(from, absl::StrCat(folder, "/", name)));
     }
     return absl::OkStatus();
   }
@@ -216,8 +227,13 @@ class Writer {
     if (layouts_.size() == 1 && layouts_.count(kSingleFile) == 1) {
       return absl::OkStatus();
     }
-    Json index = {{"metadata", {{"total_size", total_}}},
-                  {"weight_map", Json::object()}};
+    // Not by a list, which leaks where memory runs out in it, nor by an index
+    // into null, which then ends the process.
+    Json metadata = Json::object();
+    metadata["total_size"] = total_;
+    Json index = Json::object();
+    index["metadata"] = std::move(metadata);
+    index["weight_map"] = Json::object();
     for (const auto& [name, output] : outputs_) {
       index["weight_map"][name] = output.file;
     }

@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/base_fingerprint.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/layer_replication.h"
 #include "peft_cc/models/run_layer.h"
 
 namespace peft {
@@ -28,6 +30,11 @@ absl::Status NoSuchLayer(const std::string& name) {
                    " that adapters attach to; name it as named_modules(), or "
                    "named_parameters() for a parameter, does"),
       {name, "", ""});
+}
+
+absl::StatusOr<LayerRanges> RangesOf(const ModelOptions& options) {
+  if (!options.layer_replication.empty()) return options.layer_replication;
+  return LayerReplicationOf(options.for_adapters);
 }
 
 // The index of layer `name`, or of one matrix of a parameter.
@@ -65,15 +72,18 @@ Model::Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
 absl::StatusOr<std::unique_ptr<Model>> Model::Open(
     const std::string& path, const ModelOptions& options) {
   PEFT_RETURN_IF_ERROR(CheckOptions(options));
+  PEFT_ASSIGN_OR_RETURN(const LayerRanges ranges, RangesOf(options));
   PEFT_ASSIGN_OR_RETURN(std::unique_ptr<BaseModel> base,
-                        BaseModel::Open(path, options.read_mode));
+                        BaseModel::Open(path, options.read_mode, ranges));
   return std::unique_ptr<Model>(new Model(std::move(base), {}, options));
 }
 
 absl::StatusOr<std::unique_ptr<Model>> Model::Create(
     const std::vector<HostLayer>& layers, const ModelOptions& options) {
   PEFT_RETURN_IF_ERROR(CheckOptions(options));
-  PEFT_ASSIGN_OR_RETURN(SiteTable sites, BuildHostSites(layers));
+  PEFT_ASSIGN_OR_RETURN(const LayerRanges ranges, RangesOf(options));
+  PEFT_ASSIGN_OR_RETURN(SiteTable sites,
+                        BuildHostSites(layers, Simplified(ranges)));
   return std::unique_ptr<Model>(new Model(nullptr, std::move(sites), options));
 }
 
@@ -126,7 +136,9 @@ absl::Status Model::SaveAdapter(const std::string& name,
                                 const AdapterSaveOptions& options) const {
   PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Adapter> adapter,
                         GetAdapter(name));
-  return peft::SaveAdapter(*adapter, path, options);
+  AdapterSaveOptions with_base = options;
+  with_base.base_fingerprint = BaseFingerprint(sites(), *adapter);
+  return peft::SaveAdapter(*adapter, path, with_base);
 }
 
 bool Model::HasAdapter(const std::string& name) const {

@@ -21,6 +21,7 @@
 #include "peft_cc/adapters/probe.h"
 #include "peft_cc/adapters/registry.h"
 #include "peft_cc/adapters/save.h"
+#include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/host_layers.h"
 #include "peft_cc/models/merged_model.h"
@@ -31,7 +32,13 @@ namespace peft {
 // How a model is opened and run.
 struct ModelOptions {
   ReadMode read_mode = ReadMode::kMap;  // how base weights are read
-  int num_threads = 0;                  // 0: one per core; 1: the caller only
+  // The layers of the base that the model's are, one range after another;
+  // empty: the base's own. Of a host model: how its layers were made.
+  LayerRanges layer_replication;
+  // Folders of adapters, whose layer_replication is taken where
+  // layer_replication is empty.
+  std::vector<std::string> for_adapters;
+  int num_threads = 0;  // 0: one per core; 1: the caller only
   // Runs the work of forwards; kept alive by the caller. Null: an own pool of
   // num_threads.
   kernels::ThreadPool* thread_pool = nullptr;
@@ -48,8 +55,8 @@ struct ReplaceOptions {
 class Model {
  public:
   // Opens a Hugging Face folder: config.json and (sharded) safetensors. Fails
-  // as BaseModel::Open does, and with INVALID_ARGUMENT (ARGUMENT) for a number
-  // of threads that no machine has.
+  // as BaseModel::Open and LayerReplicationOf do, and with INVALID_ARGUMENT
+  // (ARGUMENT) for a number of threads that no machine has.
   static absl::StatusOr<std::unique_ptr<Model>> Open(
       const std::string& path, const ModelOptions& options = {});
 
@@ -74,7 +81,8 @@ class Model {
       const AdapterLoadOptions& options = {}, bool is_trainable = false);
   // Makes a fresh adapter from the text of an adapter_config.json, initialised
   // with the numbers that torch.manual_seed(seed) gives PEFT, and makes it the
-  // only active one. It is trainable. Fails as FreshTensors and LoadAdapter.
+  // only active one. It is trainable. Fails as MakeFreshAdapter and
+  // LoadAdapter.
   absl::StatusOr<LoadReport> AddAdapter(const std::string& name,
                                         const std::string& config,
                                         uint64_t seed);
@@ -109,8 +117,8 @@ class Model {
       const std::string& name) const;
   // Facts of an adapter; `name` and failures as of GetAdapter.
   absl::StatusOr<AdapterInfo> GetAdapterInfo(const std::string& name) const;
-  // Writes an adapter as a PEFT folder; `name` and failures as of GetAdapter,
-  // and as of peft::SaveAdapter.
+  // Writes an adapter as a PEFT folder, with the base's fingerprint; `name` and
+  // failures as of GetAdapter, and as of peft::SaveAdapter.
   absl::Status SaveAdapter(const std::string& name, const std::string& path,
                            const AdapterSaveOptions& options = {}) const;
   // See AdapterRegistry for what these do and how they fail.
@@ -193,6 +201,8 @@ class Model {
                                       const std::string& config,
                                       TensorMap tensors,
                                       const AdapterLoadOptions& options) const;
+  // Adds a line to the report of an adapter that names another base.
+  void NoteOtherBase(LoadedAdapter& loaded) const;
   // RESOURCE_EXHAUSTED (ADAPTER_LIMIT) where the folder cannot fit the limit.
   absl::Status CheckRoom(const std::string& path,
                          const AdapterLoadOptions& options,

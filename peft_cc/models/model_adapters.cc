@@ -7,6 +7,7 @@
 #include "peft_cc/adapters/fresh.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/base_name.h"
 #include "peft_cc/models/model.h"
 
 namespace peft {
@@ -20,9 +21,7 @@ std::string FolderText(const std::string& path,
 
 absl::StatusOr<AdapterConfig> ParseConfig(const std::string& name,
                                           const std::string& text,
-                                          bool lenient) {
-  AdapterConfigOptions options;
-  options.lenient = lenient;
+                                          const AdapterConfigOptions& options) {
   absl::StatusOr<AdapterConfig> config = ParseAdapterConfig(text, options);
   if (config.ok()) return config;
   return WithContext(config.status(), absl::StrCat("adapter ", Quoted(name)));
@@ -37,6 +36,7 @@ absl::StatusOr<LoadReport> Model::Add(
   // Also when memory runs out on the way.
   absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  NoteOtherBase(loaded);
   PEFT_RETURN_IF_ERROR(
       registry_.Add(name, std::move(loaded.adapter), std::move(origin)));
   std::move(cancel).Cancel();
@@ -49,10 +49,22 @@ absl::StatusOr<LoadReport> Model::Replace(
   PEFT_RETURN_IF_ERROR(
       registry_.CheckReplaceable(name, how.expected_generation));
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  NoteOtherBase(loaded);
   PEFT_RETURN_IF_ERROR(registry_.Replace(name, std::move(loaded.adapter),
                                          std::move(origin),
                                          how.expected_generation));
   return std::move(loaded.report);
+}
+
+void Model::NoteOtherBase(LoadedAdapter& loaded) const {
+  if (is_host_model()) return;
+  const std::string& named =
+      loaded.adapter->config().base.base_model_name_or_path;
+  if (MayBeBase(named, base_->folder(), base_->config().name_or_path)) return;
+  loaded.report.lines.push_back(
+      {ReportKind::kNote, "base_model_name_or_path",
+       absl::StrCat("is ", Quoted(named), ", and the model is ",
+                    Quoted(base_->folder()))});
 }
 
 // What cannot be estimated cannot be loaded either, and the load says why.
@@ -74,8 +86,10 @@ AdapterLoadOptions Model::WithPool(const AdapterLoadOptions& options) const {
 absl::StatusOr<LoadedAdapter> Model::Build(
     const std::string& name, const std::string& config, TensorMap tensors,
     const AdapterLoadOptions& options) const {
+  AdapterConfigOptions parse_options;
+  parse_options.lenient = options.lenient;
   PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
-                        ParseConfig(name, config, options.lenient));
+                        ParseConfig(name, config, parse_options));
   return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
                       WithPool(options));
 }
@@ -102,12 +116,22 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
                                              const std::string& config,
                                              uint64_t seed) {
   const auto make = [&]() -> absl::StatusOr<LoadedAdapter> {
-    PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
-                          ParseConfig(name, config, /*lenient=*/false));
-    PEFT_ASSIGN_OR_RETURN(TensorMap tensors,
-                          FreshTensors(sites(), parsed, seed));
-    return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
-                        WithPool({}));
+    AdapterConfigOptions parse_options;
+    parse_options.is_new = true;
+    PEFT_ASSIGN_OR_RETURN(const AdapterConfig parsed,
+                          ParseConfig(name, config, parse_options));
+    FreshOptions options;
+    options.seed = seed;
+    if (base_ != nullptr) options.base_name = base_->folder();
+    options.services.pool = pool_;
+    absl::StatusOr<FreshAdapter> fresh =
+        MakeFreshAdapter(sites(), parsed, options);
+    if (!fresh.ok()) {
+      return WithContext(fresh.status(),
+                         absl::StrCat("adapter ", Quoted(name)));
+    }
+    return BuildAdapter(sites(), name, std::move(fresh->config),
+                        std::move(fresh->tensors), WithPool({}));
   };
   return Add(name, {"", /*is_trainable=*/true}, make);
 }

@@ -34,10 +34,15 @@ enum class PositionKind {
 struct ModelConfig {
   std::string model_type;    // "llama", "gpt2", "bert" ...
   std::string architecture;  // transformers' class: "LlamaForCausalLM"
+  // What older versions of transformers saved it as; "" in newer files.
+  std::string name_or_path;
   ModelTask task = ModelTask::kCausalLm;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   int64_t num_hidden_layers = 0;
+  // By layer: which one of the files it is, where some of them are there
+  // several times. Empty: each is itself.
+  std::vector<int64_t> source_layers;
   int64_t num_attention_heads = 0;
   int64_t num_key_value_heads = 0;
   int64_t head_dim = 0;

@@ -30,6 +30,15 @@ absl::StatusOr<std::string> ReadModelType(const Json& object,
   return model_type;
 }
 
+absl::StatusOr<FamilyConfig> ParseFamily(const Json& object,
+                                         const std::string& type,
+                                         absl::string_view what) {
+  if (IsDecoderModelType(type)) return ParseDecoderConfig(object, type, what);
+  if (type == "gpt2") return ParseGpt2Config(object, what);
+  if (type == "bert") return ParseBertConfig(object, what);
+  return UnsupportedModel(what, "model_type", type, SupportedModelTypes());
+}
+
 Description Describe(const DecoderConfig& config) {
   return DescribeDecoder(config);
 }
@@ -58,10 +67,12 @@ absl::StatusOr<FamilyConfig> ParseModelConfig(absl::string_view text,
   PEFT_ASSIGN_OR_RETURN(const Json object, ParseConfigObject(text, what));
   PEFT_ASSIGN_OR_RETURN(const std::string type, ReadModelType(object, what));
   PEFT_RETURN_IF_ERROR(CheckNotQuantized(object, what));
-  if (IsDecoderModelType(type)) return ParseDecoderConfig(object, type, what);
-  if (type == "gpt2") return ParseGpt2Config(object, what);
-  if (type == "bert") return ParseBertConfig(object, what);
-  return UnsupportedModel(what, "model_type", type, SupportedModelTypes());
+  PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ParseFamily(object, type, what));
+  const auto name = object.find("_name_or_path");
+  if (name != object.end() && name->is_string()) {
+    CoreOf(config).name_or_path = name->get<std::string>();
+  }
+  return config;
 }
 
 absl::Status ApplyGenerationConfig(absl::string_view text,

@@ -1,11 +1,14 @@
 #include "peft_cc/models/model.h"
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/json.h"
 #include "peft_cc/models/model_test_util.h"
 #include "peft_cc/models/session.h"
 #include "peft_cc/tensors/safetensors.h"
@@ -151,6 +154,74 @@ TEST(ModelOpenTest, RunsOnTheCallersPool) {
   const auto model = Model::Open(GoldenModel("llama"), options);
   ASSERT_TRUE(model.ok());
   EXPECT_EQ(&(*model)->pool(), &kernels::InlineThreadPool());
+}
+
+class SavedAdapterTest : public ModelTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(model_->LoadAdapter("a", WriteAdapter(1.0f)).ok());
+    path_ = CopyOfFolder(WriteAdapter(1.0f));
+    AdapterSaveOptions options;
+    options.overwrite = true;
+    ASSERT_TRUE(model_->SaveAdapter("a", path_, options).ok());
+  }
+
+  // The base with one row of every query projection changed.
+  static std::unique_ptr<Model> OpenOther() {
+    const std::string folder = CopyOfModel("llama");
+    EditTensors(folder, [](TensorMap& tensors) {
+      for (auto& [name, tensor] : tensors) {
+        if (name.find("q_proj") == std::string::npos) continue;
+        std::vector<float> values = tensor.ToF32();
+        for (int64_t i = 0; i < tensor.dim(1); ++i) values[i] += 0.5f;
+        void* data = nullptr;
+        const std::vector<int64_t> shape(tensor.shape().begin(),
+                                         tensor.shape().end());
+        tensor = *Tensor::Allocate(DType::kF32, shape, &data);
+        std::copy(values.begin(), values.end(), static_cast<float*>(data));
+      }
+    });
+    return OpenModel(folder);
+  }
+
+  std::string path_;
+};
+
+TEST_F(SavedAdapterTest, LoadsOverTheSameBase) {
+  const auto report = model_->LoadAdapter("b", path_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->Count(ReportKind::kNote), 0);
+  EXPECT_EQ(
+      ReadSafetensors(path_ + "/adapter_model.safetensors", ReadMode::kRead)
+          ->metadata.at("format"),
+      "pt");
+}
+
+TEST_F(SavedAdapterTest, IsRefusedOverAnotherBase) {
+  const auto other = OpenOther();
+  const absl::Status status = other->LoadAdapter("b", path_).status();
+  EXPECT_TRUE(IsError(status, absl::StatusCode::kInvalidArgument,
+                      error_id::kBaseMismatch, "adapter \"b\""));
+  EXPECT_TRUE(other->AdapterNames().empty());
+}
+
+TEST_F(SavedAdapterTest, LenientLoadsItOverAnotherBase) {
+  AdapterLoadOptions options;
+  options.lenient = true;
+  const auto report = OpenOther()->LoadAdapter("b", path_, options);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->Count(ReportKind::kMismatched), 1);
+}
+
+TEST_F(SavedAdapterTest, ThatNamesAnotherBaseHasALineInTheReport) {
+  const std::string path = path_ + "/adapter_config.json";
+  Json config = *ParseJson(ReadText(path), "config");
+  config["base_model_name_or_path"] = "owner/another-model";
+  WriteText(path, DumpJson(config));
+  const auto report = model_->LoadAdapter("b", path_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->Count(ReportKind::kNote), 1);
+  EXPECT_EQ(report->lines.back().name, "base_model_name_or_path");
 }
 
 }  // namespace

@@ -133,8 +133,12 @@ absl::Status CheckLayout(absl::string_view what, uint64_t data_size,
 absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
                                                 ReadMode mode,
                                                 kernels::ThreadPool& pool) {
+  const auto run = [&pool](int64_t count,
+                           absl::FunctionRef<void(int64_t)> piece) {
+    pool.ParallelFor(count, piece);
+  };
   PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        ReadFile(path, mode, UINT64_MAX, pool));
+                        ReadFile(path, mode, UINT64_MAX, run));
   return ParseSafetensors(bytes, Quoted(path));
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/huge_pages.h"
 
 namespace peft {
 namespace {
@@ -24,10 +25,12 @@ absl::Status NoMemoryError(DType dtype, absl::Span<const int64_t> shape) {
                    " and dtype ", DTypeName(dtype)));
 }
 
-// Zeroed memory; the system hands out large blocks as zero pages for nothing.
+// Zeroed memory; the system hands out large blocks as zero pages for nothing,
+// and backs them with huge ones when they are written.
 std::shared_ptr<void> AllocateZeroed(int64_t size) {
   void* block = std::calloc(static_cast<uint64_t>(size) + kAlignment, 1);
   if (block == nullptr) return nullptr;
+  PreferHugePages(block, static_cast<size_t>(size));
   const std::shared_ptr<void> owner(block, std::free);
   const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   const uintptr_t aligned = (address + kAlignment - 1) & ~(kAlignment - 1);

@@ -7,9 +7,9 @@ import random
 import torch
 
 from testing import peft_ctypes
+from testing import peft_verbs as ours
 from testing.conformance import compare
 from testing.conformance import layer_models
-from testing.conformance import ours
 from testing.conformance import pair as pair_module
 from testing.conformance import random_models
 from testing.conformance import record
@@ -27,12 +27,15 @@ class Case:
     """A model on both sides, and what is fed to it. Derived classes set
     `family`, `base` (for PEFT), `layout`, `base_dtype` and open ours."""
 
+    base_path = None  # as PEFT writes it into configs
+
     def __init__(self, rng, folder, run):
         self.rng = rng
         self.folder = folder
         self.library = run.library
         self.statistics = run.statistics
         self.recorder = run.recorder
+        self.is_fresh_only = run.arguments.fresh
         self.base_output = None
         self.sequence = None
         self.ids, self.mask = compare.left_padded_batch(
@@ -56,7 +59,10 @@ class Case:
             self.base_output = pair.ours.forward(self.ids, self.mask)
             pair.check("base")
             self.recorder.add("open", [base], record.PASS)
-            self.sequence.run(self.rng.randint(4, 8))
+            if self.is_fresh_only:
+                self.sequence.run_fresh()
+            else:
+                self.sequence.run(self.rng.randint(4, 8))
         except ours.NotYet as error:
             self.recorder.add("open", [base], record.NOT_YET, str(error))
         finally:
@@ -80,12 +86,17 @@ class ModelCase(Case):
             self.rng, self.family, self.rng.getrandbits(31))
         shard = self.rng.choice([None, None, "20KB"])
         # A copy: to() and back would round buffers too.
+        self.base_path = str(self.folder / "base")
         random_models.save_model(copy.deepcopy(self.base),
                                  self.folder / "base", self.base_dtype, shard)
+        if self.rng.random() < 0.12:
+            self.base, self.layout = random_models.replicate(
+                self.rng, self.base, self.layout)
 
     def open(self):
         return ours.Model(self.library, self.folder / "base",
-                          self.layout.output)
+                          self.layout.output,
+                          layer_replication=self.layout.ranges)
 
 
 class LayersCase(Case):

@@ -78,6 +78,8 @@ def parse_arguments():
     parser.add_argument("--only", type=int, help="run this case alone")
     parser.add_argument("--table", type=pathlib.Path,
                         help="write what was seen into this file")
+    parser.add_argument("--fresh", action="store_true",
+                        help="only make new adapters, of each method")
     parser.add_argument("--open", action="store_true",
                         help="draw what is known to differ, too")
     parser.add_argument("--check", type=pathlib.Path,
@@ -89,6 +91,7 @@ def main():
     arguments = parse_arguments()
     random_methods.WITH_OPEN = arguments.open
     adapters.quiet()
+    adapters.decompose_in_f64()
     warnings.simplefilter("ignore")  # PEFT explains its defaults at length
     run = Run(arguments)
     count = run.all()

@@ -103,7 +103,8 @@ def _fits(kind, adapter, config):
     if kind.startswith("unconverted"):
         return config["peft_type"] == "LORA" and \
             config.get("init_lora_weights", True) in (True, False) and \
-            not config.get("use_dora") and not adapter.features["is_alora"]
+            not config.get("use_dora") and not config.get("lora_bias") and \
+            not adapter.features["is_alora"]
     if kind == "name in keys":
         return any(".lora_" in k and k.endswith(".weight")
                    for k in adapters_module.read_tensors(adapter.folder))

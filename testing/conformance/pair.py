@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from testing import peft_ctypes
+from testing import peft_verbs as ours_module
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
-from testing.conformance import ours as ours_module
-from testing.conformance import record
 from testing.conformance import random_methods
+from testing.conformance import record
 from testing.conformance import reference
 from testing.conformance import refusals
 
@@ -61,8 +61,7 @@ class Pair:
         merged = [self.loaded[name] for name, _ in self.merged]
         order = merged + [a for a in self.loaded.values() if a not in merged]
         self._check_comparable(entries)
-        if len({a.config.peft_type for a, _ in entries}) < 2:
-            order = [a for a in order if any(a is e for e, _ in entries)]
+        order = [a for a in order if any(a is e for e, _ in entries)]
         key = tuple(a.uid for a in order)
         if key not in self.references:
             try:
@@ -89,16 +88,11 @@ class Pair:
         if changes and len(adapters) > 1 and others:
             raise reference.NoReference(
                 "PEFT changes the base under what depends on it")
-        mixed = len({a.config.peft_type for a in adapters}) > 1
-        if mixed and any(a.features["is_dora"] for a in adapters):
-            raise reference.NoReference("DoRA and another method's bias")
-        # Open: see docs/parity.md.
-        if mixed and not random_methods.WITH_OPEN and \
-                any("Conv1D" in a.kinds for a in adapters):
-            raise reference.NoReference("several methods on a Conv1D")
-        if len(adapters) > 1 and any(a.features["is_replicating"]
-                                     for a in adapters):
-            raise reference.NoReference("layer_replication with others")
+        if changes and self.case.layout.ranges:
+            raise reference.NoReference(
+                "PEFT changes weights that replicated layers share")
+        if not random_methods.WITH_OPEN:
+            refusals.check_open(adapters)
 
     def check(self, what, chosen=None):
         """Compares the outputs of the state. False: PEFT has no answer."""
@@ -252,7 +246,7 @@ class Pair:
                 self.factors.pop(name, None)
             self.active = [c for c in self.active if c[0] not in names]
             self._read_state()
-            if self.active or self.disabled:
+            if self.active or self.merged or self.disabled:
                 self.check(f"delete {names}")
             else:
                 self.check_is_base(f"delete {names}")

@@ -58,7 +58,7 @@ def _wrapped_modules(rng, layout):
             choices = [[layout.head]]
         fields["modules_to_save"] = rng.choice(choices)
         labels.add("modules_to_save")
-    elif rng.random() < 0.15 and (WITH_OPEN or layout.layers != "layer"):
+    elif rng.random() < 0.15:
         rows = sorted(rng.sample(range(90 if layout.layers else 11),
                                  rng.randint(1, 6)))
         fields["trainable_token_indices"] = rng.choice(
@@ -80,14 +80,17 @@ def _extra_targets(rng, layout):
 
 def lora(rng, layout):
     """Plain LoRA and its inits."""
-    inits = [i for i in INITS if WITH_OPEN or i not in CHANGES_BASE]
-    init = rng.choice([True] * 6 + inits)
+    init = rng.choice([True] * 6 + list(INITS))
+    if init == "olora" and "c_fc" in layout.linears:
+        init = "pissa"  # of a Conv1D olora decomposes the transposed weight
     extra = _extra_targets(rng, layout) if INITS[init] is None else []
     fields = _common(rng, layout, extra)
     fields.update(_rank_fields(rng, layout, init == "orthogonal"))
     wrapped, labels = _wrapped_modules(rng, layout)
     fields.update(wrapped, init_lora_weights=init,
                   bias=rng.choice(["none"] * 4 + ["all", "lora_only"]))
+    if layout.ranges:
+        fields["bias"] = "none"  # PEFT trains one for all copies of a layer
     if extra and layout.tied and rng.random() < 0.6:
         fields["ensure_weight_tying"] = True
         labels.add("ensure_weight_tying")
@@ -162,16 +165,33 @@ def ia3(rng, layout):
     return Draft(peft.IA3Config(**fields), labels | {"IA3"})
 
 
+def vary_fresh(rng, layout, draft):
+    """What only matters for an adapter that is new."""
+    config = draft.config
+    kind = config.peft_type.value
+    if kind == "IA3":
+        config.init_ia3_weights = rng.random() < 0.8
+    elif kind == "ADALORA":
+        config.init_lora_weights = rng.random() < 0.8
+        if not config.init_lora_weights:
+            config.lora_alpha = 0.01  # factors far larger than the weights
+    if not layout.layers or rng.random() > 0.15:
+        return
+    if kind == "LORA" and rng.random() < 0.5:
+        config.target_modules = "all-linear"
+        config.layers_to_transform = config.layers_pattern = None
+    else:
+        config.target_modules = None
+        if kind == "IA3":
+            config.feedforward_modules = None
+
+
 def layer_replication(rng, layout):
-    """Some layers twice: the base's weights are shared, the adapters not."""
-    start = rng.randrange(layout.num_layers)
-    ranges = [[0, layout.num_layers], [start, layout.num_layers]]
-    if rng.random() < 0.4:
-        ranges = [[0, start + 1], [start, layout.num_layers]]
-    fields = dict(task_type=layout.task_type, layer_replication=ranges,
-                  target_modules=rng.sample(layout.linears, 2))
-    fields.update(_rank_fields(rng, layout))
-    return Draft(peft.LoraConfig(**fields), {"layer_replication"})
+    """A LoRA that says how the layers of its model were made."""
+    draft = lora(rng, layout)
+    draft.config.layer_replication = layout.ranges
+    draft.labels.add("layer_replication")
+    return draft
 
 
 def target_parameters(rng, layout):

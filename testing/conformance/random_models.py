@@ -1,10 +1,12 @@
 """Tiny random base models of the families that the SDK runs."""
 
+import copy
 import dataclasses
 import math
 
 import torch
 import transformers
+from peft.tuners import tuners_utils
 
 from testing.conformance import random_decoders
 
@@ -27,6 +29,8 @@ class Layout:
     only: dict = dataclasses.field(default_factory=dict)
     num_layers: int = 0
     tied: bool = False
+    # The ranges of the base's layers that the model has, if not all once.
+    ranges: list = dataclasses.field(default_factory=list)
 
     def for_method(self, method):
         """As it is for a method."""
@@ -140,6 +144,40 @@ def make_model(rng, family, seed):
     return model.eval(), dataclasses.replace(
         layout, num_layers=model.config.num_hidden_layers,
         tied=model.config.tie_word_embeddings)
+
+
+def replicate(rng, base, layout):
+    """The base with random ranges of its layers one after another, as PEFT
+    makes it of layer_replication; as it is where PEFT does not know how."""
+    ranges = []
+    for _ in range(rng.randint(1, 3)):
+        start = rng.randrange(layout.num_layers)
+        ranges.append([start, rng.randint(start + 1, layout.num_layers)])
+    model = copy.deepcopy(base)
+    try:
+        tuners_utils.replicate_layers(model, ranges)
+    except ValueError:
+        return base, layout
+    expand_layer_types(model, ranges)
+    # In a tuple, or torch would take it for a part of the model.
+    model.unreplicated = (base,)
+    return model, dataclasses.replace(
+        layout, ranges=ranges, num_layers=model.config.num_hidden_layers)
+
+
+def expand_layer_types(model, ranges):
+    """What PEFT forgets: Qwen's forward looks its layers' kinds up there."""
+    types = getattr(model.config, "layer_types", None)
+    if types is not None:
+        model.config.layer_types = [types[i] for start, end in ranges
+                                    for i in range(start, end)]
+
+
+def unreplicated(model, config):
+    """The model for a PeftModel with `config`, which replicates by itself."""
+    if getattr(config, "layer_replication", None):
+        return model.unreplicated[0]
+    return model
 
 
 def save_model(model, folder, dtype, max_shard_size=None):

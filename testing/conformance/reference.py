@@ -27,6 +27,8 @@ class NoReference(Exception):
 def _injected_config(adapter):
     config = copy.deepcopy(adapter.config)
     config.inference_mode = True
+    if getattr(config, "layer_replication", None):
+        config.layer_replication = None  # the base's layers are as it says
     if hasattr(config, "init_lora_weights"):
         config.init_lora_weights = True
     if getattr(config, "bias", "none") != "none":
@@ -34,6 +36,32 @@ def _injected_config(adapter):
     if config.peft_type == peft.PeftType.ADALORA:
         config.rank_pattern = None
     return config
+
+
+def _keep_head_bias(layer, args, result):
+    """A forward hook: PEFT's rows of a tied head drop the head's bias until
+    they are merged."""
+    bias = getattr(layer.base_layer, "bias", None)
+    if bias is None or layer.disable_adapters or not layer.active_adapters:
+        return result  # the base's own forward
+    return result + bias
+
+
+def _each_its_own_offsets(forward):
+    """PEFT starts all active aLoRAs at the tokens of one: here `alora_offsets`
+    has those of each."""
+
+    def adapted(module, active_adapter, x, result, alora_offsets=None,
+                **kwargs):
+        own = (alora_offsets or {}).get(active_adapter)
+        return forward(module, active_adapter=active_adapter, x=x,
+                       result=result, alora_offsets=own, **kwargs)
+
+    return staticmethod(adapted)
+
+
+lora_variants.ALoraLinearVariant.forward = _each_its_own_offsets(
+    lora_variants.ALoraLinearVariant.forward)
 
 
 class Reference:
@@ -48,6 +76,9 @@ class Reference:
         for adapter in self.loaded:
             self._inject(adapter)
         self.model.eval()
+        for module in self.model.modules():
+            if hasattr(module, "trainable_tokens_delta"):
+                module.register_forward_hook(_keep_head_bias)
         changed = {k for a in self.loaded for k in a.base_values}
         self.parameters = {}
         for name, value in self.model.named_parameters(remove_duplicate=False):
@@ -73,9 +104,18 @@ class Reference:
         if found != set(adapter.tensors):
             raise RuntimeError(f"not injected: {set(adapter.tensors) - found}")
         for name, module in adapters.wrappers(self.model):
+            self._check_direction(adapter, adapters.canonical(name), module)
             if uid in getattr(module, "scaling", {}):
                 self.scalings[module, uid] = adapter.scalings[
                     adapters.canonical(name)]
+
+    @staticmethod
+    def _check_direction(adapter, name, layer):
+        """A layer of PEFT's IA3 has one direction for all its adapters."""
+        if adapter.uid in getattr(layer, "ia3_l", {}) and \
+                layer.is_feedforward != peft.IA3Model.\
+                _check_target_module_feedforward(adapter.config, name):
+            raise RuntimeError(f"{name}: IA3 in both directions")
 
     def activate(self, entries):
         """`entries`: (adapter, scale) in the order of activation."""
@@ -98,9 +138,6 @@ class Reference:
             for key, parameter in self.parameters.items():
                 self._set_base_value(key, parameter, entries)
         self.alora = [a for a, _ in entries if a.features["is_alora"]]
-        if len({tuple(a.config.alora_invocation_tokens)
-                for a in self.alora}) > 1:
-            raise NoReference("two aLoRA with their own invocation tokens")
 
     def _activate_layer(self, module, names, scales):
         module.enable_adapters(True)
@@ -128,9 +165,9 @@ class Reference:
         """PEFT's PeftModel.forward tells aLoRA's layers where to begin."""
         if not self.alora:
             return []
-        config = self.alora[0].config
-        offsets = lora_variants.calculate_alora_offsets(
-            {"x": config}, "x", torch.from_numpy(ids))
+        offsets = {a.uid: lora_variants.calculate_alora_offsets(
+            {a.uid: a.config}, a.uid, torch.from_numpy(ids))
+            for a in self.alora}
 
         def hook(target, args, kwargs):
             kwargs["alora_offsets"] = offsets

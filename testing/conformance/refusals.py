@@ -29,11 +29,16 @@ def note(verb, adapters, error, expected):
 
 def of_load(adapter):
     """What PEFT saved although it does nothing there."""
+    return of_fresh(adapter) or _gap_of_load(adapter)
+
+
+def of_fresh(adapter):
+    """What PEFT makes although it does nothing there."""
     if getattr(adapter.config, "lora_bias", False) and \
             "MultiheadAttention" in adapter.kinds:
         return Refusal(("ADAPTER_CONFIG",), "MultiheadAttention has no bias of "
                        "lora_B; PEFT trains and saves one, and ignores it")
-    return _gap_of_load(adapter)
+    return None
 
 
 def _gap_of_load(adapter):
@@ -47,16 +52,29 @@ def _gap_of_load(adapter):
         return _gap("TENSOR_MISSING", "bias \"all\" beside a module whose bias "
                     "PEFT saves under another name, or not at all "
                     "(MultiheadAttention, BERT's tied decoder)")
-    if getattr(config, "init_lora_weights", True) in ("olora", "pissa"):
-        return _gap("TENSOR_SHAPE_MISMATCH", "olora, pissa with a rank over "
-                    "the layer's sizes")
     if getattr(config, "ensure_weight_tying", False):
         return _gap("TENSOR_UNEXPECTED", "ensure_weight_tying on GPT-2")
     return None
 
 
+def check_open(adapters):
+    """NoReference for sets of adapters that docs/parity.md lists as open."""
+    if any("parameter" in a.kinds for a in adapters) and any(
+            getattr(a.config, "lora_bias", False) for a in adapters):
+        raise reference.NoReference("a parameter drops the bias of lora_B")
+    if any(_saved_modules(a) and getattr(b.config, "bias", "none") == "all"
+           for a in adapters for b in adapters if a is not b):
+        raise reference.NoReference("a bias of a module that is replaced")
+
+
 _MERGED = Refusal(("MERGED", "ADAPTER_SCALE"), "unmerge first; PEFT: ValueError, or a silent "
                   "no-op")
+
+
+_ON_TOP = Refusal(
+    ("ADAPTER_CONFLICT",), "a bias or a norm trained on the base's own bias, on "
+    "top of merged weights that hold another one; in PEFT merging changes what "
+    "it computes", required=False)
 
 
 def _cannot_scale(adapter, scale):
@@ -119,9 +137,16 @@ def of_set_scale(pair, name, scale):
 def of_replace(pair, name, adapter):
     if name in dict(pair.merged):
         return _MERGED
-    refusal = of_load(adapter)
-    if refusal:
-        return refusal
+    loading = of_load(adapter)
+    if loading and loading.required:
+        return loading
+    refusal = _of_taking_over(pair, name, adapter)
+    if loading and refusal:
+        return dataclasses.replace(loading, ids=loading.ids + refusal.ids)
+    return loading or refusal
+
+
+def _of_taking_over(pair, name, adapter):
     entry = [scale for n, scale in pair.active if n == name]
     if not entry and name not in pair.factors:
         return None
@@ -129,8 +154,9 @@ def of_replace(pair, name, adapter):
     try:
         pair.loaded[name] = adapter
         scale = (entry or [1.0])[0] * pair.factors.get(name, 1.0)
-        refusal = of_scale(adapter, scale)
-        return refusal or (_of_conflict(pair, pair.active) if entry else None)
+        refusal = of_scale(adapter, scale) or (
+            _of_conflict(pair, pair.active) if entry else None)
+        return refusal or (_ON_TOP if pair.merged else None)
     finally:
         pair.loaded[name] = old
 
@@ -140,20 +166,19 @@ def of_merge(pair, adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",),
                        "what depends on positions is no weight; PEFT: "
                        "NotImplementedError")
-    if any(a.features["is_replicating"] for a in adapters):
-        return Refusal(("ADAPTER_NOT_MERGEABLE",),
-                       "two layers share the weights; PEFT: ValueError")
     names = {id(a): name for name, a in pair.loaded.items()}
     merging = [(names[id(a)], 1.0) for a in adapters]
     acting = {**dict(pair.merged), **dict(merging), **dict(pair.active)}
     refusal = _of_conflict(pair, list(acting.items()))
     if refusal:
-        return dataclasses.replace(refusal, required=False)
+        return dataclasses.replace(
+            refusal, ids=(*refusal.ids, "ADAPTER_NOT_MERGEABLE"),
+            required=False)
     if any(a.kinds & {"Conv1d", "Conv2d", "Conv3d"} for a in adapters):
         return Refusal(("ADAPTER_NOT_MERGEABLE",), "a low-rank product on a "
                        "convolution with groups; PEFT: NotImplementedError",
                        required=False)
-    return None
+    return _ON_TOP if len(acting) > len(merging) else None
 
 
 def of_merge_and_unload(pair, adapters):
@@ -170,8 +195,9 @@ def of_merge_and_unload(pair, adapters):
 def of_rows(pair, choices):
     if pair.merged:
         return dataclasses.replace(_MERGED, required=False)
-    for choice in choices:
-        refusal = of_set(pair, choice)
-        if refusal:
-            return dataclasses.replace(refusal, required=False)
-    return None
+    found = [of_set(pair, choice) for choice in choices]
+    found = [refusal for refusal in found if refusal]
+    if not found:
+        return None
+    ids = tuple(error_id for refusal in found for error_id in refusal.ids)
+    return dataclasses.replace(found[0], ids=ids, required=False)

@@ -9,6 +9,7 @@ import torch
 
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
+from testing.conformance import random_models
 
 PREFIX = "base_model.model."
 
@@ -92,8 +93,9 @@ def _check_peft_reads(pair, adapter, folder, saved):
         if key not in again.tensors or \
                 not same_bits(again.tensors[key], tensor):
             raise compare.Mismatch(f"PEFT reads another {key} from our file")
+    base = random_models.unreplicated(pair.base, adapter.config)
     model = peft.PeftModel.from_pretrained(
-        copy.deepcopy(pair.base), folder, adapter_name=adapter.uid)
+        copy.deepcopy(base), folder, adapter_name=adapter.uid)
     back = folder.parent / f"{folder.name}_back"
     model.save_pretrained(back, selected_adapters=[adapter.uid],
                           save_embedding_layers=False)

@@ -3,25 +3,27 @@
 import torch
 
 from testing.conformance import adapters
-from testing.conformance import combining
 from testing.conformance import extras
+from testing.conformance import fresh
 from testing.conformance import odd_files
-from testing.conformance import random_methods
 from testing.conformance import round_trip
+from testing.conformance import weighted
+from testing.conformance import weighted_draw
 
 NAMES = ["default", "german", "q_proj", "lora", "A B", "über", "0", "base"]
 
 
-def methods_for(rng, family, layout):
+def methods_for(family, layout):
     """The methods that a model can take, LoRA most often."""
     if family == "layers":
         return ["lora"] * 4 + ["dora"] * 2 + ["adalora", "ia3",
                                               "target_parameters"] * 2
+    if layout.ranges:
+        return ["layer_replication"] * 3 + ["lora"] * 2
     methods = ["lora"] * 5 + ["dora"] * 2 + ["adalora"] * 2 + ["ia3"] * 2
     if layout.task_type == "CAUSAL_LM":
         methods += ["alora"]
     if family in ("llama", "mistral", "qwen2"):
-        methods += ["layer_replication"] if rng.random() < 0.3 else []
         methods += ["target_parameters"]
     return methods
 
@@ -33,8 +35,7 @@ class Sequence:
         self.pair = pair
         self.rng = pair.rng
         self.folder = folder
-        self.methods = methods_for(self.rng, pair.case.family,
-                                   pair.case.layout)
+        self.methods = methods_for(pair.case.family, pair.case.layout)
         self.made = []
         self.log = []
 
@@ -154,22 +155,15 @@ class Sequence:
         if len(self.pair.loaded) >= 5:
             return self.delete()
         methods = [m for m in self.methods if m != "layer_replication"]
-        return combining.add_fresh(self.pair, self.rng.choice(methods),
+        return fresh.add(self.pair, self.rng.choice(methods),
                                    self.new_name(), self.path())
 
     def add_weighted(self):
-        sources = [n for n in self.pair.loaded
-                   if combining.can_combine(self.pair.loaded[n])]
-        kinds = {self.pair.loaded[n].config.peft_type for n in sources}
-        if not sources:
-            return self.load()
-        kind = self.rng.choice(sorted(kinds))
-        sources = [n for n in sources
-                   if self.pair.loaded[n].config.peft_type == kind]
-        count = self.rng.randint(1, min(3, len(sources)))
-        return combining.add_weighted(
-            self.pair, self.rng.sample(sources, count), self.new_name(),
-            self.path())
+        if len(self.pair.loaded) >= 5:
+            return self.delete()
+        if not weighted_draw.candidates(self.pair):
+            return self.set_one()
+        return weighted.add_weighted(self.pair, self.new_name(), self.path())
 
     def probe(self):
         return extras.probe(self.pair, self.some(1, 1)[0])
@@ -195,13 +189,20 @@ class Sequence:
              (probe, 1), (estimate, 1), (limit, 1), (merge_and_unload, 2),
              (odd_file, 2)]
 
-    OPEN_STEPS = (add_weighted,)
-
     def check_bf16(self):
         """Where the base is bf16: as near to f32 as PEFT in bf16 is."""
         if self.pair.loaded and not self.is_host() and \
                 self.pair.case.base_dtype == torch.bfloat16:
             extras.bf16(self.pair, self.some(1, 1)[0])
+
+    def run_fresh(self):
+        """An adapter of each method, made here and by PEFT."""
+        for method in dict.fromkeys(self.methods):
+            if method != "layer_replication":
+                self.log.append(f"add {method}")
+                fresh.add(self.pair, method, f"fresh {method}", self.path())
+                if self.pair.loaded:
+                    self.estimate()
 
     def run(self, steps):
         self.pair.check_is_base("base")
@@ -209,9 +210,7 @@ class Sequence:
             self.log.append("load")
             self.load()
         self.check_bf16()
-        functions, weights = zip(
-            *[(step, weight) for step, weight in self.STEPS
-              if random_methods.WITH_OPEN or step not in self.OPEN_STEPS])
+        functions, weights = zip(*self.STEPS)
         for _ in range(steps):
             step = self.rng.choices(functions, weights)[0]
             needs_some = step not in (Sequence.load, Sequence.add_fresh,

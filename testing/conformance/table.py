@@ -1,6 +1,6 @@
 """The order of docs/parity.md's rows and columns."""
 
-from testing.conformance import ours
+from testing import peft_verbs as ours
 from testing.conformance import record
 
 METHODS = ["LoRA", "rsLoRA", "lora_bias", "bias all", "bias lora_only", "DoRA",

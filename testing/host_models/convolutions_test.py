@@ -1,10 +1,13 @@
-"""IA3 and AdaLoRA on convolutions compute what PEFT's layers do."""
+"""IA3, AdaLoRA and LoRA on convolutions compute what PEFT's layers do, also
+once they are merged."""
 
+import ctypes
 import random
 import tempfile
 import unittest
 import warnings
 
+import numpy as np
 import peft
 import torch
 from torch import nn
@@ -45,7 +48,20 @@ class ConvolutionsTest(unittest.TestCase):
             host.load_adapter(folder, "a")
         found = host.run_layer("m", toy_models.numpy(x))
         self.assertLess(toy_models.error_of(found, expected), TOLERANCE, conv)
+        self.check_merge(host, adapted, x, found)
         host.close()
+
+    def check_merge(self, host, adapted, x, unmerged):
+        adapted.merge_adapter()
+        with torch.no_grad():
+            expected = adapted.base_model.model["m"](x)
+        LIBRARY.call("peft_model_merge_adapter", host.handle, None,
+                     ctypes.c_size_t(0), None)
+        found = host.run_layer("m", toy_models.numpy(x))
+        self.assertLess(toy_models.error_of(found, expected), TOLERANCE)
+        LIBRARY.call("peft_model_unmerge_adapter", host.handle)
+        again = host.run_layer("m", toy_models.numpy(x))
+        self.assertTrue(np.array_equal(again, unmerged))
 
     def test_ia3(self):
         rng = random.Random(3)
@@ -55,6 +71,16 @@ class ConvolutionsTest(unittest.TestCase):
             feedforward = ["m"] if rng.random() < 0.5 else []
             self.check(conv, peft.IA3Config(target_modules=["m"],
                                             feedforward_modules=feedforward))
+
+    def test_lora(self):
+        rng = random.Random(5)
+        torch.manual_seed(5)
+        for _ in range(30):
+            conv = random_conv(rng, rng.randint(2, 3), 1)
+            conv.dilation = (1,) * len(conv.dilation)  # LoRA's own has none
+            self.check(conv, peft.LoraConfig(
+                target_modules=["m"], r=rng.randint(1, 5),
+                lora_alpha=rng.randint(1, 9), use_dora=rng.random() < 0.4))
 
     def test_adalora(self):
         rng = random.Random(4)

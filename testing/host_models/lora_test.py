@@ -1,6 +1,7 @@
 """LoRA on the layers of host models computes what PEFT's layers do."""
 
 import copy
+import ctypes
 import pathlib
 import random
 import tempfile
@@ -42,6 +43,11 @@ class Case:
 
     def module(self, name):
         return self.peft.base_model.model.get_submodule(name)
+
+    def merge(self):
+        """Ours; that of `peft` is its own."""
+        LIBRARY.call("peft_model_merge_adapter", self.host.handle, None,
+                     ctypes.c_size_t(0), None)
 
     def close(self):
         self.host.close()
@@ -122,6 +128,11 @@ class LoraTest(unittest.TestCase):
             layer.merge()
             self.check_output(case, "attn.out_proj", x, nn.functional.linear(
                 x, base.out_proj.weight, base.out_proj.bias))
+            case.merge()
+            self.check_output(case, "attn", x, nn.functional.linear(
+                x, base.in_proj_weight, base.in_proj_bias))
+            self.check_output(case, "attn.out_proj", x, nn.functional.linear(
+                x, base.out_proj.weight, base.out_proj.bias))
         self.check_state_dict(case)
         case.close()
 
@@ -150,8 +161,22 @@ class LoraTest(unittest.TestCase):
                 self.check_output(case, f"moe.{name}", x, expected.detach(),
                                   expert)
             wrapper = wrapper.base_layer
+        self.check_merged_experts(case, is_transposed, widths)
         self.check_state_dict(case)
         case.close()
+
+    def check_merged_experts(self, case, is_transposed, widths):
+        case.merge()
+        case.peft.merge_adapter()
+        parameters = dict(case.peft.named_parameters())
+        for name, width in widths.items():
+            matrices = next(p for key, p in parameters.items()
+                            if key.endswith("." + name))
+            x = torch.randn(4, width)
+            for expert, matrix in enumerate(matrices):
+                expected = x @ (matrix if is_transposed else matrix.T)
+                self.check_output(case, f"moe.{name}", x, expected.detach(),
+                                  expert)
 
     def test_experts(self):
         for is_transposed in (False, True):

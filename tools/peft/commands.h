@@ -12,6 +12,9 @@ int RunDownload(const std::vector<std::string>& words);
 int RunInspect(const std::vector<std::string>& words);
 int RunList(const std::vector<std::string>& words);
 int RunSave(const std::vector<std::string>& words);
+int RunAddWeighted(const std::vector<std::string>& words);
+int RunMerge(const std::vector<std::string>& words);
+int RunProbe(const std::vector<std::string>& words);
 int RunForward(const std::vector<std::string>& words);
 int RunGenerate(const std::vector<std::string>& words);
 

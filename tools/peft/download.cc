@@ -1,4 +1,3 @@
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -17,6 +16,7 @@
 #include "tools/peft/commands.h"
 #include "tools/peft/download_bar.h"
 #include "tools/peft/handles.h"
+#include "tools/peft/interrupt.h"
 
 namespace peft_tool {
 namespace {
@@ -37,10 +37,6 @@ std::vector<OptionSpec> Specs() {
   };
 }
 
-// Set by Ctrl-C: the download ends, and goes on with the next call.
-volatile std::sig_atomic_t interrupted = 0;
-void OnInterrupt(int) { interrupted = 1; }
-
 absl::StatusOr<peft::hub::RepoType> TypeOf(const std::string& name) {
   if (name == "model") return peft::hub::RepoType::kModel;
   if (name == "dataset") return peft::hub::RepoType::kDataset;
@@ -55,7 +51,8 @@ peft::hub::SnapshotOptions OptionsOf(const Args& args, DownloadBar* bar) {
   options.force = args.Has("--force");
   options.allow = args.GetAll("--include");
   options.ignore = args.GetAll("--exclude");
-  options.is_cancelled = [] { return interrupted != 0; };
+  // What was fetched is kept: the next call goes on there.
+  options.is_cancelled = Interrupted;
   options.on_progress = [bar](const peft::hub::Progress& progress) {
     DownloadState state;
     state.bytes = progress.bytes;
@@ -110,9 +107,8 @@ int RunDownload(const std::vector<std::string>& words) {
   if (args.positional().size() != 1) {
     return FailUsage("download", "expected one repository, \"owner/name\"");
   }
-  std::signal(SIGINT, OnInterrupt);
+  CatchInterrupts();
   const absl::StatusOr<std::string> folder = Download(args);
-  std::signal(SIGINT, SIG_DFL);
   if (!folder.ok()) {
     return Fail(std::string(folder.status().message()) + " [" +
                 peft::ErrorId(folder.status()) + "]");

@@ -1,9 +1,9 @@
-#include <csignal>
 #include <cstdio>
 #include <vector>
 
 #include "tools/peft/commands.h"
 #include "tools/peft/handles.h"
+#include "tools/peft/interrupt.h"
 #include "tools/peft/progress.h"
 #include "tools/peft/rows.h"
 #include "tools/peft/setup.h"
@@ -14,10 +14,6 @@ namespace {
 const char kUsage[] =
     "peft generate --model DIR [--adapter DIR]... (--ids FILE | --prompt-ids "
     "1,2,3)";
-
-volatile std::sig_atomic_t interrupted = 0;
-
-void OnInterrupt(int) { interrupted = 1; }
 
 std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();
@@ -65,7 +61,7 @@ int32_t OnToken(void* user_data, int64_t, int64_t token) {
                 static_cast<long long>(token));
     std::fflush(stdout);
   }
-  return interrupted;
+  return Interrupted() ? 1 : 0;
 }
 
 int ReadNumbers(Args& args, peft_generate_options_t* options) {
@@ -141,7 +137,7 @@ int Generate(const Model& model, const TokenBatch& tokens, bool stream,
   TokenState state{&progress, stream};
   options->on_token = OnToken;
   options->user_data = &state;
-  std::signal(SIGINT, OnInterrupt);
+  CatchInterrupts();
   const peft_forward_input_t input = tokens.Input();
   peft_generate_result_t* raw_result = nullptr;
   peft_status_t* status =

@@ -26,6 +26,7 @@ using TensorHandle = Handle<peft_tensor_t, peft_tensor_free>;
 using String = Handle<peft_string_t, peft_string_free>;
 using StringList = Handle<peft_string_list_t, peft_string_list_free>;
 using Activation = Handle<peft_activation_t, peft_activation_free>;
+using ProbeReport = Handle<peft_probe_report_t, peft_probe_report_free>;
 using Result = Handle<peft_generate_result_t, peft_generate_result_free>;
 
 // Exit codes of the tool.

@@ -113,10 +113,15 @@ int RunInspect(const std::vector<std::string>& words) {
     return FailUsage("inspect", "give one adapter folder");
   }
   Model model;
-  if (args.Has("--model")) {
-    if (int code = OpenBase(args.Get("--model"), nullptr, &model)) return code;
-  }
   const std::string subfolder = args.Get("--subfolder");
+  if (args.Has("--model")) {
+    const std::string folder =
+        args.positional()[0] + (subfolder.empty() ? "" : "/" + subfolder);
+    if (int code = OpenBaseFor({folder}, args.Get("--model"),
+                               PEFT_MODEL_OPTIONS_INIT, &model)) {
+      return code;
+    }
+  }
   peft_string_t* raw = nullptr;
   if (peft_status_t* status = peft_inspect_adapter(
           args.positional()[0].c_str(),

@@ -21,6 +21,9 @@ const char kHelp[] =
     "  inspect ADAPTER  say what an adapter folder holds and if it can run\n"
     "  list             load adapters and say what each takes\n"
     "  save             write an adapter again, as safetensors\n"
+    "  add-weighted     make one adapter of several\n"
+    "  merge            write a model with adapters merged into its weights\n"
+    "  probe            say how much adapters change each layer's output\n"
     "  forward          run a model with adapters and write its logits\n"
     "  generate         generate token ids\n"
     "  download         fetch an adapter or a model from the Hub\n"
@@ -51,6 +54,9 @@ int Run(const std::vector<std::string>& words) {
   if (command == "inspect") return RunInspect(rest);
   if (command == "list") return RunList(rest);
   if (command == "save") return RunSave(rest);
+  if (command == "add-weighted") return RunAddWeighted(rest);
+  if (command == "merge") return RunMerge(rest);
+  if (command == "probe") return RunProbe(rest);
   if (command == "forward") return RunForward(rest);
   if (command == "generate") return RunGenerate(rest);
   if (command == "download") return RunDownload(rest);

@@ -38,7 +38,7 @@ run 2
 run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
-for command in inspect list save forward generate; do
+for command in inspect list save add-weighted merge probe forward generate; do
   run 0 $command --help && says "usage: peft $command"
   run 2 $command --nonsense && complains 'unknown option --nonsense'
 done
@@ -80,6 +80,93 @@ run 0 save --model $data/base --adapter $data/adapters/roman \
 run 2 save --model $data/base --output $tmp/saved
 run 1 save --model $data/base --adapter $data/adapters/roman \
   --output $tmp/none/saved
+
+# merge: the merged model answers as the adapter does, also when it is large.
+run 2 merge --model $data/base --output $tmp/merged
+run 2 merge --model $data/base --adapter $data/adapters/german
+run 0 merge --model $data/base --adapter $data/adapters/german \
+  --output $tmp/merged --safe
+[ ! -s $tmp/err ] || fail "merge complains: $(cat $tmp/err)"
+run 0 generate --model $tmp/merged --prompt-ids 1,7,13
+cp $tmp/out $tmp/of_merged
+run 0 generate --model $data/base --adapter $data/adapters/german \
+  --prompt-ids 1,7,13
+cmp -s $tmp/out $tmp/of_merged || fail "the merged model answers otherwise"
+run 1 merge --model $data/base --adapter $data/adapters/german \
+  --output $tmp/merged
+complains 'FILE_EXISTS'
+run 1 merge --model $data/base --adapter $data/adapters/german \
+  --output $tmp/none/merged
+
+# probe
+run 2 probe --model $data/base
+run 0 probe --model $data/base --adapter $data/adapters/german \
+  --adapter $data/adapters/french
+says "$(printf 'german\tmodel.layers.0.')"
+says "$(printf 'french\tall ')"
+run 0 probe --model $data/base --adapter $data/adapters/german --summary
+[ "$(wc -l <$tmp/out)" = 1 ] || fail "--summary prints more than a line"
+run 2 probe --model $data/base --adapter $data/adapters/german --rows 0
+mkdir -p $tmp/idle
+sed 's/"lora_alpha": [0-9.]*/"lora_alpha": 0/' \
+  $data/adapters/german/adapter_config.json >$tmp/idle/adapter_config.json
+cp $data/adapters/german/adapter_model.safetensors $tmp/idle/
+run 1 probe --model $data/base --adapter $tmp/idle
+says 'no effect'
+complains 'was loaded but does nothing'
+
+# An adapter with layer_replication opens the model that it needs.
+replicated() {
+  mkdir -p $tmp/replicated
+  sed "s/\"layer_replication\": null/\"layer_replication\": $1/" \
+    $data/adapters/german/adapter_config.json \
+    >$tmp/replicated/adapter_config.json
+  cp $data/adapters/german/adapter_model.safetensors $tmp/replicated/
+}
+run 0 generate --model $data/base --adapter $data/adapters/german \
+  --prompt-ids 1,7,13
+cp $tmp/out $tmp/of_german
+replicated '[[0, 2], [2, 4]]'
+run 0 generate --model $data/base --adapter $tmp/replicated --prompt-ids 1,7,13
+cmp -s $tmp/out $tmp/of_german || fail "layers in their own places differ"
+replicated '[[0, 2], [0, 2]]'
+run 0 generate --model $data/base --adapter $tmp/replicated --prompt-ids 1,7,13
+cmp -s $tmp/out $tmp/of_german && fail "other layers make no difference"
+run 0 inspect $tmp/replicated --model $data/base && says 'loads'
+replicated '[[0, 5]]'
+run 1 list --model $data/base --adapter $tmp/replicated
+complains 'LAYER_REPLICATION'
+
+# add-weighted
+combine() {
+  local wanted=$1 output=$2
+  shift 2
+  run "$wanted" add-weighted --model $data/base \
+    --adapter $data/adapters/german --adapter $data/adapters/french \
+    --output $tmp/$output "$@"
+}
+generate_with() {
+  run 0 generate --model $data/base --adapter "$1" --prompt-ids 1,7,13
+  cat $tmp/out
+}
+combine 0 sum --weight 1 --weight 0 --type cat
+run 0 inspect $tmp/sum --model $data/base && says 'LORA'
+[ "$(generate_with $tmp/sum)" = "$(generate_with $data/adapters/german)" ] ||
+  fail "german and nothing of french is not german"
+combine 1 sum --weight 1 --weight 1 && complains 'exists already'
+combine 0 sum --weight 1 --weight 1 --overwrite --svd-rank 3
+grep -q '"r": 3' $tmp/sum/adapter_config.json || fail "--svd-rank was ignored"
+combine 2 none --weight 1 && complains '2 adapters and 1 weights'
+combine 2 none --weight 1 --weight x && complains '"x"'
+combine 2 none --weight 1 --weight 1 --type sum && complains 'dare_ties_svd'
+combine 2 none --weight 1 --weight 1 --type ties && complains '--density'
+combine 1 none --weight 1 --weight 1 --type ties --density 2
+complains 'options.density'
+run 1 add-weighted --model $data/base --adapter $data/adapters/roman \
+  --weight 1 --output $tmp/none
+complains 'cannot be combined: it was trained with biases'
+run 2 add-weighted --model $data/base --output $tmp/none
+[ -e $tmp/none ] && fail "a failed run left a folder"
 
 # forward
 write_ids $tmp/ids.safetensors

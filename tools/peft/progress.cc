@@ -7,7 +7,8 @@
 
 namespace peft_tool {
 
-Progress::Progress(const std::string& what) : what_(what) {
+Progress::Progress(const std::string& what, const std::string& unit)
+    : what_(what), unit_(unit) {
   if (isatty(STDERR_FILENO) != 0) thread_ = std::thread([this] { Run(); });
 }
 
@@ -31,7 +32,7 @@ void Progress::Run() {
         std::chrono::steady_clock::now() - start);
     const int64_t count = count_;
     const std::string text =
-        count < 0 ? what_ : what_ + ", " + std::to_string(count) + " tokens";
+        count < 0 ? what_ : what_ + ", " + std::to_string(count) + unit_;
     std::fprintf(stderr, "\r\033[K%s ... %lld s", text.c_str(),
                  static_cast<long long>(seconds.count()));
     std::fflush(stderr);

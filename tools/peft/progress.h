@@ -15,18 +15,20 @@ namespace peft_tool {
 // date on stderr, if that is a terminal; clears the line when it ends.
 class Progress {
  public:
-  explicit Progress(const std::string& what);
+  explicit Progress(const std::string& what,
+                    const std::string& unit = " tokens");
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Shows a count behind the text ("generating, 17 tokens").
+  // Shows a count with its unit behind the text ("generating, 17 tokens").
   void Count(int64_t count) { count_ = count; }
 
  private:
   void Run();
 
   const std::string what_;
+  const std::string unit_;
   std::atomic<int64_t> count_{-1};
   std::mutex mutex_;
   std::condition_variable ended_;

@@ -153,11 +153,16 @@ std::vector<OptionSpec> ModelOptionSpecs() {
   };
 }
 
-int OpenBase(const std::string& path, const peft_model_options_t* options,
-             Model* out_model) {
+int OpenBaseFor(const std::vector<std::string>& adapters,
+                const std::string& path, peft_model_options_t options,
+                Model* out_model) {
   Progress progress("opening the model");
+  std::vector<const char*> folders;
+  for (const std::string& folder : adapters) folders.push_back(folder.c_str());
+  options.for_adapters = folders.data();
+  options.num_for_adapters = folders.size();
   peft_model_t* raw = nullptr;
-  if (peft_status_t* status = peft_model_open(path.c_str(), options, &raw)) {
+  if (peft_status_t* status = peft_model_open(path.c_str(), &options, &raw)) {
     return Fail(status);
   }
   out_model->reset(raw);
@@ -170,7 +175,8 @@ int OpenModel(const std::string& command, Args& args, Model* out_model) {
   options.num_threads =
       static_cast<int32_t>(args.GetInt("--threads", 0, 0, 1024));
   if (!args.error().empty()) return FailUsage(command, args.error());
-  if (int code = OpenBase(args.Get("--model"), &options, out_model)) {
+  if (int code = OpenBaseFor(args.GetAll("--adapter"), args.Get("--model"),
+                             options, out_model)) {
     return code;
   }
   Progress progress("loading the adapters");

@@ -15,10 +15,12 @@ namespace peft_tool {
 // Options of every command that runs a model.
 std::vector<OptionSpec> ModelOptionSpecs();
 
-// Opens the model in the folder `path`; says so when it takes long. Returns an
-// exit code; prints what went wrong.
-int OpenBase(const std::string& path, const peft_model_options_t* options,
-             Model* out_model);
+// Opens the model in the folder `path` for the adapters in these folders, with
+// its layers replicated where they need it; says so when it takes long. Returns
+// an exit code; prints what went wrong.
+int OpenBaseFor(const std::vector<std::string>& adapters,
+                const std::string& path, peft_model_options_t options,
+                Model* out_model);
 
 // Opens --model and loads each --adapter; all of them are active together,
 // each with its --scale. Returns an exit code; prints what went wrong, and the

@@ -1,4 +1,4 @@
-"""Our side: the verbs of peft_c.h that only the conformance run needs."""
+"""The verbs of peft_c.h that the mixin has not, and layers of torch models."""
 
 import ctypes as C
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from testing import peft_ctypes
-from testing.conformance import option_structs as structs
+from testing import peft_structs as structs
 
 COMBINATIONS = ["svd", "linear", "cat", "ties", "ties_svd", "dare_linear",
                 "dare_linear_svd", "dare_ties", "dare_ties_svd",
@@ -65,7 +65,7 @@ class Verbs:
         for key, tensor in tensors.items():
             tensor = tensor.contiguous()
             sizes = (C.c_int64 * max(tensor.dim(), 1))(*tensor.shape)
-            view = peft_ctypes.TensorView(
+            view = structs.TensorView(
                 data=tensor.data_ptr(), dtype=_TORCH_DTYPES[tensor.dtype],
                 device_type=1, rank=tensor.dim(), sizes=sizes)
             self.library.call("peft_state_dict_set", state, key.encode(),
@@ -188,8 +188,9 @@ class Model(Verbs, peft_ctypes.Model):
     """A model in a folder, with one session. `pick` names the output of the
     transformers model that is compared."""
 
-    def __init__(self, library, path, pick, num_threads=1):
-        super().__init__(library, path, num_threads)
+    def __init__(self, library, path, pick, num_threads=1,
+                 layer_replication=()):
+        super().__init__(library, path, num_threads, layer_replication)
         self.pick = pick
 
     def forward(self, ids, mask=None):
@@ -197,7 +198,7 @@ class Model(Verbs, peft_ctypes.Model):
 
     def forward_rows(self, ids, mask, adapter_names=None, activations=None):
         self.reset()
-        struct, view = peft_ctypes._input(ids, mask), peft_ctypes.TensorView()
+        struct, view = peft_ctypes._input(ids, mask), structs.TensorView()
         options = self._row_options(structs.ForwardOptions(), adapter_names,
                                     activations)
         if self.pick == "logits":
@@ -215,7 +216,7 @@ class Model(Verbs, peft_ctypes.Model):
         """Runs tokens after those in the cache, for their last logits."""
         options = self._row_options(structs.ForwardOptions(logits_to_keep=1),
                                     None, activations)
-        struct, view = peft_ctypes._input(ids, None), peft_ctypes.TensorView()
+        struct, view = peft_ctypes._input(ids, None), structs.TensorView()
         self.call("peft_session_forward", self.session, C.byref(struct),
                   C.byref(options), C.byref(view))
 
@@ -247,7 +248,7 @@ class Model(Verbs, peft_ctypes.Model):
         return rows
 
 
-class HostModel(Verbs, getattr(peft_ctypes, "HostModel", object)):
+class HostModel(Verbs, peft_ctypes.HostModel):
     """A model of single layers; `torch_model` says which, and feeds them."""
 
     def __init__(self, library, torch_model, dtype):

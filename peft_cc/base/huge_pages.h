@@ -1,0 +1,20 @@
+// Large blocks of memory in huge pages.
+#ifndef PEFT_CC_BASE_HUGE_PAGES_H_
+#define PEFT_CC_BASE_HUGE_PAGES_H_
+
+#include <cstddef>
+
+namespace peft {
+
+// The size of a huge page on x86-64 and on Arm with 4 KiB pages.
+inline constexpr size_t kHugePage = 2u << 20;
+
+// Asks the system to back the whole huge pages of [memory, memory + size) with
+// such: filling fresh 4 KiB pages costs five times as much as a copy itself.
+// The rest stays in small ones, so that nothing takes more than its size. Only
+// a hint: a system without huge pages is slower and just as right.
+void PreferHugePages(void* memory, size_t size);
+
+}  // namespace peft
+
+#endif  // PEFT_CC_BASE_HUGE_PAGES_H_

@@ -1,0 +1,29 @@
+#include "peft_cc/base/huge_pages.h"
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace peft {
+namespace {
+
+TEST(PreferHugePages, ChangesNothingThatIsThere) {
+  std::vector<char> memory(5 * kHugePage + 12345, 'x');
+  PreferHugePages(memory.data() + 7, memory.size() - 7);
+  EXPECT_EQ(memory, std::vector<char>(memory.size(), 'x'));
+}
+
+TEST(PreferHugePages, TakesAnySize) {
+  for (const size_t size : {size_t{0}, size_t{1}, kHugePage - 1, kHugePage,
+                            kHugePage + 1, 2 * kHugePage}) {
+    const auto memory = std::make_unique<char[]>(size);
+    PreferHugePages(memory.get(), size);
+    std::memset(memory.get(), 1, size);
+  }
+  PreferHugePages(nullptr, 0);
+}
+
+}  // namespace
+}  // namespace peft
