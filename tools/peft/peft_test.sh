@@ -38,7 +38,7 @@ run 2
 run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
-for command in inspect list save add-weighted merge probe forward generate; do
+for command in inspect list save add-weighted download merge probe forward generate; do
   run 0 $command --help && says "usage: peft $command"
   run 2 $command --nonsense && complains 'unknown option --nonsense'
 done

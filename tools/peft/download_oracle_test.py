@@ -1,0 +1,76 @@
+"""`peft download` leaves what huggingface_hub leaves."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from testing.fake_hub import python_client, trees, world
+from testing.fake_hub.server import FakeHub
+
+PEFT = sys.argv.pop(1)
+REPO = "org/adapter"
+
+
+class DownloadTest(unittest.TestCase):
+
+    def setUp(self):
+        self.hub = self.enterContext(FakeHub())
+        world.populate(self.hub, big=1 << 20)
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = os.path.realpath(folder)
+        self.cache = os.path.join(self.folder, "ours")
+
+    def peft(self, *words, code=0):
+        """What `peft download` prints, and its complaints."""
+        environment = {"HF_ENDPOINT": self.hub.url, "SSL_CERT_FILE": self.hub.ca,
+                       "HF_HOME": self.folder, "HF_HUB_CACHE": self.cache}
+        done = subprocess.run([PEFT, "download", *words], env=environment,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stdout.rstrip("\n"), done.stderr
+
+    def test_the_cache_is_that_of_huggingface_hub(self):
+        cache = os.path.join(self.folder, "python")
+        python = python_client.PythonClient(self.hub, cache)
+        theirs = python.snapshot(REPO)
+        ours, _ = self.peft(REPO)
+        self.assertEqual(os.path.relpath(ours, self.cache),
+                         os.path.relpath(theirs, cache))
+        self.assertEqual(trees.tree(self.cache), trees.tree(cache))
+
+    def test_patterns_and_revisions_choose(self):
+        folder, _ = self.peft(REPO, "--revision", "v1.0", "--include", "*.json",
+                              "--exclude", "sub/*")
+        self.assertEqual(os.listdir(folder), ["adapter_config.json"])
+
+    def test_a_folder_of_ones_own_has_files_and_no_links(self):
+        mine = os.path.join(self.folder, "mine")
+        folder, _ = self.peft(REPO, "--local-dir", mine)
+        self.assertEqual(folder, mine)
+        weights = os.path.join(mine, "adapter_model.safetensors")
+        self.assertFalse(os.path.islink(weights))
+        self.assertEqual(os.path.getsize(weights), 120_000)
+        self.assertFalse(os.path.exists(self.cache))
+
+    def test_errors_say_what_is_wrong(self):
+        for words, what in (
+                (["org/none"], "HUB_REPOSITORY_NOT_FOUND"),
+                (["org/gated"], "HUB_GATED_REPO"),
+                ([REPO, "--revision", "none"], "HUB_REVISION_NOT_FOUND"),
+                (["a..b"], "HUB_REPO_ID"),
+                ([REPO, "--type", "x"], "ARGUMENT")):
+            with self.subTest(words=words):
+                _, complaint = self.peft(*words, code=1)
+                self.assertIn(what, complaint)
+
+    def test_a_token_opens_what_is_private(self):
+        folder, _ = self.peft("org/private", "--token", world.READER)
+        self.assertIn("adapter_config.json", os.listdir(folder))
+        _, complaint = self.peft("org/private", "--token", "hf_wrong", code=1)
+        self.assertNotIn("hf_wrong", complaint)
+
+
+if __name__ == "__main__":
+    unittest.main()
