@@ -45,6 +45,10 @@ int64_t RangeBegin(const HttpResponse& response) {
   return begin;
 }
 
+// Bytes that a broken answer must have brought for the count of tries to start
+// anew: a server that sends a few each time would else never end it.
+constexpr uint64_t kProgress = 256u << 10;
+
 // The fetching of one file, in as many requests as it takes.
 class Fetch {
  public:
@@ -64,8 +68,7 @@ class Fetch {
       const absl::Status& status = reply.failure.status;
       // More than the file has: wrong bytes, like others.
       if (status.ok() || ErrorId(status) == error_id::kHubHashMismatch) break;
-      // A server that sends a few bytes each time would else never end it.
-      if (partial_.size() >= furthest + PartialFile::kPartSize) {
+      if (partial_.size() >= furthest + kProgress) {
         furthest = partial_.size();
         retries.Reset();
       }

@@ -170,6 +170,12 @@ TEST_F(DownloadTest, ConnectionsMayBreakAsOftenAsTheyGetFurther) {
   EXPECT_GT(Ranges().size(), 20);
 }
 
+TEST_F(DownloadTest, AFewBytesEachTimeAreNoProgress) {
+  CutLargeFile(1000);
+  EXPECT_EQ(ErrorId(Download("sub/m.bin").status()), "HUB_CONNECT");
+  EXPECT_LT(Ranges().size(), 10);
+}
+
 TEST_F(DownloadTest, AServerThatIgnoresRangesCannotLoopForever) {
   hub_.misbehave = [this](const HttpRequest& request,
                           int) -> absl::optional<FakeAnswer> {
