@@ -66,10 +66,11 @@ class DownloadTest(unittest.TestCase):
                 self.assertIn(what, complaint)
 
     def test_a_token_opens_what_is_private(self):
+        _, complaint = self.peft("org/private", "--token", "hf_wrong", code=1)
+        self.assertIn("HUB_", complaint)
+        self.assertNotIn("hf_wrong", complaint)
         folder, _ = self.peft("org/private", "--token", world.READER)
         self.assertIn("adapter_config.json", os.listdir(folder))
-        _, complaint = self.peft("org/private", "--token", "hf_wrong", code=1)
-        self.assertNotIn("hf_wrong", complaint)
 
 
 if __name__ == "__main__":
