@@ -15,6 +15,7 @@ given back before anything is measured.
 
 import argparse
 import copy
+import multiprocessing
 import os
 import pathlib
 import sys
@@ -57,8 +58,10 @@ def make_files(folder, shape):
     }
     adapters["adalora"] = peft.AdaLoraConfig(init_r=RANK, target_r=RANK,
                                              total_step=10, **linears)
-    adapters["ia3"] = peft.IA3Config(feedforward_modules=["down_proj"],
-                                     init_ia3_weights=False, **linears)
+    adapters["ia3"] = peft.IA3Config(
+        target_modules=["k_proj", "v_proj", "down_proj"],
+        feedforward_modules=["down_proj"], init_ia3_weights=False,
+        task_type="CAUSAL_LM")
     for name, config in adapters.items():
         model = peft.get_peft_model(copy.deepcopy(base), config)
         model.save_pretrained(folder / name)
@@ -261,6 +264,24 @@ def resident_size(side, folder, method):
     return taken, file.stat().st_size
 
 
+def _send_resident_size(pipe, library, folder, method):
+    side = Ours(peft_ctypes.Library(library), folder, 1)
+    pipe.send(resident_size(side, folder, method))
+
+
+def resident_size_alone(library, folder, method):
+    """The same in a process of its own, where nothing was freed before."""
+    context = multiprocessing.get_context("spawn")
+    ours, its = context.Pipe()
+    process = context.Process(target=_send_resident_size,
+                              args=(its, library, folder, method))
+    process.start()
+    its.close()
+    size = ours.recv()
+    process.join()
+    return size
+
+
 def late_loads(side, resident):
     """Median milliseconds of the last loads, with `resident` before them."""
     times = []
@@ -307,7 +328,8 @@ def main():
         extra[f"load of adapter {arguments.resident}"] = (
             f"{late_loads(sdk, arguments.resident):.3g} ms")
         for method in RESIDENT_METHODS:
-            taken, file = resident_size(sdk, folder, method)
+            taken, file = resident_size_alone(
+                os.path.abspath(arguments.library), folder, method)
             extra[f"memory of a resident adapter, {method}"] = (
                 f"{taken / 1e6:.3g} MB, its file {file / 1e6:.3g} MB, "
                 f"ratio {taken / file:.3g}")

@@ -6,11 +6,16 @@ import sys
 import tempfile
 import unittest
 
-from testing.fake_hub import python_client, trees, world
+from testing.fake_hub import content, python_client, trees, world
 from testing.fake_hub.server import FakeHub
 
 PEFT = sys.argv.pop(1)
 REPO = "org/adapter"
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
 class DownloadTest(unittest.TestCase):
@@ -22,11 +27,11 @@ class DownloadTest(unittest.TestCase):
         self.folder = os.path.realpath(folder)
         self.cache = os.path.join(self.folder, "ours")
 
-    def peft(self, *words, code=0):
-        """What `peft download` prints, and its complaints."""
+    def peft(self, *words, code=0, command="download"):
+        """What the command prints, and its complaints."""
         environment = {"HF_ENDPOINT": self.hub.url, "SSL_CERT_FILE": self.hub.ca,
                        "HF_HOME": self.folder, "HF_HUB_CACHE": self.cache}
-        done = subprocess.run([PEFT, "download", *words], env=environment,
+        done = subprocess.run([PEFT, command, *words], env=environment,
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout.rstrip("\n"), done.stderr
@@ -53,6 +58,25 @@ class DownloadTest(unittest.TestCase):
         self.assertFalse(os.path.islink(weights))
         self.assertEqual(os.path.getsize(weights), 120_000)
         self.assertFalse(os.path.exists(self.cache))
+
+    def test_other_commands_fetch_what_they_name(self):
+        for name in ("base", "adapters/german"):
+            folder = os.path.join("examples/quickstart", name)
+            self.hub.add(content.Repository(
+                "org/" + os.path.basename(name))).commit({
+                    file: content.File(read(os.path.join(folder, file)),
+                                       lfs=file.endswith(".safetensors"))
+                    for file in os.listdir(folder)})
+        words = ["--prompt-ids", "1,7,13"]
+        local, _ = self.peft("--model", "examples/quickstart/base", "--adapter",
+                             "examples/quickstart/adapters/german", *words,
+                             command="generate")
+        remote, _ = self.peft("--model", "org/base", "--adapter", "org/german",
+                              *words, command="generate")
+        self.assertEqual(remote, local)
+        _, complaint = self.peft("--model", "org/base", "--adapter", "org/none",
+                                 *words, command="generate", code=1)
+        self.assertIn("HUB_REPOSITORY_NOT_FOUND", complaint)
 
     def test_errors_say_what_is_wrong(self):
         for words, what in (

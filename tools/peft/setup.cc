@@ -4,6 +4,7 @@
 #include <cstring>
 #include <set>
 
+#include "tools/peft/fetch.h"
 #include "tools/peft/progress.h"
 
 namespace peft_tool {
@@ -49,18 +50,20 @@ void PrintReport(const peft_load_report_t* report, const std::string& name) {
   }
 }
 
+// `folders` are where the adapters of --adapter are.
 int LoadAdapters(const std::string& command, const Args& args,
-                 peft_model_t* model) {
+                 const std::vector<std::string>& folders, peft_model_t* model) {
   std::set<std::string> used;
   std::vector<std::string> names;
-  for (const std::string& path : args.GetAll("--adapter")) {
-    const std::string name = UniqueName(path, &used);
+  const std::vector<std::string> given = args.GetAll("--adapter");
+  for (size_t i = 0; i < folders.size(); ++i) {
+    const std::string name = UniqueName(given[i], &used);
     names.push_back(name);
     peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
     options.lenient = args.Has("--lenient") ? 1 : 0;
     peft_load_report_t* raw_report = nullptr;
     peft_status_t* status = peft_model_load_adapter(
-        model, name.c_str(), path.c_str(), &options, &raw_report);
+        model, name.c_str(), folders[i].c_str(), &options, &raw_report);
     Report report(raw_report);
     if (status != nullptr) return Fail(status);
     PrintReport(report.get(), name);
@@ -144,8 +147,11 @@ bool HasTensor(const peft_state_dict_t* file, const std::string& name) {
 
 std::vector<OptionSpec> ModelOptionSpecs() {
   return {
-      {"--model", "DIR", "folder of the base model (Hugging Face layout)"},
-      {"--adapter", "DIR", "PEFT adapter folder; repeat for several at once"},
+      {"--model", "DIR", "the base model: a folder, or owner/name of the Hub"},
+      {"--adapter", "DIR",
+       "a PEFT adapter, likewise; repeat for several at once"},
+      {"--model-revision", "R", "of a --model of the Hub (main)"},
+      {"--adapter-revision", "R", "of all --adapter of the Hub (main)"},
       {"--scale", "S", "multiplies an adapter's effect; one per --adapter"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
       {"--threads", "N", "threads to use; 0, the default: one per core"},
@@ -175,12 +181,22 @@ int OpenModel(const std::string& command, Args& args, Model* out_model) {
   options.num_threads =
       static_cast<int32_t>(args.GetInt("--threads", 0, 0, 1024));
   if (!args.error().empty()) return FailUsage(command, args.error());
-  if (int code = OpenBaseFor(args.GetAll("--adapter"), args.Get("--model"),
-                             options, out_model)) {
+  std::string base;
+  if (int code = FetchModel(args.Get("--model"), args.Get("--model-revision"),
+                            &base)) {
     return code;
   }
+  std::vector<std::string> folders;
+  for (const std::string& path : args.GetAll("--adapter")) {
+    folders.emplace_back();
+    if (int code = FetchAdapter(path, args.Get("--adapter-revision"),
+                                &folders.back())) {
+      return code;
+    }
+  }
+  if (int code = OpenBaseFor(folders, base, options, out_model)) return code;
   Progress progress("loading the adapters");
-  return LoadAdapters(command, args, out_model->get());
+  return LoadAdapters(command, args, folders, out_model->get());
 }
 
 peft_forward_input_t TokenBatch::Input() const {
