@@ -53,14 +53,7 @@ peft::hub::SnapshotOptions OptionsOf(const Args& args, DownloadBar* bar) {
   options.ignore = args.GetAll("--exclude");
   // What was fetched is kept: the next call goes on there.
   options.is_cancelled = Interrupted;
-  options.on_progress = [bar](const peft::hub::Progress& progress) {
-    DownloadState state;
-    state.bytes = progress.bytes;
-    state.total_bytes = progress.total_bytes;
-    state.files = progress.files;
-    state.total_files = progress.total_files;
-    bar->Show(state);
-  };
+  options.on_progress = bar->Callback();
   return options;
 }
 
@@ -109,10 +102,7 @@ int RunDownload(const std::vector<std::string>& words) {
   }
   CatchInterrupts();
   const absl::StatusOr<std::string> folder = Download(args);
-  if (!folder.ok()) {
-    return Fail(std::string(folder.status().message()) + " [" +
-                peft::ErrorId(folder.status()) + "]");
-  }
+  if (!folder.ok()) return Fail(folder.status());
   std::printf("%s\n", folder->c_str());
   return kExitOk;
 }

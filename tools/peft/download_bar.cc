@@ -67,11 +67,20 @@ DownloadBar::~DownloadBar() {
   if (shown_) std::fputs("\r\033[K", stderr);
 }
 
-void DownloadBar::Show(DownloadState state) {
-  if (first_bytes_ < 0) first_bytes_ = state.bytes;
+peft::hub::ProgressCallback DownloadBar::Callback() {
+  return [this](const peft::hub::Progress& progress) { Show(progress); };
+}
+
+void DownloadBar::Show(const peft::hub::Progress& progress) {
+  if (first_bytes_ < 0) first_bytes_ = progress.bytes;
   const Clock::time_point now = Clock::now();
   if (!is_terminal_ || now - last_ < kInterval) return;
   last_ = now;
+  DownloadState state;
+  state.bytes = progress.bytes;
+  state.total_bytes = progress.total_bytes;
+  state.files = progress.files;
+  state.total_files = progress.total_files;
   state.first_bytes = first_bytes_;
   state.seconds = std::chrono::duration<double>(now - start_).count();
   std::fprintf(stderr, "\r\033[K%s", DownloadLine(state).c_str());

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "hub/progress.h"
+
 namespace peft_tool {
 
 // How far a download is, and since when it runs.
@@ -34,10 +36,12 @@ class DownloadBar {
   DownloadBar(const DownloadBar&) = delete;
   DownloadBar& operator=(const DownloadBar&) = delete;
 
-  // first_bytes and seconds are filled in.
-  void Show(DownloadState state);
+  // For a download that ends before this bar does.
+  peft::hub::ProgressCallback Callback();
 
  private:
+  void Show(const peft::hub::Progress& progress);
+
   using Clock = std::chrono::steady_clock;
 
   const bool is_terminal_;

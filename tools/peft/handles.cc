@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "peft_cc/base/error.h"
+
 namespace peft_tool {
 
 int Fail(const std::string& message) {
@@ -20,6 +22,11 @@ int Fail(peft_status_t* status) {
   std::fprintf(stderr, "peft: %s [%s]\n", peft_status_message(status),
                peft_status_id(status));
   return kExitFailure;
+}
+
+int Fail(const absl::Status& status) {
+  return Fail(std::string(status.message()) + " [" + peft::ErrorId(status) +
+              "]");
 }
 
 }  // namespace peft_tool

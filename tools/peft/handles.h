@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "peft_c/peft_c.h"
 
 namespace peft_tool {
@@ -40,6 +41,7 @@ int FailUsage(const std::string& command, const std::string& message);
 
 // Prints the status ("peft: <message> [ID]"), frees it, returns kExitFailure.
 int Fail(peft_status_t* status);
+int Fail(const absl::Status& status);
 
 }  // namespace peft_tool
 

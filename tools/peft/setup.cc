@@ -181,16 +181,17 @@ int OpenModel(const std::string& command, Args& args, Model* out_model) {
   options.num_threads =
       static_cast<int32_t>(args.GetInt("--threads", 0, 0, 1024));
   if (!args.error().empty()) return FailUsage(command, args.error());
+  Fetcher fetcher;
   std::string base;
-  if (int code = FetchModel(args.Get("--model"), args.Get("--model-revision"),
-                            &base)) {
+  if (int code = fetcher.Model(args.Get("--model"),
+                               args.Get("--model-revision"), &base)) {
     return code;
   }
   std::vector<std::string> folders;
   for (const std::string& path : args.GetAll("--adapter")) {
     folders.emplace_back();
-    if (int code = FetchAdapter(path, args.Get("--adapter-revision"),
-                                &folders.back())) {
+    if (int code = fetcher.Adapter(path, args.Get("--adapter-revision"),
+                                   &folders.back())) {
       return code;
     }
   }
