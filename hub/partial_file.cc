@@ -31,6 +31,7 @@ namespace hub {
 namespace {
 
 constexpr char kSuffix[] = ".incomplete";
+constexpr char kRecordSuffix[] = ".peft";
 constexpr char kMagic[] = "peft-partial-1";
 constexpr uint64_t kMaxRecord = 64 << 20;
 // A file that somebody else may be writing to, where neither locks nor process
@@ -78,18 +79,40 @@ bool ParseHeader(absl::string_view line, const std::string& etag, uint64_t size,
   return true;
 }
 
-// True if nobody writes to `fd`, which this process has locked: the lock means
-// that where locks work.
-bool IsAbandoned(const Header& header, int fd) {
+// True if the lock that this process has on `path` keeps others out: some file
+// systems grant locks to everyone.
+bool LocksExclude(const std::string& path) {
+  const ScopedFd other(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  return other.is_open() && flock(other.get(), LOCK_EX | LOCK_NB) != 0 &&
+         errno == EWOULDBLOCK;
+}
+
+// Nothing was written to `fd` for so long that its owner must be gone.
+bool IsQuiet(int fd) {
+  struct stat info;
+  return fstat(fd, &info) == 0 &&
+         info.st_mtime < std::time(nullptr) - kQuietSeconds;
+}
+
+// True if nobody writes to `fd`, which this process has opened as `path` and
+// locked. On one host the lock tells, also of an owner that was killed and is
+// still in the table of processes.
+bool IsAbandoned(const Header& header, const std::string& path, int fd) {
   if (header.host == HostName()) {
-    if (header.pid == getpid()) return true;
+    if (LocksExclude(path)) return true;
     const bool exists =
         kill(static_cast<pid_t>(header.pid), 0) == 0 || errno != ESRCH;
     if (!exists) return true;
   }
-  struct stat info;
-  return fstat(fd, &info) == 0 &&
-         info.st_mtime < std::time(nullptr) - kQuietSeconds;
+  return IsQuiet(fd);
+}
+
+// True if `path` still names the file that `fd` is.
+bool IsNameOf(const std::string& path, int fd) {
+  struct stat named;
+  struct stat opened;
+  return lstat(path.c_str(), &named) == 0 && fstat(fd, &opened) == 0 &&
+         named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
 }
 
 }  // namespace
@@ -143,62 +166,93 @@ absl::Status PartialFile::Create() {
         open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (fd_.is_open()) {
       path_ = path;
-      flock(fd_.get(), LOCK_EX | LOCK_NB);
-      return StartRecord();
+      if (flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+        return StartRecord();
+      }
+      // Another one looks whether it is abandoned, and would take it.
+      Remove(std::exchange(path_, ""));
+    } else if (errno != EEXIST) {
+      break;
     }
-    if (errno != EEXIST) break;
   }
   return Error("cannot create a file beside it");
 }
 
-bool PartialFile::TakeOverAny(CancelCheck is_cancelled) {
+std::vector<std::string> PartialFile::Others() const {
   const std::string folder = FolderOf(blob_path_);
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()),
                                                     closedir);
-  if (entries == nullptr) return false;
-  std::vector<std::string> candidates;
+  std::vector<std::string> paths;
+  if (entries == nullptr) return paths;
   while (const dirent* entry = readdir(entries.get())) {
     if (absl::StartsWith(entry->d_name, etag_ + ".") &&
         absl::EndsWith(entry->d_name, kSuffix)) {
-      candidates.push_back(absl::StrCat(folder, "/", entry->d_name));
+      paths.push_back(absl::StrCat(folder, "/", entry->d_name));
     }
   }
-  for (const std::string& path : candidates) {
+  return paths;
+}
+
+bool PartialFile::TakeOverAny(CancelCheck is_cancelled) {
+  for (const std::string& path : Others()) {
     if (TakeOver(path, is_cancelled)) return true;
   }
   return false;
 }
 
 bool PartialFile::TakeOver(const std::string& path, CancelCheck is_cancelled) {
-  const absl::StatusOr<std::string> record =
-      ReadTextFile(path + ".peft", kMaxRecord);
-  Header header;
-  if (!record.ok() || !ParseHeader(record->substr(0, record->find('\n')), etag_,
-                                   expected_size_, &header)) {
-    return false;
-  }
-  ScopedFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd.is_open() || flock(fd.get(), LOCK_EX | LOCK_NB) != 0 ||
-      !IsAbandoned(header, fd.get())) {
-    return false;
-  }
+  std::string record;
+  ScopedFd fd = Claim(path, &record);
+  if (!fd.is_open()) return false;
   // Where locks are granted to all, one of several still gets the new name.
   PartialFile own(blob_path_, expected_size_);
   if (!own.Create().ok() || rename(path.c_str(), own.path_.c_str()) != 0) {
     return false;
   }
-  unlink((path + ".peft").c_str());
+  unlink((path + kRecordSuffix).c_str());
   path_ = std::exchange(own.path_, "");
   fd_ = std::move(fd);
   record_ = std::move(own.record_);
-  if (TrustParts(*record, is_cancelled).ok()) return true;
+  if (TrustParts(record, is_cancelled).ok()) return true;
   Drop();
   return false;
 }
 
+ScopedFd PartialFile::Claim(const std::string& path,
+                            std::string* record) const {
+  ScopedFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.is_open() || flock(fd.get(), LOCK_EX | LOCK_NB) != 0 ||
+      !IsNameOf(path, fd.get())) {
+    return ScopedFd();
+  }
+  const absl::StatusOr<std::string> found =
+      ReadTextFile(path + kRecordSuffix, kMaxRecord);
+  Header header;
+  if (found.ok() && ParseHeader(found->substr(0, found->find('\n')), etag_,
+                                expected_size_, &header)) {
+    *record = *found;
+    return IsAbandoned(header, path, fd.get()) ? std::move(fd) : ScopedFd();
+  }
+  // Nobody can go on with it, and its owner is not known. Without a record it
+  // may be Python's.
+  if (found.ok() && IsQuiet(fd.get())) Remove(path);
+  return ScopedFd();
+}
+
+void PartialFile::RemoveOthers() const {
+  for (const std::string& path : Others()) {
+    std::string record;
+    if (Claim(path, &record).is_open()) Remove(path);
+  }
+}
+
+void PartialFile::Remove(const std::string& path) {
+  unlink(path.c_str());
+  unlink((path + kRecordSuffix).c_str());
+}
+
 void PartialFile::Drop() {
-  unlink(path_.c_str());
-  unlink(RecordPath().c_str());
+  Remove(path_);
   path_.clear();
   digest_ = Digest::ForBlob(etag_, expected_size_);
   size_ = 0;
@@ -240,6 +294,8 @@ absl::Status PartialFile::TrustParts(const std::string& record,
   }
   return absl::OkStatus();
 }
+
+std::string PartialFile::RecordPath() const { return path_ + kRecordSuffix; }
 
 absl::Status PartialFile::StartRecord() {
   record_ = ScopedFd(open(RecordPath().c_str(),
@@ -299,6 +355,7 @@ absl::Status PartialFile::Commit() {
   unlink(RecordPath().c_str());
   path_.clear();
   FlushFolder(FolderOf(blob_path_));
+  RemoveOthers();
   return absl::OkStatus();
 }
 

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -68,7 +69,16 @@ class PartialFile {
   PartialFile(const std::string& blob_path, uint64_t size);
 
   absl::Status Create();
-  // Takes over the file `path` if its owner is gone and its record fits.
+  // What else lies there for the same blob.
+  std::vector<std::string> Others() const;
+  // Opens and locks the file `path` if its owner is gone and its record, which
+  // is read, fits; else the result is not open. Removes a file that nobody can
+  // go on with.
+  ScopedFd Claim(const std::string& path, std::string* record) const;
+  // Removes what others that are gone have left for the same blob.
+  void RemoveOthers() const;
+  static void Remove(const std::string& path);
+  // Takes over the file `path`, if it can be claimed.
   bool TakeOver(const std::string& path, CancelCheck is_cancelled);
   bool TakeOverAny(CancelCheck is_cancelled);
   // Hashes the parts of `record` that the file has, and cuts it behind them.
@@ -77,7 +87,7 @@ class PartialFile {
   void Drop();
   absl::Status StartRecord();
   absl::Status WritePart();
-  std::string RecordPath() const { return path_ + ".peft"; }
+  std::string RecordPath() const;
   absl::Status Error(absl::string_view what) const;
 
   const std::string blob_path_;
