@@ -1499,7 +1499,8 @@ PEFT_API void peft_layer_init(peft_layer_t* layer, size_t struct_size);
  * layers are listed in the order of named_modules(); modules that only hold
  * others need no entry. All have one struct_size. Borrows `layers`, but see
  * copy_weights. Of `options` read_mode and revision have no effect, and
- * layer_replication only tells adapters how these layers were made. Since: 1. */
+ * layer_replication only tells adapters how these layers were made. Since: 1.
+ */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
     const peft_layer_t* layers, size_t num_layers,
     const peft_model_options_t* options, peft_model_t** out_model);
