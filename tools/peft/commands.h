@@ -8,6 +8,7 @@
 
 namespace peft_tool {
 
+int RunCache(const std::vector<std::string>& words);
 int RunDownload(const std::vector<std::string>& words);
 int RunInspect(const std::vector<std::string>& words);
 int RunList(const std::vector<std::string>& words);

@@ -27,6 +27,7 @@ const char kHelp[] =
     "  forward          run a model with adapters and write its logits\n"
     "  generate         generate token ids\n"
     "  download         fetch an adapter or a model from the Hub\n"
+    "  cache            list, verify and clean the Hub's cache\n"
     "  version          say what this build is and can do\n"
     "\n"
     "`peft COMMAND --help` shows the options of a command.\n"
@@ -60,6 +61,7 @@ int Run(const std::vector<std::string>& words) {
   if (command == "forward") return RunForward(rest);
   if (command == "generate") return RunGenerate(rest);
   if (command == "download") return RunDownload(rest);
+  if (command == "cache") return RunCache(rest);
   if (command == "version" || command == "--version") return PrintVersion();
   if (command == "help" || command == "--help" || command == "-h") {
     return PrintHelp(kHelp);

@@ -43,7 +43,7 @@ run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
 commands='inspect list save add-weighted merge probe forward generate'
-[ "$hub" = off ] || commands="$commands download"
+[ "$hub" = off ] || commands="$commands download cache"
 for command in $commands; do
   run 0 $command --help && says "usage: peft $command"
   run 2 $command --nonsense && complains 'unknown option --nonsense'
@@ -60,8 +60,44 @@ if [ "$hub" = off ]; then
   printf %s $commit >$cached/refs/main
   cp -r $data/adapters/french $cached/snapshots/$commit
   run 0 inspect owner/name && says LORA
+  run 1 cache list && complains UNIMPLEMENTED
 else
   complains HUB_LOCAL_ENTRY_NOT_FOUND
+
+  # cache
+  run 2 cache && complains 'list, verify, prune or rm'
+  run 2 cache nonsense
+  run 1 cache list --cache-dir $tmp/nothing && complains FILE_NOT_FOUND
+  cached=$tmp/cache/models--owner--name
+  commit=0123456789abcdef0123456789abcdef01234567
+  blob=$(printf 'hello' | sha256sum | cut -d' ' -f1)
+  mkdir -p $cached/refs $cached/blobs $cached/snapshots/$commit
+  printf %s $commit >$cached/refs/main
+  printf hello >$cached/blobs/$blob
+  ln -s ../../blobs/$blob $cached/snapshots/$commit/file
+  run 0 cache list --cache-dir $tmp/cache
+  says "$(printf 'model\towner/name\t1\t5 B')"
+  run 0 cache list --revisions --cache-dir $tmp/cache
+  says "$(printf "model\towner/name\t$commit\t5 B")"
+  run 0 cache list --json --cache-dir $tmp/cache && says '"size": 5'
+  run 0 cache verify --cache-dir $tmp/cache && says '1 blobs are right'
+  run 0 cache verify owner/name --json --cache-dir $tmp/cache
+  says '"problems": []'
+  run 1 cache verify owner/other --cache-dir $tmp/cache
+  run 0 cache prune --yes --cache-dir $tmp/cache && says 'freed 0 B'
+  printf jello >$cached/blobs/$blob
+  run 1 cache verify --cache-dir $tmp/cache && says "$cached/blobs/$blob"
+  rm $cached/refs/main
+  touch -h -d '1 hour ago' $cached/blobs/* $cached/snapshots/$commit
+  run 0 cache prune --dry-run --cache-dir $tmp/cache && says 'would free 5 B'
+  run 2 cache prune --cache-dir $tmp/cache </dev/null && complains '--yes'
+  [ -e $cached/blobs/$blob ] || fail 'pruned without being told to'
+  run 0 cache prune --yes --cache-dir $tmp/cache && says "$commit"
+  [ -e $cached/blobs/$blob ] && fail 'not pruned'
+  run 2 cache rm --cache-dir $tmp/cache
+  run 1 cache rm owner/name@nowhere --yes --cache-dir $tmp/cache
+  run 0 cache rm owner/name --yes --cache-dir $tmp/cache
+  [ -e $cached ] && fail 'not removed'
 fi
 
 # inspect
