@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "hub/download.h"
 #include "hub/https_transport.h"
 #include "hub/hub_client.h"
@@ -9,6 +10,7 @@
 #include "hub/remote_source.h"
 #include "hub/settings.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
 
 namespace peft {
 namespace hub {
@@ -42,7 +44,15 @@ absl::StatusOr<Source> Fetch(decltype(&FindAdapter) find, const char* file,
   DownloadOptions download;
   download.on_progress = options.on_progress;
   if (options.is_cancelled) download.is_cancelled = options.is_cancelled;
-  return find(path, subfolder, options, *client, download);
+  const absl::StatusOr<Source> found =
+      find(path, subfolder, options, *client, download);
+  // A mistyped path may well read as a repository's name.
+  if (ErrorId(found.status()) == error_id::kHubRepositoryNotFound) {
+    return WithContext(found.status(),
+                       absl::StrCat("there is no folder ", Quoted(path),
+                                    " with ", file, ", and on the Hub"));
+  }
+  return found;
 }
 
 }  // namespace

@@ -220,8 +220,9 @@ class HubIdsTest(unittest.TestCase):
 
     def test_what_is_not_there(self):
         model = self.open("org/base")
-        self.assert_fails("HUB_REPOSITORY_NOT_FOUND", model.load_adapter,
-                          "org/none", "a")
+        message = self.assert_fails("HUB_REPOSITORY_NOT_FOUND",
+                                    model.load_adapter, "mistyped", "a")
+        self.assertIn('no folder "mistyped" with adapter_config.json', message)
         self.assert_fails("HUB_ENTRY_NOT_FOUND", model.load_adapter,
                           "org/base", "a")
         self.assert_fails("HUB_REPOSITORY_NOT_FOUND", self.open, "org/none")
