@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from testing import peft_ctypes
+from testing import peft_verbs
 from testing.host_models import toy_models
 
 LIBRARY = toy_models.library()
@@ -56,7 +57,7 @@ class TiedEmbeddingsTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             base, adapter = pathlib.Path(folder, "b"), pathlib.Path(folder, "a")
             model = make_base(base, tied, kind)
-            host = peft_ctypes.Model(LIBRARY, base)
+            host = peft_verbs.Model(LIBRARY, base, "logits")
             model = peft.get_peft_model(model, peft.LoraConfig(**config))
             with torch.no_grad():
                 for parameter in model.parameters():
@@ -72,6 +73,13 @@ class TiedEmbeddingsTest(unittest.TestCase):
             with torch.no_grad():
                 expected = loaded(ids).logits
             error = toy_models.error_of(host.forward(ids.numpy()), expected)
+            self.assertLess(error, TOLERANCE)
+            host.merge_and_unload(pathlib.Path(folder, "merged"))
+            merged = type(model.base_model.model).from_pretrained(
+                pathlib.Path(folder, "merged")).eval()
+            with torch.no_grad():
+                error = toy_models.error_of(merged(ids).logits.numpy(),
+                                            expected)
             self.assertLess(error, TOLERANCE)
             host.disable_adapters()
             fresh = type(fresh).from_pretrained(base)
@@ -116,7 +124,7 @@ class TiedEmbeddingsTest(unittest.TestCase):
                         continue  # saves nothing
                     with self.subTest(kind=kind, chosen=chosen, tying=tying):
                         self.check(True, kind=kind, target_modules=[target],
-                                   modules_to_save=chosen,
+                                   modules_to_save=list(chosen),
                                    ensure_weight_tying=tying)
 
     def test_factors_of_an_embedding(self):
