@@ -143,8 +143,9 @@ def make_adapter(rng, base, layout, method, uid, folder, seed):
 def check_mixin(base, layout, trained, adapter):
     """That transformers takes the file for the same adapter, where its config
     hits the same modules here."""
-    if trained.labels != {"LoRA"} or adapter.base_values:
-        return
+    if trained.labels != {"LoRA"} or adapter.base_values or not (
+            trained.folder / "adapter_model.safetensors").exists():
+        return  # it does not find a .bin
     model = copy.deepcopy(base)
     try:
         model.load_adapter(str(trained.folder), adapter_name=adapter.uid)
