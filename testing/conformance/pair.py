@@ -117,7 +117,9 @@ class Pair:
         whole = right.output(self.ids, self.mask)
         if self.case.base_dtype != torch.float32:
             try:
-                rounded = self._rounded_output(right)
+                rounded = right.rounded_output(
+                    self.entries(), len(self.merged), self.base,
+                    self.case.base_dtype, self.ids, self.mask)
             except reference.NoReference:
                 return
             compare.check_reduced(self.statistics, got, rounded, whole,
@@ -127,26 +129,6 @@ class Pair:
             self.statistics, got, whole,
             lambda nudge=None: right.exact(self.ids, self.mask, nudge),
             self.mask, what)
-
-    def _rounded_output(self, right):
-        """With the merged weights rounded to the base's type, and those that
-        are active beside them on top. `right` has all of them."""
-        entries = self.entries()
-        count = len(self.merged)
-        right.activate(entries[:count])
-        below = right.merged(self.case.base_dtype)
-        on_top = entries[count:]
-        if not on_top:
-            return compare.reference_output(below, self.ids, self.mask,
-                                            self.case.layout.output)
-        if any(a.features["is_dora"] for a, _ in on_top):
-            raise reference.NoReference("PEFT's norm is of what is merged")
-        order = [a for a in self._nesting()
-                 if any(a is e for e, _ in on_top)]
-        above = reference.Reference(below, order, self.case.layout.output,
-                                    trained_on=self.base)
-        above.activate(on_top)
-        return above.output(self.ids, self.mask)
 
     # -- attempts
 

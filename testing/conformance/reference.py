@@ -260,6 +260,20 @@ class Reference:
                 hook.remove()
         return [row[ids.shape[1]:].tolist() for row in sequences]
 
+    def rounded_output(self, entries, count, base, dtype, ids, mask):
+        """With the first `count` of the entries merged into weights of `dtype`
+        and the others on top; all were trained on `base`."""
+        self.activate(entries[:count])
+        below, on_top = self.merged(dtype), entries[count:]
+        if not on_top:
+            return compare.reference_output(below, ids, mask, self.pick)
+        if any(a.features["is_dora"] for a, _ in on_top):
+            raise NoReference("PEFT's norm is of what is merged")
+        order = [a for a in self.loaded if any(a is e for e, _ in on_top)]
+        above = Reference(below, order, self.pick, trained_on=base)
+        above.activate(on_top)
+        return above.output(ids, mask)
+
     def merged(self, dtype):
         """A plain model whose weights are what the stacks of layers compute,
         rounded to `dtype`; its numbers are f32."""
