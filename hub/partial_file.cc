@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <ctime>
 #include <memory>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -25,6 +24,7 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/temporary_file.h"
 
 namespace peft {
 namespace hub {
@@ -61,20 +61,24 @@ bool WriteAll(int fd, absl::string_view text) {
                               text.size()));
 }
 
-// The owner of a record's first line: "<magic> <etag> <size> <pid> <host>".
+// A record's first line: "<magic> <etag> <size> <pid> <host>", the last two
+// its owner's.
 struct Header {
+  std::string etag;
+  uint64_t size = 0;
   int64_t pid = 0;
   std::string host;
 };
 
-bool ParseHeader(absl::string_view line, const std::string& etag, uint64_t size,
-                 Header* header) {
-  const std::vector<std::string> words = absl::StrSplit(line, ' ');
-  if (words.size() != 5 || words[0] != kMagic || words[1] != etag ||
-      words[2] != absl::StrCat(size) ||
+bool ParseHeader(absl::string_view record, Header* header) {
+  const std::vector<std::string> words =
+      absl::StrSplit(record.substr(0, record.find('\n')), ' ');
+  if (words.size() != 5 || words[0] != kMagic ||
+      !absl::SimpleAtoi(words[2], &header->size) ||
       !absl::SimpleAtoi(words[3], &header->pid) || header->pid <= 0) {
     return false;
   }
+  header->etag = words[1];
   header->host = words[4];
   return true;
 }
@@ -130,6 +134,7 @@ PartialFile::PartialFile(PartialFile&& other) noexcept
       path_(std::exchange(other.path_, "")),
       fd_(std::move(other.fd_)),
       record_(std::move(other.record_)),
+      memory_(std::move(other.memory_)),
       digest_(other.digest_),
       size_(other.size_),
       recorded_(other.recorded_) {}
@@ -148,7 +153,7 @@ absl::StatusOr<PartialFile> PartialFile::Open(const std::string& blob_path,
                                               uint64_t size,
                                               CancelCheck is_cancelled) {
   PartialFile file(blob_path, size);
-  if (file.TakeOverAny(is_cancelled)) return file;
+  if (file.is_in_memory() || file.TakeOverAny(is_cancelled)) return file;
   if (is_cancelled()) {
     return MakeError(absl::StatusCode::kCancelled, error_id::kCancelled,
                      "cancelled before the download of a file");
@@ -158,10 +163,11 @@ absl::StatusOr<PartialFile> PartialFile::Open(const std::string& blob_path,
 }
 
 absl::Status PartialFile::Create() {
-  std::random_device random;
   for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
+    uint32_t random;
+    if (getentropy(&random, sizeof(random)) != 0) break;
     const std::string path =
-        absl::StrCat(blob_path_, absl::StrFormat(".%08x", random()), kSuffix);
+        absl::StrCat(blob_path_, absl::StrFormat(".%08x", random), kSuffix);
     fd_ = ScopedFd(
         open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (fd_.is_open()) {
@@ -227,15 +233,18 @@ ScopedFd PartialFile::Claim(const std::string& path,
   }
   const absl::StatusOr<std::string> found =
       ReadTextFile(path + kRecordSuffix, kMaxRecord);
+  // Without a record it may be Python's.
+  if (!found.ok()) return ScopedFd();
   Header header;
-  if (found.ok() && ParseHeader(found->substr(0, found->find('\n')), etag_,
-                                expected_size_, &header)) {
-    *record = *found;
-    return IsAbandoned(header, path, fd.get()) ? std::move(fd) : ScopedFd();
+  const bool has_owner = ParseHeader(*found, &header);
+  if (has_owner ? !IsAbandoned(header, path, fd.get()) : !IsQuiet(fd.get())) {
+    return ScopedFd();
   }
-  // Nobody can go on with it, and its owner is not known. Without a record it
-  // may be Python's.
-  if (found.ok() && IsQuiet(fd.get())) Remove(path);
+  if (header.etag == etag_ && header.size == expected_size_) {
+    *record = *found;
+    return fd;
+  }
+  Remove(path);  // nobody can go on with it
   return ScopedFd();
 }
 
@@ -324,11 +333,17 @@ absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
     const uint64_t part_end =
         std::min((size_ / kPartSize + 1) * kPartSize, expected_size_);
     const size_t count = std::min<uint64_t>(bytes.size(), part_end - size_);
-    if (!WriteAll(fd_.get(), bytes.first(count))) return Error("write failed");
+    if (is_in_memory()) {
+      memory_.insert(memory_.end(), bytes.begin(), bytes.begin() + count);
+    } else if (!WriteAll(fd_.get(), bytes.first(count))) {
+      return Error("write failed");
+    }
     digest_.Update(bytes.first(count));
     size_ += count;
     bytes.remove_prefix(count);
-    if (size_ == part_end) PEFT_RETURN_IF_ERROR(WritePart());
+    if (size_ == part_end && !is_in_memory()) {
+      PEFT_RETURN_IF_ERROR(WritePart());
+    }
   }
   size_ += bytes.size();
   return absl::OkStatus();
@@ -337,6 +352,8 @@ absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
 absl::Status PartialFile::Restart() {
   size_ = 0;
   digest_ = Digest::ForBlob(etag_, expected_size_);
+  memory_.clear();
+  if (is_in_memory()) return absl::OkStatus();
   if (ftruncate(fd_.get(), 0) != 0 || lseek(fd_.get(), 0, SEEK_SET) < 0) {
     return Error("cannot start its download again");
   }
@@ -347,14 +364,26 @@ bool PartialFile::IsRight() const {
   return size_ == expected_size_ && digest_.Hex() == etag_;
 }
 
+absl::Status PartialFile::WriteMemory() const {
+  TemporaryFile file(blob_path_);
+  PEFT_RETURN_IF_ERROR(file.Create());
+  PEFT_RETURN_IF_ERROR(file.Append(memory_));
+  return file.Commit();
+}
+
+// A blob's name says what its bytes are, and is believed ever after without
+// looking: they have to be on the disk before the file has it, or the machine's
+// failure could leave the name and nothing behind it. So they are flushed, and
+// then the file gets the name. That the name lasts as well is not waited for:
+// where it is lost, the file is fetched again, and that is all.
 absl::Status PartialFile::Commit() {
-  if (fsync(fd_.get()) != 0) return Error("flush failed");
+  if (is_in_memory()) return WriteMemory();
+  if (fdatasync(fd_.get()) != 0) return Error("flush failed");
   if (rename(path_.c_str(), blob_path_.c_str()) != 0) {
     return Error("rename failed");
   }
   unlink(RecordPath().c_str());
   path_.clear();
-  FlushFolder(FolderOf(blob_path_));
   RemoveOthers();
   return absl::OkStatus();
 }

@@ -9,6 +9,9 @@
 //
 // Bytes are trusted only as far as they give the digests of the record. The
 // last one names the whole, so nothing is hashed twice.
+//
+// A small file is kept in memory until it is whole: to go on with it would save
+// nothing.
 #ifndef HUB_PARTIAL_FILE_H_
 #define HUB_PARTIAL_FILE_H_
 
@@ -32,6 +35,8 @@ class PartialFile {
   // What each line of the record covers. The most that is fetched again after
   // a crash.
   static constexpr uint64_t kPartSize = 4u << 20;
+  // The largest file that is kept in memory.
+  static constexpr uint64_t kMaxInMemory = 1u << 20;
 
   // Goes on with one that a process that is gone has left for the blob
   // `blob_path` (".../blobs/<etag>", IsBlobName) of `size` bytes, else begins a
@@ -68,6 +73,8 @@ class PartialFile {
  private:
   PartialFile(const std::string& blob_path, uint64_t size);
 
+  bool is_in_memory() const { return expected_size_ <= kMaxInMemory; }
+  absl::Status WriteMemory() const;
   absl::Status Create();
   // What else lies there for the same blob.
   std::vector<std::string> Others() const;
@@ -96,6 +103,7 @@ class PartialFile {
   std::string path_;  // "" when there is nothing to leave or remove
   ScopedFd fd_;
   ScopedFd record_;
+  std::vector<uint8_t> memory_;  // instead of both
   Digest digest_;
   uint64_t size_ = 0;
   uint64_t recorded_ = 0;  // bytes that the record covers
