@@ -3,15 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -21,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "hub/partial_owner.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/file_write_internal.h"
@@ -32,91 +30,41 @@ namespace {
 
 constexpr char kSuffix[] = ".incomplete";
 constexpr char kRecordSuffix[] = ".peft";
-constexpr char kMagic[] = "peft-partial-1";
 constexpr uint64_t kMaxRecord = 64 << 20;
-// A file that somebody else may be writing to, where neither locks nor process
-// numbers can tell, is left alone for this long after the last write.
-constexpr int64_t kQuietSeconds = 120;
+constexpr size_t kAheadBuffer = 1 << 20;
 
-std::string HostName() {
-  char name[HOST_NAME_MAX + 1] = {};
-  if (gethostname(name, sizeof(name) - 1) != 0) return "?";
-  return absl::StrCat(name, name[0] == '\0' ? "?" : "");
-}
-
-// Writes all of `bytes`; false and errno where that fails.
-bool WriteAll(int fd, absl::Span<const uint8_t> bytes) {
+// Both move all bytes, to or from the place `offset`; false and errno where
+// that fails, or where the file ends before.
+bool WriteAllAt(int fd, absl::Span<const uint8_t> bytes, uint64_t offset) {
   while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    const ssize_t written =
+        pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return false;
     bytes.remove_prefix(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+  return true;
+}
+bool ReadAllAt(int fd, absl::Span<uint8_t> bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t got =
+        pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(got));
+    offset += static_cast<uint64_t>(got);
   }
   return true;
 }
 
-bool WriteAll(int fd, absl::string_view text) {
-  return WriteAll(
-      fd, absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()),
-                              text.size()));
-}
-
-// A record's first line: "<magic> <etag> <size> <pid> <host>", the last two
-// its owner's.
-struct Header {
-  std::string etag;
-  uint64_t size = 0;
-  int64_t pid = 0;
-  std::string host;
-};
-
-bool ParseHeader(absl::string_view record, Header* header) {
-  const std::vector<std::string> words =
-      absl::StrSplit(record.substr(0, record.find('\n')), ' ');
-  if (words.size() != 5 || words[0] != kMagic ||
-      !absl::SimpleAtoi(words[2], &header->size) ||
-      !absl::SimpleAtoi(words[3], &header->pid) || header->pid <= 0) {
-    return false;
-  }
-  header->etag = words[1];
-  header->host = words[4];
-  return true;
-}
-
-// True if the lock that this process has on `path` keeps others out: some file
-// systems grant locks to everyone.
-bool LocksExclude(const std::string& path) {
-  const ScopedFd other(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  return other.is_open() && flock(other.get(), LOCK_EX | LOCK_NB) != 0 &&
-         errno == EWOULDBLOCK;
-}
-
-// Nothing was written to `fd` for so long that its owner must be gone.
-bool IsQuiet(int fd) {
-  struct stat info;
-  return fstat(fd, &info) == 0 &&
-         info.st_mtime < std::time(nullptr) - kQuietSeconds;
-}
-
-// True if nobody writes to `fd`, which this process has opened as `path` and
-// locked. On one host the lock tells, also of an owner that was killed and is
-// still in the table of processes.
-bool IsAbandoned(const Header& header, const std::string& path, int fd) {
-  if (header.host == HostName()) {
-    if (LocksExclude(path)) return true;
-    const bool exists =
-        kill(static_cast<pid_t>(header.pid), 0) == 0 || errno != ESRCH;
-    if (!exists) return true;
-  }
-  return IsQuiet(fd);
-}
-
-// True if `path` still names the file that `fd` is.
-bool IsNameOf(const std::string& path, int fd) {
-  struct stat named;
-  struct stat opened;
-  return lstat(path.c_str(), &named) == 0 && fstat(fd, &opened) == 0 &&
-         named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
+// A line of the record, in one piece.
+bool WriteLine(int fd, const std::string& line) {
+  ssize_t written;
+  do {
+    written = write(fd, line.data(), line.size());
+  } while (written < 0 && errno == EINTR);
+  return written == static_cast<ssize_t>(line.size());
 }
 
 }  // namespace
@@ -235,8 +183,8 @@ ScopedFd PartialFile::Claim(const std::string& path,
       ReadTextFile(path + kRecordSuffix, kMaxRecord);
   // Without a record it may be Python's.
   if (!found.ok()) return ScopedFd();
-  Header header;
-  const bool has_owner = ParseHeader(*found, &header);
+  PartialHeader header;
+  const bool has_owner = ParsePartialHeader(*found, &header);
   if (has_owner ? !IsAbandoned(header, path, fd.get()) : !IsQuiet(fd.get())) {
     return ScopedFd();
   }
@@ -281,24 +229,15 @@ absl::Status PartialFile::TrustParts(const std::string& record,
         end - size_ > kPartSize || end > expected_size_) {
       break;
     }
-    const uint64_t wanted = end - size_;
-    uint64_t got = 0;
-    while (got < wanted) {
-      const ssize_t count = pread(fd_.get(), buffer.data() + got, wanted - got,
-                                  static_cast<off_t>(size_ + got));
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) break;
-      got += static_cast<uint64_t>(count);
-    }
-    if (got < wanted) break;
-    digest.Update(absl::MakeConstSpan(buffer.data(), wanted));
+    const auto bytes = absl::MakeSpan(buffer).first(end - size_);
+    if (!ReadAllAt(fd_.get(), bytes, size_)) break;
+    digest.Update(bytes);
     if (digest.Hex() != part.second) break;
     digest_ = digest;
     size_ = end;
     PEFT_RETURN_IF_ERROR(WritePart());
   }
-  if (ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0 ||
-      lseek(fd_.get(), 0, SEEK_END) < 0) {
+  if (ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) {
     return Error("cannot cut what was left of a download");
   }
   return absl::OkStatus();
@@ -311,33 +250,27 @@ absl::Status PartialFile::StartRecord() {
                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   recorded_ = 0;
   if (record_.is_open() &&
-      WriteAll(record_.get(),
-               absl::StrCat(kMagic, " ", etag_, " ", expected_size_, " ",
-                            getpid(), " ", HostName(), "\n"))) {
+      WriteLine(record_.get(), PartialHeaderLine(etag_, expected_size_))) {
     return absl::OkStatus();
   }
   return Error("cannot write the record of its download");
 }
 
 absl::Status PartialFile::WritePart() {
-  if (!WriteAll(record_.get(), absl::StrCat(size_, " ", digest_.Hex(), "\n"))) {
+  if (!WriteLine(record_.get(),
+                 absl::StrCat(size_, " ", digest_.Hex(), "\n"))) {
     return Error("cannot write the record of its download");
   }
   recorded_ = size_;
   return absl::OkStatus();
 }
 
-absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
-  while (!bytes.empty() && size_ < expected_size_) {
+absl::Status PartialFile::Count(absl::Span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
     // Parts end where their number says, however the bytes come.
     const uint64_t part_end =
         std::min((size_ / kPartSize + 1) * kPartSize, expected_size_);
     const size_t count = std::min<uint64_t>(bytes.size(), part_end - size_);
-    if (is_in_memory()) {
-      memory_.insert(memory_.end(), bytes.begin(), bytes.begin() + count);
-    } else if (!WriteAll(fd_.get(), bytes.first(count))) {
-      return Error("write failed");
-    }
     digest_.Update(bytes.first(count));
     size_ += count;
     bytes.remove_prefix(count);
@@ -345,7 +278,40 @@ absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
       PEFT_RETURN_IF_ERROR(WritePart());
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
+  if (size_ < expected_size_) {
+    const size_t count =
+        std::min<uint64_t>(bytes.size(), expected_size_ - size_);
+    if (is_in_memory()) {
+      memory_.insert(memory_.end(), bytes.begin(), bytes.begin() + count);
+    } else {
+      PEFT_RETURN_IF_ERROR(WriteAhead(size_, bytes.first(count)));
+    }
+    PEFT_RETURN_IF_ERROR(Count(bytes.first(count)));
+    bytes.remove_prefix(count);
+  }
   size_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status PartialFile::WriteAhead(uint64_t offset,
+                                     absl::Span<const uint8_t> bytes) const {
+  if (WriteAllAt(fd_.get(), bytes, offset)) return absl::OkStatus();
+  return Error("write failed");
+}
+
+absl::Status PartialFile::AppendAhead(uint64_t end) {
+  std::vector<uint8_t> buffer(kAheadBuffer);
+  while (size_ < end) {
+    const auto bytes = absl::MakeSpan(buffer).first(
+        std::min<uint64_t>(buffer.size(), end - size_));
+    errno = EIO;  // of a file that was cut meanwhile
+    if (!ReadAllAt(fd_.get(), bytes, size_)) return Error("cannot read it");
+    PEFT_RETURN_IF_ERROR(Count(bytes));
+  }
   return absl::OkStatus();
 }
 
@@ -354,7 +320,7 @@ absl::Status PartialFile::Restart() {
   digest_ = Digest::ForBlob(etag_, expected_size_);
   memory_.clear();
   if (is_in_memory()) return absl::OkStatus();
-  if (ftruncate(fd_.get(), 0) != 0 || lseek(fd_.get(), 0, SEEK_SET) < 0) {
+  if (ftruncate(fd_.get(), 0) != 0) {
     return Error("cannot start its download again");
   }
   return StartRecord();

@@ -54,9 +54,19 @@ class PartialFile {
   // The bytes that are there.
   uint64_t size() const { return size_; }
   uint64_t expected_size() const { return expected_size_; }
+  bool is_in_memory() const { return expected_size_ <= kMaxInMemory; }
 
   // Bytes beyond the expected size are counted, not written.
   absl::Status Append(absl::Span<const uint8_t> bytes);
+
+  // Writes bytes that belong behind what is there, at `offset`. They do not
+  // count until AppendAhead, and are lost with this process. Thread-safe with
+  // itself and AppendAhead; not for what is_in_memory.
+  absl::Status WriteAhead(uint64_t offset,
+                          absl::Span<const uint8_t> bytes) const;
+
+  // Appends the bytes up to `end`, which WriteAhead has written.
+  absl::Status AppendAhead(uint64_t end);
 
   // Drops all bytes.
   absl::Status Restart();
@@ -73,8 +83,9 @@ class PartialFile {
  private:
   PartialFile(const std::string& blob_path, uint64_t size);
 
-  bool is_in_memory() const { return expected_size_ <= kMaxInMemory; }
   absl::Status WriteMemory() const;
+  // Adds bytes that are written to the digest, and parts to the record.
+  absl::Status Count(absl::Span<const uint8_t> bytes);
   absl::Status Create();
   // What else lies there for the same blob.
   std::vector<std::string> Others() const;
