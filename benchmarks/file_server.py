@@ -6,12 +6,13 @@ import os
 import socket
 import socketserver
 import ssl
+import time
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-_PART = 1 << 20  # what goes into one call where sendfile cannot encrypt
+_PART = 1 << 20  # what goes into one call where sendfile is of no use
 
 
-def _serve(pipe, path, sha256, certificate):
+def _serve(pipe, path, sha256, certificate, limit):
     """Serves the file at `path` until the process is ended."""
     context = None
     if certificate:
@@ -51,11 +52,15 @@ def _serve(pipe, path, sha256, certificate):
                 f'ETag: "{sha256}"\r\n\r\n').encode())
             if line[0] == b"HEAD":
                 return True
-            if not context:
+            if not context and not limit:
                 connection.sendfile(file, begin, end - begin)
                 return True
+            start = time.monotonic()
             for place in range(begin, end, _PART):
                 connection.sendall(mapped[place:min(place + _PART, end)])
+                if limit:
+                    due = start + (place + _PART - begin) / limit
+                    time.sleep(max(due - time.monotonic(), 0))
             return True
 
     class Server(socketserver.ThreadingTCPServer):
@@ -76,13 +81,14 @@ class FileServer:
     """Serves `path` from a process of its own, while it is entered.
 
     `certificate`: a PEM file for localhost, with its key; None: plain HTTP.
+    `limit`: bytes a second of each connection; None for as many as go.
     """
 
-    def __init__(self, path, sha256, certificate=None):
+    def __init__(self, path, sha256, certificate=None, limit=None):
         context = multiprocessing.get_context("fork")
         ours, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, path, sha256, certificate),
+            target=_serve, args=(theirs, path, sha256, certificate, limit),
             daemon=True)
         self._process.start()
         scheme = "https" if certificate else "http"

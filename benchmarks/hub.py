@@ -6,7 +6,8 @@ One large file, by HTTP and by HTTPS: ours against
 
     curl URL | tee FILE | sha256sum
 
-which also stores and hashes it, from the same server. A snapshot of small
+which also stores and hashes it, from the same server; and from one that limits
+each connection to 50 MB a second, as many do. A snapshot of small
 files: ours, a process each time, against huggingface_hub's, which is loaded
 before. Peak memory: what a download needs beyond a process of ours that does
 nothing. The sides take turns; each figure is a median, and a ratio above 1
@@ -33,6 +34,7 @@ _TESTDATA = os.path.join(os.path.dirname(os.path.abspath(
     sys.modules[FakeHub.__module__].__file__)), "testdata")
 _CA = os.path.join(_TESTDATA, "ca.pem")
 _MANY = "org/many"
+_LIMIT = 50_000_000  # bytes a second
 
 
 def make_file(path, size):
@@ -181,7 +183,9 @@ def main():
             "http": stack.enter_context(
                 file_server.FileServer(path, sha256)),
             "https": stack.enter_context(file_server.FileServer(
-                path, sha256, os.path.join(_TESTDATA, "server.pem")))}
+                path, sha256, os.path.join(_TESTDATA, "server.pem"))),
+            "limited": stack.enter_context(
+                file_server.FileServer(path, sha256, limit=_LIMIT))}
         many = stack.enter_context(many_files(arguments.files))
         ours = Ours(arguments.driver, folder)
         idle = ours.run(many)

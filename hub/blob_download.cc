@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "hub/cache_lock.h"
 #include "hub/partial_file.h"
+#include "hub/range_fetch.h"
 #include "hub/retry.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
@@ -45,10 +46,6 @@ int64_t RangeBegin(const HttpResponse& response) {
   return begin;
 }
 
-// Bytes that a broken answer must have brought for the count of tries to start
-// anew: a server that sends a few each time would else never end it.
-constexpr uint64_t kProgress = 256u << 10;
-
 // The fetching of one file, in as many requests as it takes.
 class Fetch {
  public:
@@ -68,7 +65,7 @@ class Fetch {
       const absl::Status& status = reply.failure.status;
       // More than the file has: wrong bytes, like others.
       if (status.ok() || ErrorId(status) == error_id::kHubHashMismatch) break;
-      if (partial_.size() >= furthest + kProgress) {
+      if (partial_.size() >= furthest + kProgressBytes) {
         furthest = partial_.size();
         retries.Reset();
       }
@@ -85,8 +82,10 @@ class Fetch {
  private:
   Reply Try(const Url& url) {
     return context_.client.GetBytes(
-        url, partial_.size(), file_.subject,
-        [&](const HttpResponse& response) { return OnAnswer(response); },
+        url, {partial_.size()}, file_.subject,
+        [&](const HttpResponse& response, const Url&) {
+          return OnAnswer(response);
+        },
         [&](absl::Span<const uint8_t> bytes) { return OnBytes(bytes); },
         context_.is_cancelled);
   }
@@ -157,6 +156,9 @@ absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
       PartialFile partial,
       PartialFile::Open(blob_path, file.size, context.is_cancelled));
   Fetch fetch(file, context, partial);
+  if (RangeFetch::IsOfUse(file, context.ranges, partial)) {
+    PEFT_RETURN_IF_ERROR(RangeFetch(file, context, partial).Run());
+  }
   PEFT_RETURN_IF_ERROR(fetch.Run());
   if (!partial.IsRight()) {
     PEFT_RETURN_IF_ERROR(fetch.Restart());

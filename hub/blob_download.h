@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "hub/cache_writer.h"
+#include "hub/download.h"
 #include "hub/hub_client.h"
 #include "hub/progress.h"
 #include "hub/transport.h"
@@ -31,8 +32,13 @@ struct RemoteFile {
 struct FetchContext {
   const HubClient& client;
   ProgressMeter& meter;
-  CancelCheck is_cancelled;
+  CancelCheck is_cancelled;  // called by several threads at once
+  RangeOptions ranges = {};
 };
+
+// Bytes that a broken answer must have brought for the count of tries to start
+// anew: a server that sends a few each time would else never end it.
+inline constexpr uint64_t kProgressBytes = 256u << 10;
 
 // Where and how files are stored.
 struct StoreContext {

@@ -10,7 +10,8 @@
 // --include P and --exclude P (repeated), --force, --local-files-only,
 // --local-dir D (snapshot), --lock-limit-ms N, --retry-wait-ms N (the first
 // wait, and the longest),
-// --max-retries N, --workers N, --progress (a line for each call on stderr),
+// --max-retries N, --workers N, --connections N (for one file of at least
+// --parallel-from BYTES), --progress (a line for each call on stderr),
 // --memory (at the end, a line on stderr that ends with the most memory that
 // was in use).
 //
@@ -114,6 +115,12 @@ SnapshotOptions SnapshotOptionsOf(const Command& command) {
   options.allow = command.GetAll("--include");
   options.ignore = command.GetAll("--exclude");
   options.max_workers = std::atoi(command.Get("--workers", "8").c_str());
+  options.ranges.max_connections =
+      std::atoi(command.Get("--connections", "4").c_str());
+  if (command.Has("--parallel-from")) {
+    options.ranges.min_size = static_cast<uint64_t>(
+        std::atoll(command.Get("--parallel-from", "").c_str()));
+  }
   if (command.Has("--progress")) options.on_progress = PrintProgress;
   return options;
 }

@@ -84,6 +84,7 @@ class FolderDownload {
                        commit_, name, file.etag(), file.size, url, url});
       meter_.Expect(static_cast<int64_t>(file.size));
     }
+    ranges_ = ShareConnections(files, options_);
     const absl::Status status = ForEachFile(
         files, options_, [&](const RemoteFile& file, CancelCheck is_cancelled) {
           return Update(file, is_cancelled);
@@ -176,7 +177,7 @@ class FolderDownload {
     PEFT_RETURN_IF_ERROR(MakeFolders(work));
     const std::string blob = absl::StrCat(work, "/", file.etag);
     PEFT_RETURN_IF_ERROR(
-        FetchBlob(file, blob, {client_, meter_, is_cancelled}));
+        FetchBlob(file, blob, {client_, meter_, is_cancelled, ranges_}));
     if (rename(blob.c_str(), PathOf(file).c_str()) != 0) {
       return WriteError(PathOf(file), "rename failed", errno);
     }
@@ -192,6 +193,7 @@ class FolderDownload {
   const std::string commit_;
   const SnapshotOptions& options_;
   ProgressMeter meter_;
+  RangeOptions ranges_;
 };
 
 }  // namespace
