@@ -1,8 +1,11 @@
 #include "hub/blob_download.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +15,7 @@
 #include "hub/range_fetch.h"
 #include "hub/retry.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -20,6 +24,7 @@ namespace {
 
 constexpr int kPartialContent = 206;
 constexpr int kRangeNotSatisfiable = 416;
+constexpr size_t kCopyBuffer = 1 << 20;
 
 absl::Status MismatchError(const RemoteFile& file, const PartialFile& partial) {
   const bool size = partial.size() != file.size;
@@ -168,6 +173,33 @@ absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
   const absl::Status mismatch = MismatchError(file, partial);
   PEFT_RETURN_IF_ERROR(fetch.Restart());
   return mismatch;
+}
+
+absl::StatusOr<bool> CopyBlob(const RemoteFile& file, const std::string& from,
+                              const std::string& blob_path,
+                              const FetchContext& context) {
+  if (!HasBlob(from, file.size)) return false;
+  // The file may change meanwhile: what was read is what is hashed.
+  const ScopedFd source(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!source.is_open()) return false;
+  PEFT_ASSIGN_OR_RETURN(
+      PartialFile partial,
+      PartialFile::Open(blob_path, file.size, context.is_cancelled));
+  if (partial.size() > 0) PEFT_RETURN_IF_ERROR(partial.Restart());
+  std::vector<uint8_t> buffer(kCopyBuffer);
+  ssize_t size = 0;
+  while (!context.is_cancelled() &&
+         (size = read(source.get(), buffer.data(), buffer.size())) > 0) {
+    PEFT_RETURN_IF_ERROR(partial.Append(
+        absl::MakeConstSpan(buffer).first(static_cast<size_t>(size))));
+  }
+  if (!partial.IsRight()) {
+    PEFT_RETURN_IF_ERROR(partial.Restart());
+    return false;
+  }
+  PEFT_RETURN_IF_ERROR(partial.Commit());
+  context.meter.AddBytes(static_cast<int64_t>(file.size));
+  return true;
 }
 
 absl::Status StoreFile(const RemoteFile& file, const StoreContext& context) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "hub/cache_writer.h"
 #include "hub/download.h"
@@ -55,6 +56,12 @@ struct StoreContext {
 // HubClient and of writing files.
 absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
                        const FetchContext& context);
+
+// Makes `blob_path` of the file `from`, if that has the right bytes; false if
+// it does not. Fails as FetchBlob, without the errors of HubClient.
+absl::StatusOr<bool> CopyBlob(const RemoteFile& file, const std::string& from,
+                              const std::string& blob_path,
+                              const FetchContext& context);
 
 // Makes the snapshot's file, fetching its blob if the cache lacks it, with
 // the lock of the blob.
