@@ -30,6 +30,7 @@ namespace {
 
 constexpr char kSuffix[] = ".incomplete";
 constexpr char kRecordSuffix[] = ".peft";
+constexpr size_t kRecordSuffixSize = sizeof(kRecordSuffix) - 1;
 constexpr uint64_t kMaxRecord = 64 << 20;
 constexpr size_t kAheadBuffer = 1 << 20;
 
@@ -132,7 +133,7 @@ absl::Status PartialFile::Create() {
   return Error("cannot create a file beside it");
 }
 
-std::vector<std::string> PartialFile::Others() const {
+std::vector<std::string> PartialFile::Others(absl::string_view suffix) const {
   const std::string folder = FolderOf(blob_path_);
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()),
                                                     closedir);
@@ -140,7 +141,7 @@ std::vector<std::string> PartialFile::Others() const {
   if (entries == nullptr) return paths;
   while (const dirent* entry = readdir(entries.get())) {
     if (absl::StartsWith(entry->d_name, etag_ + ".") &&
-        absl::EndsWith(entry->d_name, kSuffix)) {
+        absl::EndsWith(entry->d_name, absl::StrCat(kSuffix, suffix))) {
       paths.push_back(absl::StrCat(folder, "/", entry->d_name));
     }
   }
@@ -158,17 +159,25 @@ bool PartialFile::TakeOver(const std::string& path, CancelCheck is_cancelled) {
   std::string record;
   ScopedFd fd = Claim(path, &record);
   if (!fd.is_open()) return false;
-  // Where locks are granted to all, one of several still gets the new name.
+  // Where locks are granted to all, one of several still gets the new name. The
+  // record says all that the old one said, should this process end soon.
   PartialFile own(blob_path_, expected_size_);
-  if (!own.Create().ok() || rename(path.c_str(), own.path_.c_str()) != 0) {
+  if (!own.Create().ok() || !own.WriteParts(record).ok() ||
+      rename(path.c_str(), own.path_.c_str()) != 0) {
     return false;
   }
   unlink((path + kRecordSuffix).c_str());
   path_ = std::exchange(own.path_, "");
   fd_ = std::move(fd);
   record_ = std::move(own.record_);
-  if (TrustParts(record, is_cancelled).ok()) return true;
-  Drop();
+  const absl::Status trusted = TrustParts(record, is_cancelled);
+  if (trusted.ok()) return true;
+  // For the next one, if this one only has no time.
+  if (absl::IsCancelled(trusted)) {
+    path_.clear();
+  } else {
+    Drop();
+  }
   return false;
 }
 
@@ -201,6 +210,11 @@ void PartialFile::RemoveOthers() const {
     std::string record;
     if (Claim(path, &record).is_open()) Remove(path);
   }
+  // A record without its file is one that somebody had no time to remove.
+  for (const std::string& path : Others(kRecordSuffix)) {
+    const std::string file = path.substr(0, path.size() - kRecordSuffixSize);
+    if (access(file.c_str(), F_OK) != 0) unlink(path.c_str());
+  }
 }
 
 void PartialFile::Remove(const std::string& path) {
@@ -220,10 +234,13 @@ absl::Status PartialFile::TrustParts(const std::string& record,
                                      CancelCheck is_cancelled) {
   std::vector<uint8_t> buffer(kPartSize);
   Digest digest = digest_;
-  const std::vector<std::string> lines = absl::StrSplit(record, '\n');
-  for (size_t i = 1; i < lines.size() && !is_cancelled(); ++i) {
-    const std::pair<std::string, std::string> part =
-        absl::StrSplit(lines[i], absl::MaxSplits(' ', 1));
+  size_t begin = record.find('\n') + 1;  // of the next line
+  for (size_t end_of_line = record.find('\n', begin);
+       end_of_line != std::string::npos;
+       begin = end_of_line + 1, end_of_line = record.find('\n', begin)) {
+    if (is_cancelled()) return absl::CancelledError();
+    const std::pair<std::string, std::string> part = absl::StrSplit(
+        record.substr(begin, end_of_line - begin), absl::MaxSplits(' ', 1));
     uint64_t end = 0;
     if (!absl::SimpleAtoi(part.first, &end) || end <= size_ ||
         end - size_ > kPartSize || end > expected_size_) {
@@ -234,13 +251,22 @@ absl::Status PartialFile::TrustParts(const std::string& record,
     digest.Update(bytes);
     if (digest.Hex() != part.second) break;
     digest_ = digest;
-    size_ = end;
-    PEFT_RETURN_IF_ERROR(WritePart());
+    recorded_ = size_ = end;
   }
   if (ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) {
     return Error("cannot cut what was left of a download");
   }
-  return absl::OkStatus();
+  if (begin == record.size()) return absl::OkStatus();
+  const uint64_t trusted = size_;
+  PEFT_RETURN_IF_ERROR(StartRecord());
+  recorded_ = trusted;
+  return WriteParts(record.substr(0, begin));
+}
+
+absl::Status PartialFile::WriteParts(const std::string& record) {
+  const std::string parts = record.substr(record.find('\n') + 1);
+  if (WriteLine(record_.get(), parts)) return absl::OkStatus();
+  return Error("cannot write the record of its download");
 }
 
 std::string PartialFile::RecordPath() const { return path_ + kRecordSuffix; }

@@ -87,8 +87,9 @@ class PartialFile {
   // Adds bytes that are written to the digest, and parts to the record.
   absl::Status Count(absl::Span<const uint8_t> bytes);
   absl::Status Create();
-  // What else lies there for the same blob.
-  std::vector<std::string> Others() const;
+  // What else lies there for the same blob: files, or with the suffix of
+  // records these.
+  std::vector<std::string> Others(absl::string_view suffix = "") const;
   // Opens and locks the file `path` if its owner is gone and its record, which
   // is read, fits; else the result is not open. Removes a file that nobody can
   // go on with.
@@ -99,11 +100,14 @@ class PartialFile {
   // Takes over the file `path`, if it can be claimed.
   bool TakeOver(const std::string& path, CancelCheck is_cancelled);
   bool TakeOverAny(CancelCheck is_cancelled);
-  // Hashes the parts of `record` that the file has, and cuts it behind them.
+  // Hashes the parts of `record` that the file has, and cuts both behind them;
+  // neither if it is cancelled.
   absl::Status TrustParts(const std::string& record, CancelCheck is_cancelled);
   // Removes the file and its record.
   void Drop();
   absl::Status StartRecord();
+  // The lines of `record` but its first.
+  absl::Status WriteParts(const std::string& record);
   absl::Status WritePart();
   std::string RecordPath() const;
   absl::Status Error(absl::string_view what) const;

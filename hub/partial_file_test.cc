@@ -135,6 +135,41 @@ TEST_F(PartialFileTest, RemovesWhatOthersLeftWhenTheBlobIsThere) {
   ExpectTheBlobAlone();
 }
 
+TEST_F(PartialFileTest, NothingIsLostToOneThatIsCancelledWhileItLooks) {
+  Reap(KilledAt(2 * kPart));
+  for (const int limit : {0, 1}) {
+    int asked = 0;
+    EXPECT_FALSE(
+        PartialFile::Open(blob_, kSize, [&] { return asked++ >= limit; }).ok());
+  }
+  PartialFile file = Open();
+  EXPECT_EQ(file.size(), 2 * kPart);
+  Finish(std::move(file));
+  ExpectTheBlobAlone();
+}
+
+TEST_F(PartialFileTest, ARecordEndsWhereItIsWrong) {
+  Reap(KilledAt(2 * kPart));
+  for (const std::string& name : Names()) {
+    if (name.find(".peft") != std::string::npos) continue;
+    std::fstream bytes(folder_ / name);
+    bytes.seekp(kPart + 7);
+    bytes.put('!');
+  }
+  EXPECT_EQ(Open().size(), kPart);
+  // As a third one finds it.
+  PartialFile file = Open();
+  EXPECT_EQ(file.size(), kPart);
+  Finish(std::move(file));
+  ExpectTheBlobAlone();
+}
+
+TEST_F(PartialFileTest, RemovesRecordsWithoutTheirFiles) {
+  std::ofstream(blob_.string() + ".00000001.incomplete.peft") << "a record";
+  Finish(Open());
+  ExpectTheBlobAlone();
+}
+
 TEST_F(PartialFileTest, RemovesWhatAKilledOwnerWithAnotherSizeInMindLeft) {
   Reap(KilledAt(kPart, kSize + 11));
   Finish(Open());
