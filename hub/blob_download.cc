@@ -1,16 +1,21 @@
 #include "hub/blob_download.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "hub/cache_lock.h"
 #include "hub/partial_file.h"
+#include "hub/range_fetch.h"
 #include "hub/retry.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -19,6 +24,7 @@ namespace {
 
 constexpr int kPartialContent = 206;
 constexpr int kRangeNotSatisfiable = 416;
+constexpr size_t kCopyBuffer = 1 << 20;
 
 absl::Status MismatchError(const RemoteFile& file, const PartialFile& partial) {
   const bool size = partial.size() != file.size;
@@ -45,10 +51,6 @@ int64_t RangeBegin(const HttpResponse& response) {
   return begin;
 }
 
-// Bytes that a broken answer must have brought for the count of tries to start
-// anew: a server that sends a few each time would else never end it.
-constexpr uint64_t kProgress = 256u << 10;
-
 // The fetching of one file, in as many requests as it takes.
 class Fetch {
  public:
@@ -68,7 +70,7 @@ class Fetch {
       const absl::Status& status = reply.failure.status;
       // More than the file has: wrong bytes, like others.
       if (status.ok() || ErrorId(status) == error_id::kHubHashMismatch) break;
-      if (partial_.size() >= furthest + kProgress) {
+      if (partial_.size() >= furthest + kProgressBytes) {
         furthest = partial_.size();
         retries.Reset();
       }
@@ -85,8 +87,10 @@ class Fetch {
  private:
   Reply Try(const Url& url) {
     return context_.client.GetBytes(
-        url, partial_.size(), file_.subject,
-        [&](const HttpResponse& response) { return OnAnswer(response); },
+        url, {partial_.size()}, file_.subject,
+        [&](const HttpResponse& response, const Url&) {
+          return OnAnswer(response);
+        },
         [&](absl::Span<const uint8_t> bytes) { return OnBytes(bytes); },
         context_.is_cancelled);
   }
@@ -157,6 +161,9 @@ absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
       PartialFile partial,
       PartialFile::Open(blob_path, file.size, context.is_cancelled));
   Fetch fetch(file, context, partial);
+  if (RangeFetch::IsOfUse(file, context.ranges, partial)) {
+    PEFT_RETURN_IF_ERROR(RangeFetch(file, context, partial).Run());
+  }
   PEFT_RETURN_IF_ERROR(fetch.Run());
   if (!partial.IsRight()) {
     PEFT_RETURN_IF_ERROR(fetch.Restart());
@@ -166,6 +173,33 @@ absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
   const absl::Status mismatch = MismatchError(file, partial);
   PEFT_RETURN_IF_ERROR(fetch.Restart());
   return mismatch;
+}
+
+absl::StatusOr<bool> CopyBlob(const RemoteFile& file, const std::string& from,
+                              const std::string& blob_path,
+                              const FetchContext& context) {
+  if (!HasBlob(from, file.size)) return false;
+  // The file may change meanwhile: what was read is what is hashed.
+  const ScopedFd source(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!source.is_open()) return false;
+  PEFT_ASSIGN_OR_RETURN(
+      PartialFile partial,
+      PartialFile::Open(blob_path, file.size, context.is_cancelled));
+  if (partial.size() > 0) PEFT_RETURN_IF_ERROR(partial.Restart());
+  std::vector<uint8_t> buffer(kCopyBuffer);
+  ssize_t size = 0;
+  while (!context.is_cancelled() &&
+         (size = read(source.get(), buffer.data(), buffer.size())) > 0) {
+    PEFT_RETURN_IF_ERROR(partial.Append(
+        absl::MakeConstSpan(buffer).first(static_cast<size_t>(size))));
+  }
+  if (!partial.IsRight()) {
+    PEFT_RETURN_IF_ERROR(partial.Restart());
+    return false;
+  }
+  PEFT_RETURN_IF_ERROR(partial.Commit());
+  context.meter.AddBytes(static_cast<int64_t>(file.size));
+  return true;
 }
 
 absl::Status StoreFile(const RemoteFile& file, const StoreContext& context) {

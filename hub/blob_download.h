@@ -6,8 +6,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "hub/cache_writer.h"
+#include "hub/download.h"
 #include "hub/hub_client.h"
 #include "hub/progress.h"
 #include "hub/transport.h"
@@ -31,8 +33,13 @@ struct RemoteFile {
 struct FetchContext {
   const HubClient& client;
   ProgressMeter& meter;
-  CancelCheck is_cancelled;
+  CancelCheck is_cancelled;  // called by several threads at once
+  RangeOptions ranges = {};
 };
+
+// Bytes that a broken answer must have brought for the count of tries to start
+// anew: a server that sends a few each time would else never end it.
+inline constexpr uint64_t kProgressBytes = 256u << 10;
 
 // Where and how files are stored.
 struct StoreContext {
@@ -49,6 +56,12 @@ struct StoreContext {
 // HubClient and of writing files.
 absl::Status FetchBlob(const RemoteFile& file, const std::string& blob_path,
                        const FetchContext& context);
+
+// Makes `blob_path` of the file `from`, if that has the right bytes; false if
+// it does not. Fails as FetchBlob, without the errors of HubClient.
+absl::StatusOr<bool> CopyBlob(const RemoteFile& file, const std::string& from,
+                              const std::string& blob_path,
+                              const FetchContext& context);
 
 // Makes the snapshot's file, fetching its blob if the cache lacks it, with
 // the lock of the blob.

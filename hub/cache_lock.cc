@@ -30,8 +30,8 @@ absl::StatusOr<CacheLock> CacheLock::Acquire(
   ScopedFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0664));
   if (!fd.is_open()) return lock;
   Clock::time_point last_change = Clock::now();
-  Clock::time_point last_look = last_change;
-  uint64_t last_activity = activity();
+  Clock::time_point last_look = last_change - kLookEvery;
+  uint64_t last_activity = 0;
   while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return lock;
     PEFT_RETURN_IF_ERROR(SleepFor(std::min(kPollMs, limit_ms), is_cancelled));

@@ -52,6 +52,13 @@ absl::Status CopyFile(const std::string& from, const std::string& to) {
   });
 }
 
+// 0 where the folder is there now, else the error.
+int MakeFolder(const std::string& folder) {
+  if (mkdir(folder.c_str(), 0777) == 0) return 0;
+  const int error = errno;
+  return DirectoryExists(folder) ? 0 : error;
+}
+
 // True for errors of symlink() that say that there are none here.
 bool HasNoLinks(int error) {
   return error == EPERM || error == ENOSYS || error == EOPNOTSUPP ||
@@ -61,22 +68,15 @@ bool HasNoLinks(int error) {
 }  // namespace
 
 absl::Status MakeFolders(const std::string& folder) {
-  if (folder.empty() || mkdir(folder.c_str(), 0777) == 0 ||
-      DirectoryExists(folder)) {
-    return absl::OkStatus();
-  }
-  if (errno != ENOENT) {
-    return WriteError(folder, "cannot make this folder", errno);
-  }
+  if (folder.empty()) return absl::OkStatus();
+  int error = MakeFolder(folder);
   const std::string parent = FolderOf(folder);
-  if (parent == folder || parent == ".") {
-    return WriteError(folder, "cannot make this folder", ENOENT);
+  if (error == ENOENT && parent != folder && parent != ".") {
+    PEFT_RETURN_IF_ERROR(MakeFolders(parent));
+    error = MakeFolder(folder);
   }
-  PEFT_RETURN_IF_ERROR(MakeFolders(parent));
-  if (mkdir(folder.c_str(), 0777) == 0 || DirectoryExists(folder)) {
-    return absl::OkStatus();
-  }
-  return WriteError(folder, "cannot make this folder", errno);
+  if (error == 0) return absl::OkStatus();
+  return WriteError(folder, "cannot make this folder", error);
 }
 
 absl::Status WriteTextFile(const std::string& path, absl::string_view text) {

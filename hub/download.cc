@@ -101,7 +101,7 @@ class FileDownload {
     PEFT_RETURN_IF_ERROR(
         StoreFile({subject_, metadata.commit, file_, metadata.etag,
                    metadata.size, metadata.url, resolve_url},
-                  {{client_, meter, options_.is_cancelled},
+                  {{client_, meter, options_.is_cancelled, options_.ranges},
                    writer_,
                    options_.force,
                    options_.lock_limit_ms}));

@@ -15,12 +15,21 @@
 namespace peft {
 namespace hub {
 
+// When one large file is fetched over several connections at once: that helps
+// where a server limits each of them.
+struct RangeOptions {
+  int max_connections = 4;                 // 1: never
+  uint64_t min_size = uint64_t{64} << 20;  // of such a file, in bytes
+};
+
 struct DownloadOptions {
   std::string cache_dir;  // "": the settings'
   bool force = false;     // also what the cache has
   // How long another process that holds a lock and makes no progress is waited
   // for; then the file is fetched beside it.
   int64_t lock_limit_ms = 10000;
+  RangeOptions ranges;
+  // Called by several threads at once.
   std::function<bool()> is_cancelled = [] { return false; };
   ProgressCallback on_progress;
 };

@@ -30,15 +30,18 @@ class OurClient:
         if token:
             self.environment["HF_TOKEN"] = token
 
-    def start(self, *arguments, offline=False):
-        """The driver's process, its output piped."""
+    def start(self, *arguments, offline=False, before=None):
+        """The driver's process, its output piped.
+
+        `before`: called in the process first.
+        """
         environment = dict(self.environment)
         if offline:
             environment["HF_HUB_OFFLINE"] = "1"
         return subprocess.Popen(
             [self.driver, *arguments, "--retry-wait-ms", "50"],
             env=environment, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE, preexec_fn=before)
 
     def download(self, repo, file, revision=None, offline=False,
                  repo_type=None):
@@ -56,16 +59,16 @@ class OurClient:
         return self.run(["snapshot", repo, *_revision(revision),
                          *_type(repo_type), *patterns], offline)
 
-    def run(self, arguments, offline=False):
+    def run(self, arguments, offline=False, before=None):
         """The last line that it prints; OurError.
 
         AssertionError for what must not be: no end, a crash, a token.
         """
-        return self.lines(arguments, offline)[-1]
+        return self.lines(arguments, offline, before)[-1]
 
-    def lines(self, arguments, offline=False):
+    def lines(self, arguments, offline=False, before=None):
         """All that it prints, as run()."""
-        process = self.start(*arguments, offline=offline)
+        process = self.start(*arguments, offline=offline, before=before)
         try:
             output, log = process.communicate(timeout=240)
         except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ struct HubClient::Call {
   // Redirects to any server are followed, not only to the Hub's.
   bool any_origin;
   int timeout_ms;
-  absl::FunctionRef<absl::Status(const HttpResponse&)> on_answer;
+  OnAnswer on_answer;
   BodySink sink;
   CancelCheck is_cancelled;
 };
@@ -72,7 +72,9 @@ std::string RandomUuid() {
                          part(), part(), part());
 }
 
-absl::Status Ignore(const HttpResponse&) { return absl::OkStatus(); }
+absl::Status Ignore(const HttpResponse&, const Url&) {
+  return absl::OkStatus();
+}
 absl::Status IgnoreBody(absl::Span<const uint8_t>) { return absl::OkStatus(); }
 
 std::string SubjectOf(const RepoId& repo, absl::string_view revision,
@@ -156,7 +158,7 @@ Reply HubClient::ExchangeOnce(const Call& call, const Url& url,
               request,
               [&](const HttpResponse& response) {
                 reply.response = response;
-                return is_wanted() ? call.on_answer(response)
+                return is_wanted() ? call.on_answer(response, url)
                                    : absl::OkStatus();
               },
               [&](absl::Span<const uint8_t> bytes) -> absl::Status {
@@ -336,16 +338,18 @@ absl::StatusOr<FileMetadata> HubClient::GetMetadata(
   }
 }
 
-Reply HubClient::GetBytes(
-    const Url& url, uint64_t begin, absl::string_view subject,
-    absl::FunctionRef<absl::Status(const HttpResponse&)> on_answer,
-    BodySink sink, CancelCheck is_cancelled) const {
+Reply HubClient::GetBytes(const Url& url, const ByteRange& range,
+                          absl::string_view subject, OnAnswer on_answer,
+                          BodySink sink, CancelCheck is_cancelled) const {
   HeaderFields fields = CommonFields();
   // A part of a compressed body is of no use.
   fields.emplace_back("Accept-Encoding", "identity");
   fields.emplace_back("X-HF-Download-Counter", "1");
-  if (begin > 0) {
-    fields.emplace_back("Range", absl::StrCat("bytes=", begin, "-"));
+  const bool has_end = range.end != ByteRange().end;
+  if (range.begin > 0 || has_end) {
+    std::string text = absl::StrCat("bytes=", range.begin, "-");
+    if (has_end) absl::StrAppend(&text, range.end - 1);
+    fields.emplace_back("Range", text);
   }
   return Send({"GET", url, fields, std::string(subject), true,
                settings_.download_timeout_ms, on_answer, sink, is_cancelled});

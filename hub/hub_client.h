@@ -30,6 +30,12 @@ struct ClientOptions {
   RetryPolicy retry;
 };
 
+// Bytes of a file, up to and without `end`.
+struct ByteRange {
+  uint64_t begin = 0;
+  uint64_t end = UINT64_MAX;  // the file's
+};
+
 // The answer to one request, after redirects.
 struct Reply {
   Failure failure;  // status OK: none
@@ -87,11 +93,15 @@ class HubClient {
   absl::StatusOr<Url> FileUrl(const RepoId& repo, absl::string_view revision,
                               absl::string_view file) const;
 
-  // One GET of the bytes at `url` from `begin` on, redirects followed. A single
-  // try. An answer below 300 goes to `on_response` and its body to `sink`.
-  Reply GetBytes(const Url& url, uint64_t begin, absl::string_view subject,
-                 absl::FunctionRef<absl::Status(const HttpResponse&)> on_answer,
-                 BodySink sink, CancelCheck is_cancelled) const;
+  // Takes an answer, and where it came from.
+  using OnAnswer =
+      absl::FunctionRef<absl::Status(const HttpResponse&, const Url&)>;
+
+  // One GET of the bytes at `url`, redirects followed. A single try. An answer
+  // below 300 goes to `on_answer` and its body to `sink`.
+  Reply GetBytes(const Url& url, const ByteRange& range,
+                 absl::string_view subject, OnAnswer on_answer, BodySink sink,
+                 CancelCheck is_cancelled) const;
 
  private:
   struct Call;

@@ -126,7 +126,8 @@ TEST_F(HubClientTest, TheTokenGoesToTheEndpointAlone) {
   };
   const Url url = *ParseUrl("https://hub.test/org/name/resolve/main/x");
   const Reply reply = Client()->GetBytes(
-      url, 0, "x", [](const HttpResponse&) { return absl::OkStatus(); },
+      url, {}, "x",
+      [](const HttpResponse&, const Url&) { return absl::OkStatus(); },
       [](absl::Span<const uint8_t>) { return absl::OkStatus(); }, Never);
   ASSERT_TRUE(reply.failure.status.ok()) << reply.failure.status;
   const auto requests = hub_.full_requests();

@@ -10,10 +10,14 @@
 // --include P and --exclude P (repeated), --force, --local-files-only,
 // --local-dir D (snapshot), --lock-limit-ms N, --retry-wait-ms N (the first
 // wait, and the longest),
-// --max-retries N, --workers N, --progress (a line for each call on stderr).
+// --max-retries N, --workers N, --connections N (for one file of at least
+// --parallel-from BYTES), --progress (a line for each call on stderr),
+// --memory (at the end, a line on stderr that ends with the most memory that
+// was in use).
 //
 // Prints the path, or "ERROR <id> <message>" and exits with 1.
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <string>
@@ -52,7 +56,7 @@ struct Command {
 
 bool IsFlag(const std::string& name) {
   return name == "--force" || name == "--local-files-only" ||
-         name == "--progress";
+         name == "--progress" || name == "--memory";
 }
 
 Command ParseCommand(int argc, char** argv) {
@@ -74,6 +78,14 @@ bool Never() { return false; }
 void PrintProgress(const Progress& progress) {
   std::cerr << progress.bytes << '/' << progress.total_bytes << " bytes, "
             << progress.files << '/' << progress.total_files << " files\n";
+}
+
+void PrintPeakMemory() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.rfind("VmHWM:", 0) == 0) std::cerr << line << '\n';
+  }
 }
 
 RepoType TypeOf(const std::string& name) {
@@ -103,6 +115,12 @@ SnapshotOptions SnapshotOptionsOf(const Command& command) {
   options.allow = command.GetAll("--include");
   options.ignore = command.GetAll("--exclude");
   options.max_workers = std::atoi(command.Get("--workers", "8").c_str());
+  options.ranges.max_connections =
+      std::atoi(command.Get("--connections", "4").c_str());
+  if (command.Has("--parallel-from")) {
+    options.ranges.min_size = static_cast<uint64_t>(
+        std::atoll(command.Get("--parallel-from", "").c_str()));
+  }
   if (command.Has("--progress")) options.on_progress = PrintProgress;
   return options;
 }
@@ -170,8 +188,9 @@ absl::Status Run(const Command& command) {
 }  // namespace peft
 
 int main(int argc, char** argv) {
-  const absl::Status status =
-      peft::hub::Run(peft::hub::ParseCommand(argc, argv));
+  const peft::hub::Command command = peft::hub::ParseCommand(argc, argv);
+  const absl::Status status = peft::hub::Run(command);
+  if (command.Has("--memory")) peft::hub::PrintPeakMemory();
   if (status.ok()) return 0;
   std::cout << "ERROR " << peft::ErrorId(status) << ' ' << status.message()
             << '\n';

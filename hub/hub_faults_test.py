@@ -22,6 +22,7 @@ _MIB = 1 << 20
 BIG = 9 * _MIB  # more than two parts of a partial file
 KILLED = 24 * _MIB
 PART = 4 * _MIB  # what may be fetched again
+WINDOW = 8  # of them, where there are several connections
 
 HUB_FILE = ("hub", "resolve/")
 CDN_FILE = ("cdn", "/repos/")
@@ -74,16 +75,22 @@ TABLE = [
     ("bad_gzip", None, 40, EVERYWHERE, False),
 ]
 
-# (verb, repository, broken off once before)
-WAYS = [("download", "org/adapter", False), ("snapshot", "org/adapter", False),
-        ("download", "org/big", True)]
+# In pieces, over several connections.
+PARALLEL = ("--connections", "4", "--parallel-from", "1")
+
+# (verb, repository, the driver's options, broken off once before)
+WAYS = [("download", "org/adapter", (), False),
+        ("snapshot", "org/adapter", (), False),
+        ("download", "org/big", (), True),
+        ("download", "org/big", PARALLEL, False),
+        ("download", "org/big", PARALLEL, True)]
 
 
 def run_row(way, place, row, times):
     """A fault of the table befalls `times` requests."""
-    verb, repo, resumed = way
+    verb, repo, options, resumed = way
     kind, value, at, _, ends_well = row
-    with Trial(OPTIONS.driver, verb, repo, BIG) as trial:
+    with Trial(OPTIONS.driver, verb, repo, BIG, options) as trial:
         if resumed:
             trial.hub.misbehave("cut", at=5 * _MIB, origin="cdn")
         trial.hub.misbehave(kind, value, at=at, origin=place[0], path=place[1],
@@ -122,15 +129,15 @@ def run_schedule(seed):
     """A random schedule of faults."""
     draw = random.Random(f"{OPTIONS.seed} {seed}")
     faults = random_faults(draw)
-    verb, repo, _ = draw.choice(WAYS)
-    with Trial(OPTIONS.driver, verb, repo, BIG) as trial:
+    verb, repo, options, _ = draw.choice(WAYS)
+    with Trial(OPTIONS.driver, verb, repo, BIG, options) as trial:
         for fault in faults:
             trial.hub.misbehave(**fault)
         try:
             what = trial.run()
             trial.recover()
         except AssertionError as error:
-            raise AssertionError(f"{verb} {repo}, {faults}: {error}; "
+            raise AssertionError(f"{verb} {repo} {options}, {faults}: {error}; "
                                  f"{trial.hub.seen()}") from error
         return what
 
@@ -172,8 +179,10 @@ def run_killed(seed):
     """A download is killed at random moments, and then goes on."""
     draw = random.Random(f"{OPTIONS.seed} kill {seed}")
     verb = draw.choice(["download", "snapshot"])
-    with Trial(OPTIONS.driver, verb, "org/big", KILLED) as trial:
-        trial.hub.misbehave("drip", 250_000, origin="cdn", times=None)
+    options = draw.choice([(), PARALLEL])
+    with Trial(OPTIONS.driver, verb, "org/big", KILLED, options) as trial:
+        trial.hub.misbehave("drip", 250_000 if not options else 60_000,
+                            origin="cdn", times=None)
         kills = draw.randint(1, 3)
         for _ in range(kills):
             process = trial.ours.start(*trial.arguments())
@@ -183,8 +192,9 @@ def run_killed(seed):
             trial.check([])
         trial.recover()
         sent = sum(request.sent for request in trial.hub.seen("cdn"))
-        # A part that was not recorded, and what was under way.
-        if sent > KILLED + kills * (PART + 2 * _MIB):
+        # Parts that were not recorded, and what was under way.
+        parts = WINDOW if options else 1
+        if sent > KILLED + kills * (parts * PART + 2 * _MIB):
             raise AssertionError(f"{sent} bytes were sent for {KILLED} and "
                                  f"{kills} kills")
         return BYTES

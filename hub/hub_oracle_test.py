@@ -1,5 +1,6 @@
 """Our client leaves the cache that huggingface_hub leaves, for one fake Hub."""
 
+import concurrent.futures
 import os
 import random
 import threading
@@ -162,6 +163,25 @@ class SharedCacheTest(Fixture):
                     thread.join()
                 self.assertEqual(len(results), 4)
                 self.assertEqual(len(set(results.values())), 1)
+                self.assertEqual(trees.wrong_blobs(self.our_cache), [])
+                self.assertEqual(trees.left_over(self.our_cache), [])
+
+    def test_both_at_once_on_a_large_file_that_comes_slowly(self):
+        self.hub.misbehave("drip", 400_000, origin="cdn", times=None)
+        parallel = ["--connections", "4", "--parallel-from", "1"]
+        big = ["download", "org/big", "model.bin"]
+        for number in range(3):
+            self.start_anew()
+            with self.subTest(number):
+                asks = [lambda: self.ours.run(big),
+                        lambda: self.python.download(*big[1:]),
+                        lambda: self.ours.run(big + parallel),
+                        lambda: self.python.download(*big[1:])]
+                with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                    paths = list(pool.map(lambda ask: ask(), asks))
+                self.assertEqual(len(set(paths)), 1)
+                self.assertEqual(read(paths[0]),
+                                 self.file("org/big", "model.bin").data)
                 self.assertEqual(trees.wrong_blobs(self.our_cache), [])
                 self.assertEqual(trees.left_over(self.our_cache), [])
 

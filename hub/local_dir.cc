@@ -69,6 +69,9 @@ class FolderDownload {
         state_(absl::StrCat(folder, "/.cache/huggingface")),
         commit_(commit),
         options_(options),
+        cache_(options.cache_dir.empty() ? client.settings().cache_dir
+                                         : options.cache_dir,
+               repo, client.settings().symlinks),
         meter_(options.on_progress) {}
 
   absl::Status Run() {
@@ -84,6 +87,7 @@ class FolderDownload {
                        commit_, name, file.etag(), file.size, url, url});
       meter_.Expect(static_cast<int64_t>(file.size));
     }
+    ranges_ = ShareConnections(files, options_);
     const absl::Status status = ForEachFile(
         files, options_, [&](const RemoteFile& file, CancelCheck is_cancelled) {
           return Update(file, is_cancelled);
@@ -113,6 +117,8 @@ class FolderDownload {
   absl::StatusOr<Tree> ListFiles() const {
     const absl::optional<Tree> kept = ReadTreeCache(TreePath());
     if (kept.has_value()) return *kept;
+    const absl::optional<Tree> cached = cache_.ReadTree(commit_);
+    if (cached.has_value()) return *cached;
     PEFT_ASSIGN_OR_RETURN(
         const Tree tree,
         client_.ListFiles(repo_, commit_, options_.is_cancelled));
@@ -167,6 +173,20 @@ class FolderDownload {
     return digest.Hex() == file.etag;
   }
 
+  // Of the snapshot, which may hold files instead of links, or of any commit.
+  absl::StatusOr<bool> CopyFromCache(const RemoteFile& file,
+                                     const std::string& blob,
+                                     const FetchContext& context) const {
+    if (options_.force) return false;
+    for (const std::string& path :
+         {cache_.PointerPath(commit_, file.name), cache_.BlobPath(file.etag)}) {
+      PEFT_ASSIGN_OR_RETURN(const bool is_copied,
+                            CopyBlob(file, path, blob, context));
+      if (is_copied) return true;
+    }
+    return false;
+  }
+
   // In a folder of its own: two files may have the same content.
   absl::Status Fetch(const RemoteFile& file, CancelCheck is_cancelled) {
     Digest name = Digest::Sha1();
@@ -175,8 +195,10 @@ class FolderDownload {
     const std::string work = StatePath(name.Hex(), "");
     PEFT_RETURN_IF_ERROR(MakeFolders(work));
     const std::string blob = absl::StrCat(work, "/", file.etag);
-    PEFT_RETURN_IF_ERROR(
-        FetchBlob(file, blob, {client_, meter_, is_cancelled}));
+    const FetchContext context = {client_, meter_, is_cancelled, ranges_};
+    PEFT_ASSIGN_OR_RETURN(const bool is_copied,
+                          CopyFromCache(file, blob, context));
+    if (!is_copied) PEFT_RETURN_IF_ERROR(FetchBlob(file, blob, context));
     if (rename(blob.c_str(), PathOf(file).c_str()) != 0) {
       return WriteError(PathOf(file), "rename failed", errno);
     }
@@ -191,7 +213,9 @@ class FolderDownload {
   const std::string state_;
   const std::string commit_;
   const SnapshotOptions& options_;
+  const CacheWriter cache_;  // only read
   ProgressMeter meter_;
+  RangeOptions ranges_;
 };
 
 }  // namespace

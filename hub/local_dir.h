@@ -22,7 +22,7 @@ namespace hub {
 // Fetches the files that `folder` lacks, or has from another commit or changed
 // since. Files that are what the Hub names stay as they are; others are
 // replaced, once their bytes are there. What an earlier call left, or a broken
-// one, is used. The result has `folder`. Fails as DownloadSnapshot, and with
+// one, or the cache has, is used. The result has `folder`. Fails as DownloadSnapshot, and with
 // HUB_OFFLINE where a request is needed and none may be made.
 absl::StatusOr<Snapshot> DownloadToFolder(const HubClient& client,
                                           const RepoId& repo,

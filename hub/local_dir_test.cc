@@ -101,6 +101,39 @@ TEST_F(LocalDirTest, WrongBytesReplaceNothing) {
   EXPECT_EQ(Read(folder_ / "config.json"), "mine");
 }
 
+TEST_F(LocalDirTest, WhatTheCacheHasIsCopied) {
+  ASSERT_TRUE(DownloadSnapshot(*Client(), repo_, "main", {}).ok());
+  settings_.offline = true;
+  ExpectWhole(Get({}, kFakeCommit));
+  EXPECT_FALSE(fs::is_symlink(folder_ / "config.json"));
+}
+
+TEST_F(LocalDirTest, ABlobOfAnotherCommitIsCopied) {
+  ASSERT_TRUE(DownloadSnapshot(*Client(), repo_, "main", {}).ok());
+  fs::remove_all(Folder() / "snapshots");
+  hub_.ForgetRequests();
+  ExpectWhole(Get());
+  EXPECT_EQ(hub_.num_requests(), 1);
+}
+
+TEST_F(LocalDirTest, DamageInTheCacheIsNotCopied) {
+  ASSERT_TRUE(DownloadSnapshot(*Client(), repo_, "main", {}).ok());
+  Write(Folder() / "snapshots" / kFakeCommit / "sub/m.bin",
+        std::string(large_.size(), 'x'));
+  hub_.ForgetRequests();
+  ExpectWhole(Get());
+  EXPECT_EQ(hub_.num_requests(), 3);
+}
+
+TEST_F(LocalDirTest, AForcedDownloadCopiesNothing) {
+  ASSERT_TRUE(DownloadSnapshot(*Client(), repo_, "main", {}).ok());
+  hub_.ForgetRequests();
+  SnapshotOptions options;
+  options.force = true;
+  ExpectWhole(Get(options));
+  EXPECT_EQ(hub_.num_requests(), 4);
+}
+
 TEST_F(LocalDirTest, FilesOfTheSameContentDoNotMeet) {
   for (const char* name : {"a", "b", "c", "d", "e/f"}) {
     hub_.AddFile(name, large_, true);

@@ -22,6 +22,20 @@ std::vector<std::string> ChooseFiles(const Tree& tree,
   return names;
 }
 
+RangeOptions ShareConnections(const std::vector<RemoteFile>& files,
+                              const SnapshotOptions& options) {
+  RangeOptions ranges = options.ranges;
+  const auto large = std::count_if(
+      files.begin(), files.end(),
+      [&](const RemoteFile& file) { return file.size >= ranges.min_size; });
+  if (large > 0) {
+    const auto share = static_cast<int>(options.max_workers / large);
+    ranges.max_connections =
+        std::min(ranges.max_connections, std::max(share, 1));
+  }
+  return ranges;
+}
+
 absl::Status ForEachFile(
     std::vector<RemoteFile> files, const SnapshotOptions& options,
     absl::FunctionRef<absl::Status(const RemoteFile&, CancelCheck)> work) {

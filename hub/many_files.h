@@ -19,6 +19,11 @@ namespace hub {
 std::vector<std::string> ChooseFiles(const Tree& tree,
                                      const SnapshotOptions& options);
 
+// The connections for each large file among `files`: as many as `options` say,
+// but not more for all that are fetched at once than there are workers.
+RangeOptions ShareConnections(const std::vector<RemoteFile>& files,
+                              const SnapshotOptions& options);
+
 // Calls `work` for each of `files`, the largest first, on as many threads as
 // `options` say. The first error is the result; it cancels the others.
 absl::Status ForEachFile(

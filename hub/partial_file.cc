@@ -3,17 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <memory>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -22,9 +18,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "hub/partial_owner.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/temporary_file.h"
 
 namespace peft {
 namespace hub {
@@ -32,87 +30,42 @@ namespace {
 
 constexpr char kSuffix[] = ".incomplete";
 constexpr char kRecordSuffix[] = ".peft";
-constexpr char kMagic[] = "peft-partial-1";
+constexpr size_t kRecordSuffixSize = sizeof(kRecordSuffix) - 1;
 constexpr uint64_t kMaxRecord = 64 << 20;
-// A file that somebody else may be writing to, where neither locks nor process
-// numbers can tell, is left alone for this long after the last write.
-constexpr int64_t kQuietSeconds = 120;
+constexpr size_t kAheadBuffer = 1 << 20;
 
-std::string HostName() {
-  char name[HOST_NAME_MAX + 1] = {};
-  if (gethostname(name, sizeof(name) - 1) != 0) return "?";
-  return absl::StrCat(name, name[0] == '\0' ? "?" : "");
-}
-
-// Writes all of `bytes`; false and errno where that fails.
-bool WriteAll(int fd, absl::Span<const uint8_t> bytes) {
+// Both move all bytes, to or from the place `offset`; false and errno where
+// that fails, or where the file ends before.
+bool WriteAllAt(int fd, absl::Span<const uint8_t> bytes, uint64_t offset) {
   while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    const ssize_t written =
+        pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return false;
     bytes.remove_prefix(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+  return true;
+}
+bool ReadAllAt(int fd, absl::Span<uint8_t> bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t got =
+        pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(got));
+    offset += static_cast<uint64_t>(got);
   }
   return true;
 }
 
-bool WriteAll(int fd, absl::string_view text) {
-  return WriteAll(
-      fd, absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()),
-                              text.size()));
-}
-
-// The owner of a record's first line: "<magic> <etag> <size> <pid> <host>".
-struct Header {
-  int64_t pid = 0;
-  std::string host;
-};
-
-bool ParseHeader(absl::string_view line, const std::string& etag, uint64_t size,
-                 Header* header) {
-  const std::vector<std::string> words = absl::StrSplit(line, ' ');
-  if (words.size() != 5 || words[0] != kMagic || words[1] != etag ||
-      words[2] != absl::StrCat(size) ||
-      !absl::SimpleAtoi(words[3], &header->pid) || header->pid <= 0) {
-    return false;
-  }
-  header->host = words[4];
-  return true;
-}
-
-// True if the lock that this process has on `path` keeps others out: some file
-// systems grant locks to everyone.
-bool LocksExclude(const std::string& path) {
-  const ScopedFd other(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  return other.is_open() && flock(other.get(), LOCK_EX | LOCK_NB) != 0 &&
-         errno == EWOULDBLOCK;
-}
-
-// Nothing was written to `fd` for so long that its owner must be gone.
-bool IsQuiet(int fd) {
-  struct stat info;
-  return fstat(fd, &info) == 0 &&
-         info.st_mtime < std::time(nullptr) - kQuietSeconds;
-}
-
-// True if nobody writes to `fd`, which this process has opened as `path` and
-// locked. On one host the lock tells, also of an owner that was killed and is
-// still in the table of processes.
-bool IsAbandoned(const Header& header, const std::string& path, int fd) {
-  if (header.host == HostName()) {
-    if (LocksExclude(path)) return true;
-    const bool exists =
-        kill(static_cast<pid_t>(header.pid), 0) == 0 || errno != ESRCH;
-    if (!exists) return true;
-  }
-  return IsQuiet(fd);
-}
-
-// True if `path` still names the file that `fd` is.
-bool IsNameOf(const std::string& path, int fd) {
-  struct stat named;
-  struct stat opened;
-  return lstat(path.c_str(), &named) == 0 && fstat(fd, &opened) == 0 &&
-         named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
+// A line of the record, in one piece.
+bool WriteLine(int fd, const std::string& line) {
+  ssize_t written;
+  do {
+    written = write(fd, line.data(), line.size());
+  } while (written < 0 && errno == EINTR);
+  return written == static_cast<ssize_t>(line.size());
 }
 
 }  // namespace
@@ -130,6 +83,7 @@ PartialFile::PartialFile(PartialFile&& other) noexcept
       path_(std::exchange(other.path_, "")),
       fd_(std::move(other.fd_)),
       record_(std::move(other.record_)),
+      memory_(std::move(other.memory_)),
       digest_(other.digest_),
       size_(other.size_),
       recorded_(other.recorded_) {}
@@ -148,7 +102,7 @@ absl::StatusOr<PartialFile> PartialFile::Open(const std::string& blob_path,
                                               uint64_t size,
                                               CancelCheck is_cancelled) {
   PartialFile file(blob_path, size);
-  if (file.TakeOverAny(is_cancelled)) return file;
+  if (file.is_in_memory() || file.TakeOverAny(is_cancelled)) return file;
   if (is_cancelled()) {
     return MakeError(absl::StatusCode::kCancelled, error_id::kCancelled,
                      "cancelled before the download of a file");
@@ -158,10 +112,11 @@ absl::StatusOr<PartialFile> PartialFile::Open(const std::string& blob_path,
 }
 
 absl::Status PartialFile::Create() {
-  std::random_device random;
   for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
+    uint32_t random;
+    if (getentropy(&random, sizeof(random)) != 0) break;
     const std::string path =
-        absl::StrCat(blob_path_, absl::StrFormat(".%08x", random()), kSuffix);
+        absl::StrCat(blob_path_, absl::StrFormat(".%08x", random), kSuffix);
     fd_ = ScopedFd(
         open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (fd_.is_open()) {
@@ -178,7 +133,7 @@ absl::Status PartialFile::Create() {
   return Error("cannot create a file beside it");
 }
 
-std::vector<std::string> PartialFile::Others() const {
+std::vector<std::string> PartialFile::Others(absl::string_view suffix) const {
   const std::string folder = FolderOf(blob_path_);
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()),
                                                     closedir);
@@ -186,7 +141,7 @@ std::vector<std::string> PartialFile::Others() const {
   if (entries == nullptr) return paths;
   while (const dirent* entry = readdir(entries.get())) {
     if (absl::StartsWith(entry->d_name, etag_ + ".") &&
-        absl::EndsWith(entry->d_name, kSuffix)) {
+        absl::EndsWith(entry->d_name, absl::StrCat(kSuffix, suffix))) {
       paths.push_back(absl::StrCat(folder, "/", entry->d_name));
     }
   }
@@ -204,17 +159,25 @@ bool PartialFile::TakeOver(const std::string& path, CancelCheck is_cancelled) {
   std::string record;
   ScopedFd fd = Claim(path, &record);
   if (!fd.is_open()) return false;
-  // Where locks are granted to all, one of several still gets the new name.
+  // Where locks are granted to all, one of several still gets the new name. The
+  // record says all that the old one said, should this process end soon.
   PartialFile own(blob_path_, expected_size_);
-  if (!own.Create().ok() || rename(path.c_str(), own.path_.c_str()) != 0) {
+  if (!own.Create().ok() || !own.WriteParts(record).ok() ||
+      rename(path.c_str(), own.path_.c_str()) != 0) {
     return false;
   }
   unlink((path + kRecordSuffix).c_str());
   path_ = std::exchange(own.path_, "");
   fd_ = std::move(fd);
   record_ = std::move(own.record_);
-  if (TrustParts(record, is_cancelled).ok()) return true;
-  Drop();
+  const absl::Status trusted = TrustParts(record, is_cancelled);
+  if (trusted.ok()) return true;
+  // For the next one, if this one only has no time.
+  if (absl::IsCancelled(trusted)) {
+    path_.clear();
+  } else {
+    Drop();
+  }
   return false;
 }
 
@@ -227,15 +190,18 @@ ScopedFd PartialFile::Claim(const std::string& path,
   }
   const absl::StatusOr<std::string> found =
       ReadTextFile(path + kRecordSuffix, kMaxRecord);
-  Header header;
-  if (found.ok() && ParseHeader(found->substr(0, found->find('\n')), etag_,
-                                expected_size_, &header)) {
-    *record = *found;
-    return IsAbandoned(header, path, fd.get()) ? std::move(fd) : ScopedFd();
+  // Without a record it may be Python's.
+  if (!found.ok()) return ScopedFd();
+  PartialHeader header;
+  const bool has_owner = ParsePartialHeader(*found, &header);
+  if (has_owner ? !IsAbandoned(header, path, fd.get()) : !IsQuiet(fd.get())) {
+    return ScopedFd();
   }
-  // Nobody can go on with it, and its owner is not known. Without a record it
-  // may be Python's.
-  if (found.ok() && IsQuiet(fd.get())) Remove(path);
+  if (header.etag == etag_ && header.size == expected_size_) {
+    *record = *found;
+    return fd;
+  }
+  Remove(path);  // nobody can go on with it
   return ScopedFd();
 }
 
@@ -243,6 +209,11 @@ void PartialFile::RemoveOthers() const {
   for (const std::string& path : Others()) {
     std::string record;
     if (Claim(path, &record).is_open()) Remove(path);
+  }
+  // A record without its file is one that somebody had no time to remove.
+  for (const std::string& path : Others(kRecordSuffix)) {
+    const std::string file = path.substr(0, path.size() - kRecordSuffixSize);
+    if (access(file.c_str(), F_OK) != 0) unlink(path.c_str());
   }
 }
 
@@ -263,36 +234,39 @@ absl::Status PartialFile::TrustParts(const std::string& record,
                                      CancelCheck is_cancelled) {
   std::vector<uint8_t> buffer(kPartSize);
   Digest digest = digest_;
-  const std::vector<std::string> lines = absl::StrSplit(record, '\n');
-  for (size_t i = 1; i < lines.size() && !is_cancelled(); ++i) {
-    const std::pair<std::string, std::string> part =
-        absl::StrSplit(lines[i], absl::MaxSplits(' ', 1));
+  size_t begin = record.find('\n') + 1;  // of the next line
+  for (size_t end_of_line = record.find('\n', begin);
+       end_of_line != std::string::npos;
+       begin = end_of_line + 1, end_of_line = record.find('\n', begin)) {
+    if (is_cancelled()) return absl::CancelledError();
+    const std::pair<std::string, std::string> part = absl::StrSplit(
+        record.substr(begin, end_of_line - begin), absl::MaxSplits(' ', 1));
     uint64_t end = 0;
     if (!absl::SimpleAtoi(part.first, &end) || end <= size_ ||
         end - size_ > kPartSize || end > expected_size_) {
       break;
     }
-    const uint64_t wanted = end - size_;
-    uint64_t got = 0;
-    while (got < wanted) {
-      const ssize_t count = pread(fd_.get(), buffer.data() + got, wanted - got,
-                                  static_cast<off_t>(size_ + got));
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) break;
-      got += static_cast<uint64_t>(count);
-    }
-    if (got < wanted) break;
-    digest.Update(absl::MakeConstSpan(buffer.data(), wanted));
+    const auto bytes = absl::MakeSpan(buffer).first(end - size_);
+    if (!ReadAllAt(fd_.get(), bytes, size_)) break;
+    digest.Update(bytes);
     if (digest.Hex() != part.second) break;
     digest_ = digest;
-    size_ = end;
-    PEFT_RETURN_IF_ERROR(WritePart());
+    recorded_ = size_ = end;
   }
-  if (ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0 ||
-      lseek(fd_.get(), 0, SEEK_END) < 0) {
+  if (ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) {
     return Error("cannot cut what was left of a download");
   }
-  return absl::OkStatus();
+  if (begin == record.size()) return absl::OkStatus();
+  const uint64_t trusted = size_;
+  PEFT_RETURN_IF_ERROR(StartRecord());
+  recorded_ = trusted;
+  return WriteParts(record.substr(0, begin));
+}
+
+absl::Status PartialFile::WriteParts(const std::string& record) {
+  const std::string parts = record.substr(record.find('\n') + 1);
+  if (WriteLine(record_.get(), parts)) return absl::OkStatus();
+  return Error("cannot write the record of its download");
 }
 
 std::string PartialFile::RecordPath() const { return path_ + kRecordSuffix; }
@@ -302,42 +276,77 @@ absl::Status PartialFile::StartRecord() {
                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   recorded_ = 0;
   if (record_.is_open() &&
-      WriteAll(record_.get(),
-               absl::StrCat(kMagic, " ", etag_, " ", expected_size_, " ",
-                            getpid(), " ", HostName(), "\n"))) {
+      WriteLine(record_.get(), PartialHeaderLine(etag_, expected_size_))) {
     return absl::OkStatus();
   }
   return Error("cannot write the record of its download");
 }
 
 absl::Status PartialFile::WritePart() {
-  if (!WriteAll(record_.get(), absl::StrCat(size_, " ", digest_.Hex(), "\n"))) {
+  if (!WriteLine(record_.get(),
+                 absl::StrCat(size_, " ", digest_.Hex(), "\n"))) {
     return Error("cannot write the record of its download");
   }
   recorded_ = size_;
   return absl::OkStatus();
 }
 
-absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
-  while (!bytes.empty() && size_ < expected_size_) {
+absl::Status PartialFile::Count(absl::Span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
     // Parts end where their number says, however the bytes come.
     const uint64_t part_end =
         std::min((size_ / kPartSize + 1) * kPartSize, expected_size_);
     const size_t count = std::min<uint64_t>(bytes.size(), part_end - size_);
-    if (!WriteAll(fd_.get(), bytes.first(count))) return Error("write failed");
     digest_.Update(bytes.first(count));
     size_ += count;
     bytes.remove_prefix(count);
-    if (size_ == part_end) PEFT_RETURN_IF_ERROR(WritePart());
+    if (size_ == part_end && !is_in_memory()) {
+      PEFT_RETURN_IF_ERROR(WritePart());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PartialFile::Append(absl::Span<const uint8_t> bytes) {
+  if (size_ < expected_size_) {
+    const size_t count =
+        std::min<uint64_t>(bytes.size(), expected_size_ - size_);
+    if (is_in_memory()) {
+      memory_.insert(memory_.end(), bytes.begin(), bytes.begin() + count);
+    } else {
+      PEFT_RETURN_IF_ERROR(WriteAhead(size_, bytes.first(count)));
+    }
+    PEFT_RETURN_IF_ERROR(Count(bytes.first(count)));
+    bytes.remove_prefix(count);
   }
   size_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status PartialFile::WriteAhead(uint64_t offset,
+                                     absl::Span<const uint8_t> bytes) const {
+  if (WriteAllAt(fd_.get(), bytes, offset)) return absl::OkStatus();
+  return Error("write failed");
+}
+
+absl::Status PartialFile::AppendAhead(uint64_t end) {
+  std::vector<uint8_t> buffer(kAheadBuffer);
+  while (size_ < end) {
+    const auto bytes = absl::MakeSpan(buffer).first(
+        std::min<uint64_t>(buffer.size(), end - size_));
+    errno = EIO;  // of a file that was cut meanwhile
+    if (!ReadAllAt(fd_.get(), bytes, size_)) return Error("cannot read it");
+    PEFT_RETURN_IF_ERROR(Count(bytes));
+  }
   return absl::OkStatus();
 }
 
 absl::Status PartialFile::Restart() {
   size_ = 0;
   digest_ = Digest::ForBlob(etag_, expected_size_);
-  if (ftruncate(fd_.get(), 0) != 0 || lseek(fd_.get(), 0, SEEK_SET) < 0) {
+  memory_.clear();
+  if (is_in_memory()) return absl::OkStatus();
+  if (ftruncate(fd_.get(), 0) != 0) {
     return Error("cannot start its download again");
   }
   return StartRecord();
@@ -347,14 +356,26 @@ bool PartialFile::IsRight() const {
   return size_ == expected_size_ && digest_.Hex() == etag_;
 }
 
+absl::Status PartialFile::WriteMemory() const {
+  TemporaryFile file(blob_path_);
+  PEFT_RETURN_IF_ERROR(file.Create());
+  PEFT_RETURN_IF_ERROR(file.Append(memory_));
+  return file.Commit();
+}
+
+// A blob's name says what its bytes are, and is believed ever after without
+// looking: they have to be on the disk before the file has it, or the machine's
+// failure could leave the name and nothing behind it. So they are flushed, and
+// then the file gets the name. That the name lasts as well is not waited for:
+// where it is lost, the file is fetched again, and that is all.
 absl::Status PartialFile::Commit() {
-  if (fsync(fd_.get()) != 0) return Error("flush failed");
+  if (is_in_memory()) return WriteMemory();
+  if (fdatasync(fd_.get()) != 0) return Error("flush failed");
   if (rename(path_.c_str(), blob_path_.c_str()) != 0) {
     return Error("rename failed");
   }
   unlink(RecordPath().c_str());
   path_.clear();
-  FlushFolder(FolderOf(blob_path_));
   RemoveOthers();
   return absl::OkStatus();
 }

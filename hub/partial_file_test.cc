@@ -38,8 +38,8 @@ class PartialFileTest : public testing::Test {
     blob_ = folder_ / digest.Hex();
   }
 
-  PartialFile Open() {
-    auto file = PartialFile::Open(blob_, kSize, NeverCancelled);
+  PartialFile Open(uint64_t size = kSize) {
+    auto file = PartialFile::Open(blob_, size, NeverCancelled);
     EXPECT_TRUE(file.ok()) << file.status();
     return *std::move(file);
   }
@@ -52,12 +52,12 @@ class PartialFileTest : public testing::Test {
 
   // A process that downloads up to `end`, and is then killed. It stays in the
   // table of processes until Reap.
-  pid_t KilledAt(uint64_t end) {
+  pid_t KilledAt(uint64_t end, uint64_t size = kSize) {
     int ready[2];
     EXPECT_EQ(pipe(ready), 0);
     const pid_t child = fork();
     if (child == 0) {
-      PartialFile file = Open();
+      PartialFile file = Open(size);
       AppendTo(end, &file);
       if (write(ready[1], "x", 1) == 1) pause();
       _exit(1);
@@ -133,6 +133,66 @@ TEST_F(PartialFileTest, RemovesWhatOthersLeftWhenTheBlobIsThere) {
   EXPECT_GT(Names().size(), 2u);
   Finish(std::move(mine));
   ExpectTheBlobAlone();
+}
+
+TEST_F(PartialFileTest, NothingIsLostToOneThatIsCancelledWhileItLooks) {
+  Reap(KilledAt(2 * kPart));
+  for (const int limit : {0, 1}) {
+    int asked = 0;
+    EXPECT_FALSE(
+        PartialFile::Open(blob_, kSize, [&] { return asked++ >= limit; }).ok());
+  }
+  PartialFile file = Open();
+  EXPECT_EQ(file.size(), 2 * kPart);
+  Finish(std::move(file));
+  ExpectTheBlobAlone();
+}
+
+TEST_F(PartialFileTest, ARecordEndsWhereItIsWrong) {
+  Reap(KilledAt(2 * kPart));
+  for (const std::string& name : Names()) {
+    if (name.find(".peft") != std::string::npos) continue;
+    std::fstream bytes(folder_ / name);
+    bytes.seekp(kPart + 7);
+    bytes.put('!');
+  }
+  EXPECT_EQ(Open().size(), kPart);
+  // As a third one finds it.
+  PartialFile file = Open();
+  EXPECT_EQ(file.size(), kPart);
+  Finish(std::move(file));
+  ExpectTheBlobAlone();
+}
+
+TEST_F(PartialFileTest, RemovesRecordsWithoutTheirFiles) {
+  std::ofstream(blob_.string() + ".00000001.incomplete.peft") << "a record";
+  Finish(Open());
+  ExpectTheBlobAlone();
+}
+
+TEST_F(PartialFileTest, RemovesWhatAKilledOwnerWithAnotherSizeInMindLeft) {
+  Reap(KilledAt(kPart, kSize + 11));
+  Finish(Open());
+  ExpectTheBlobAlone();
+}
+
+TEST_F(PartialFileTest, ASmallFileIsNotThereUntilItIsWhole) {
+  const auto bytes = absl::MakeConstSpan(bytes_).first(1000);
+  Digest digest = Digest::ForBlob(std::string(64, '0'), bytes.size());
+  digest.Update(bytes);
+  blob_ = folder_ / digest.Hex();
+  PartialFile file = Open(bytes.size());
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    EXPECT_TRUE(file.Append(bytes.first(600)).ok());
+    EXPECT_TRUE(Names().empty());
+    EXPECT_FALSE(file.IsRight());
+    EXPECT_TRUE(file.Restart().ok());
+  }
+  EXPECT_TRUE(file.Append(bytes).ok());
+  EXPECT_TRUE(file.IsRight());
+  EXPECT_TRUE(file.Commit().ok());
+  EXPECT_EQ(Names(), std::vector<std::string>{blob_.filename()});
+  EXPECT_EQ(fs::file_size(blob_), bytes.size());
 }
 
 TEST_F(PartialFileTest, RemovesFilesThatNobodyCanGoOnWithOnceTheyAreOld) {

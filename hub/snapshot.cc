@@ -105,13 +105,14 @@ class SnapshotDownload {
   }
 
   absl::Status Fetch(const std::vector<RemoteFile>& missing) {
+    const RangeOptions ranges = ShareConnections(missing, options_);
     return ForEachFile(missing, options_,
                        [&](const RemoteFile& file, CancelCheck is_cancelled) {
-                         const absl::Status status =
-                             StoreFile(file, {{client_, meter_, is_cancelled},
-                                              writer_,
-                                              options_.force,
-                                              options_.lock_limit_ms});
+                         const absl::Status status = StoreFile(
+                             file, {{client_, meter_, is_cancelled, ranges},
+                                    writer_,
+                                    options_.force,
+                                    options_.lock_limit_ms});
                          if (status.ok()) meter_.FileDone();
                          return status;
                        });

@@ -22,11 +22,13 @@ EVIL = os.path.join(tempfile.gettempdir(), "fake-hub-evil")
 class Trial:
     """A Hub of its own and an empty cache, while it is entered.
 
-    `verb`: "snapshot", or "download" of the largest file of `repo`.
+    `verb`: "snapshot", or "download" of the largest file of `repo`. `options`:
+    of the driver.
     """
 
-    def __init__(self, driver, verb, repo, big):
+    def __init__(self, driver, verb, repo, big, options=()):
         self.verb = verb
+        self.options = options
         self.repo = repo
         self.hub = FakeHub()
         made = world.populate(self.hub, big)[repo]
@@ -47,8 +49,8 @@ class Trial:
     def arguments(self):
         """Of the driver."""
         if self.verb == "snapshot":
-            return ["snapshot", self.repo]
-        return ["download", self.repo, self.largest]
+            return ["snapshot", self.repo, *self.options]
+        return ["download", self.repo, self.largest, *self.options]
 
     def run(self):
         """BYTES, or the id of an error; raises for what must never be."""

@@ -121,7 +121,8 @@ class CombineOptions(Struct):
     _fields_ = [("struct_size", C.c_size_t), ("combination_type", C.c_int32),
                 ("majority_sign_method", C.c_int32), ("svd_rank", C.c_int64),
                 ("svd_clamp", C.c_float), ("density", C.c_float),
-                ("seed", C.c_uint64)]
+                ("seed", C.c_uint64), ("svd_full_matrices", C.c_int32),
+                ("svd_driver", C.c_char_p)]
 
 
 class ProbeOptions(Struct):

@@ -46,17 +46,21 @@ FakeAnswer Content(const HttpRequest& request, const std::string& content) {
   FakeAnswer answer;
   absl::string_view range = FindField(request.fields, "Range");
   uint64_t begin = 0;
+  uint64_t end = content.size();
   if (absl::ConsumePrefix(&range, "bytes=") &&
       absl::SimpleAtoi(range.substr(0, range.find('-')), &begin)) {
+    uint64_t last = 0;
+    if (absl::SimpleAtoi(range.substr(range.find('-') + 1), &last)) {
+      end = std::min(end, last + 1);
+    }
     answer.status = begin < content.size() ? 206 : 416;
     answer.fields.emplace_back(
-        "Content-Range", absl::StrCat("bytes ", begin, "-", content.size() - 1,
-                                      "/", content.size()));
-    begin = std::min<uint64_t>(begin, content.size());
+        "Content-Range",
+        absl::StrCat("bytes ", begin, "-", end - 1, "/", content.size()));
+    begin = std::min(begin, end);
   }
-  answer.fields.emplace_back("Content-Length",
-                             absl::StrCat(content.size() - begin));
-  answer.body = content.substr(begin);
+  answer.fields.emplace_back("Content-Length", absl::StrCat(end - begin));
+  answer.body = content.substr(begin, end - begin);
   return answer;
 }
 

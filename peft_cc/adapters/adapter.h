@@ -35,7 +35,7 @@ class Adapter {
 
   // Unique in the process; never reused.
   uint64_t generation() const { return generation_; }
-  // The config as it was read, unknown keys included.
+  // The config as it was read, unknown keys included, in the model's names.
   const AdapterConfig& config() const { return config_; }
   // Tensors under the names of get_adapter_state_dict: module paths without
   // "base_model.model." and without the adapter's name.

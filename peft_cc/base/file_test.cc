@@ -1,8 +1,11 @@
 #include "peft_cc/base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -247,6 +250,27 @@ TEST_F(FileTest, FailedWriteKeepsTheOldFile) {
   setrlimit(RLIMIT_FSIZE, &old_limit);
   ExpectError(status, absl::StatusCode::kUnavailable, "FILE_WRITE",
               "write failed");
+  EXPECT_EQ(*ReadTextFile(path, kNoLimit), "old");
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST_F(FileTest, AWriteThatIsKilledLeavesNothing) {
+  const int probe = open(folder_.c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (probe < 0) GTEST_SKIP() << "this file system has no files without names";
+  close(probe);
+  const std::string path = Write("out", "old");
+  const pid_t child = fork();
+  if (child == 0) {
+    const std::vector<uint8_t> half(1000);
+    (void)WriteFileAtomically(path, [&](FileSink sink) {
+      (void)sink(half);
+      raise(SIGKILL);
+      return absl::OkStatus();
+    });
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(*ReadTextFile(path, kNoLimit), "old");
   EXPECT_EQ(NumFiles(), 1u);
 }

@@ -86,6 +86,7 @@ void PrintSummary(const Json& summary) {
   PrintLine("lora_alpha", Text(summary["lora_alpha"]));
   PrintRanks(summary);
   PrintLine("target_modules", Text(summary["target_modules"]));
+  PrintLine("layers", Text(summary["layer_replication"]));
   PrintLine("tensors", Text(summary["num_tensors"]) + ", " +
                            Text(summary["num_parameters"]) + " parameters, " +
                            Text(summary["size_bytes"]) + " bytes, " +
