@@ -128,13 +128,15 @@ TEST(HeaderTest, Merge) {
 }
 
 TEST(HeaderTest, Combine) {
-  EXPECT_EQ(sizeof(peft_combine_options_t), 40u);
+  EXPECT_EQ(sizeof(peft_combine_options_t), 56u);
   EXPECT_FIELD(peft_combine_options_t, combination_type, 8);
   EXPECT_FIELD(peft_combine_options_t, majority_sign_method, 12);
   EXPECT_FIELD(peft_combine_options_t, svd_rank, 16);
   EXPECT_FIELD(peft_combine_options_t, svd_clamp, 24);
   EXPECT_FIELD(peft_combine_options_t, density, 28);
   EXPECT_FIELD(peft_combine_options_t, seed, 32);
+  EXPECT_FIELD(peft_combine_options_t, svd_full_matrices, 40);
+  EXPECT_FIELD(peft_combine_options_t, svd_driver, 48);
 }
 
 TEST(HeaderTest, Probe) {

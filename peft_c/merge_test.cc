@@ -250,6 +250,14 @@ TEST_F(MergeTest, RunsEveryCombinationType) {
   EXPECT_PEFT_ERROR(peft_model_add_weighted_adapter(model_.get(), "x", nullptr,
                                                     nullptr, 0, &options),
                     PEFT_INVALID_ARGUMENT, "ARGUMENT");
+  options.svd_driver = "magma";
+  EXPECT_PEFT_ERROR(peft_model_add_weighted_adapter(model_.get(), "x", names,
+                                                    weights, 2, &options),
+                    PEFT_INVALID_ARGUMENT, "ARGUMENT");
+  options.svd_driver = "gesvdj";
+  options.svd_full_matrices = 0;
+  EXPECT_PEFT_OK(peft_model_add_weighted_adapter(model_.get(), "x", names,
+                                                 weights, 2, &options));
   options.combination_type = 12;
   EXPECT_PEFT_ERROR(peft_model_add_weighted_adapter(model_.get(), "x", names,
                                                     weights, 2, &options),

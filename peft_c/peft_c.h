@@ -1080,13 +1080,18 @@ typedef struct peft_combine_options {
   float density;
   /* Seeds torch's generator for dare; default 0. */
   uint64_t seed;
+  /* PEFT hands these two on to torch's decomposition. They choose an algorithm,
+   * not a result, and are without effect here. Default 1. */
+  int32_t svd_full_matrices;
+  /* NULL, the default, or "gesvd", "gesvdj", "gesvda"; others are refused. */
+  const char* svd_driver;
 } peft_combine_options_t;
 
 /* All defaults. Since: 2. */
-#define PEFT_COMBINE_OPTIONS_INIT                     \
-  {                                                   \
-    sizeof(peft_combine_options_t), PEFT_COMBINE_SVD, \
-        PEFT_MAJORITY_SIGN_TOTAL, 0, 0.0f, 0.0f, 0    \
+#define PEFT_COMBINE_OPTIONS_INIT                           \
+  {                                                         \
+    sizeof(peft_combine_options_t), PEFT_COMBINE_SVD,       \
+        PEFT_MAJORITY_SIGN_TOTAL, 0, 0.0f, 0.0f, 0, 1, NULL \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */

@@ -1,6 +1,7 @@
 #include "peft_cc/adapters/combine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -224,6 +225,18 @@ class Combiner {
   LayerCombineOptions layer_options_;
 };
 
+absl::Status CheckDriver(const std::string& driver) {
+  constexpr absl::string_view kDrivers[] = {"", "gesvd", "gesvdj", "gesvda"};
+  if (std::find(std::begin(kDrivers), std::end(kDrivers), driver) !=
+      std::end(kDrivers)) {
+    return absl::OkStatus();
+  }
+  return ArgumentError(
+      absl::StrCat("svd_driver is ", Quoted(driver),
+                   "; torch knows \"gesvd\", \"gesvdj\" and \"gesvda\", "
+                   "which all give the same here"));
+}
+
 bool IsIa3(const CombineSource& source) {
   return source.adapter->config().base.peft_type == "IA3";
 }
@@ -237,6 +250,7 @@ absl::StatusOr<LoadedAdapter> CombineAdapters(
   if (sources.empty()) {
     return ArgumentError("no adapters to combine; name at least one");
   }
+  PEFT_RETURN_IF_ERROR(CheckDriver(options.svd_driver));
   if (std::all_of(sources.begin(), sources.end(), IsIa3)) {
     if (options.type == CombinationType::kLinear || sources.size() == 1) {
       return CombineIa3Adapters(sites, name, sources);

@@ -25,6 +25,10 @@ struct CombineOptions {
   std::optional<double> svd_clamp;
   std::optional<double> density;
   uint64_t seed = 0;  // of torch's generator, for the dare types
+  // PEFT hands these on to torch's decomposition. They choose an algorithm, not
+  // a result, and are without effect here.
+  bool svd_full_matrices = true;
+  std::string svd_driver;  // "", or one of torch's: "gesvd", "gesvdj", "gesvda"
 };
 
 // One of the adapters that are combined.
@@ -43,7 +47,7 @@ struct CombineSource {
 // (ADAPTER_NOT_COMBINABLE) for other sources and for what no LoRA can hold:
 // target_parameters, biases, replaced modules or rows, tied weights, invocation
 // tokens that differ; for ranks that differ in the types on factors, and what
-// PEFT refuses else; (ARGUMENT) as CombineLora.
+// PEFT refuses else; (ARGUMENT) as CombineLora, and for an unknown svd_driver.
 absl::StatusOr<LoadedAdapter> CombineAdapters(
     const SiteTable& sites, const std::string& name,
     absl::Span<const CombineSource> sources, const CombineOptions& options,

@@ -119,6 +119,8 @@ absl::Status SiteStack::CheckConflicts(const SiteProgram& program,
 }
 
 void SiteStack::AddForm(const LowRank& form, float scale) {
+  // AdaLoRA has taken all ranks away: it only has its place among the methods.
+  if (form.a.dim(0) == 0) return;
   const int gate = form.gate == nullptr ? -1 : GateIndex(form.gate);
   OpenStage().low_rank.push_back({MatrixOf(form.a), MatrixOf(form.b),
                                   scale * form.scale, gate,

@@ -58,6 +58,14 @@ TEST_F(SiteStackTest, LowRanksAndBiasesAddUp) {
   EXPECT_EQ(Output(), (Floats{9.5f, 21.5f}));
 }
 
+TEST_F(SiteStackTest, ALowRankOfNoRankAddsNothing) {
+  const SiteProgram pruned = {
+      LowRank{MakeTensor({0, 2}), MakeTensor({2, 0}), 1.0f}};
+  ASSERT_TRUE(stack_.Add(pruned, 1, "pruned").ok());
+  EXPECT_TRUE(plan_.stages.empty());
+  EXPECT_EQ(Output(), (Floats{9, 19}));
+}
+
 TEST_F(SiteStackTest, AnOuterScaleOutScalesWhatIsInside) {
   const SiteProgram lora = {Rank1(1, 0, 1, 1, 1)};
   const SiteProgram ia3 = {ScaleOut{{2, 3}, true}};

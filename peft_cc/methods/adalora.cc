@@ -50,15 +50,13 @@ class AdaLora : public Method {
     return absl::StrCat("rank ", ranks_[i], " by init_r and rank_pattern");
   }
 
-  absl::StatusOr<SiteProgram> Lower(size_t i, const LayerTensors& tensors,
+  absl::StatusOr<SiteProgram> Lower(size_t, const LayerTensors& tensors,
                                     const LowerServices&) const override {
     const Tensor* a = FindPart(tensors, kA);
     const Tensor* b = FindPart(tensors, kB);
     const Tensor* e = FindPart(tensors, kE);
     SiteProgram program;
-    if (ranks_[i] == 0 || a == nullptr || b == nullptr || e == nullptr) {
-      return program;
-    }
+    if (a == nullptr || b == nullptr || e == nullptr) return program;
     program.push_back(LowRank{*a, *b, scale_, nullptr, e->ToF32()});
     return program;
   }

@@ -81,11 +81,12 @@ TEST(AdaLoraTest, EScalesEachRank) {
             (std::vector<float>{5, 5}));
 }
 
-TEST(AdaLoraTest, RankZeroAndMissingTensorsChangeNothing) {
+TEST(AdaLoraTest, RankZeroKeepsItsPlaceAndMissingTensorsDoNot) {
   AdapterConfig config = Config(2, 1);
   config.adalora->ranks = {{"m.q", 0}};
   const auto method = *Make(config);
-  EXPECT_TRUE(method->Lower(0, Tensors(0), {})->empty());
+  const SiteProgram program = *method->Lower(0, Tensors(0), {});
+  EXPECT_EQ(std::get<LowRank>(program.at(0)).a.dim(0), 0);
   LayerTensors without_e = Tensors(2);
   without_e.erase("lora_E");
   EXPECT_TRUE(method->Lower(1, without_e, {})->empty());
