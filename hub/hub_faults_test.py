@@ -82,8 +82,7 @@ PARALLEL = ("--connections", "4", "--parallel-from", "1")
 WAYS = [("download", "org/adapter", (), False),
         ("snapshot", "org/adapter", (), False),
         ("download", "org/big", (), True),
-        ("download", "org/big", PARALLEL, False),
-        ("download", "org/big", PARALLEL, True)]
+        ("download", "org/big", PARALLEL, False)]
 
 
 def run_row(way, place, row, times):

@@ -9,6 +9,9 @@ from testing.fake_hub import trees, world
 from testing.fake_hub.server import FakeHub
 
 BYTES = "the right bytes"
+# After which a Hub that says nothing is given up: a try is lost where the
+# machine takes as long, and there are more tries.
+STALL_S = 2
 # What may come instead of the right bytes. Not: a programming error, a full
 # disk, or an error without a name.
 NAMED = {"HUB_CONNECT", "HUB_ENTRY_NOT_FOUND", "HUB_HASH_MISMATCH", "HUB_HTTP",
@@ -36,7 +39,8 @@ class Trial:
         self.files = made.commits[self.commit]
         self.largest = max(self.files, key=lambda f: len(self.files[f].data))
         self.cache = tempfile.mkdtemp()
-        self.ours = OurClient(driver, self.hub, self.cache, world.READER)
+        self.ours = OurClient(driver, self.hub, self.cache, world.READER,
+                              timeout_s=STALL_S)
 
     def __enter__(self):
         self.hub.__enter__()
