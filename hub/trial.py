@@ -4,14 +4,11 @@ import os
 import shutil
 import tempfile
 
-from hub.driver_client import OurClient, OurError
+from hub.driver_client import PATIENCE, OurClient, OurError
 from testing.fake_hub import trees, world
 from testing.fake_hub.server import FakeHub
 
 BYTES = "the right bytes"
-# After which a Hub that says nothing is given up: a try is lost where the
-# machine takes as long, and there are more tries.
-STALL_S = 2
 # What may come instead of the right bytes. Not: a programming error, a full
 # disk, or an error without a name.
 NAMED = {"HUB_CONNECT", "HUB_ENTRY_NOT_FOUND", "HUB_HASH_MISMATCH", "HUB_HTTP",
@@ -26,10 +23,11 @@ class Trial:
     """A Hub of its own and an empty cache, while it is entered.
 
     `verb`: "snapshot", or "download" of the largest file of `repo`. `options`:
-    of the driver.
+    of the driver. `timeout_s`: OurClient's.
     """
 
-    def __init__(self, driver, verb, repo, big, options=()):
+    def __init__(self, driver, verb, repo, big, options=(),
+                 timeout_s=PATIENCE):
         self.verb = verb
         self.options = options
         self.repo = repo
@@ -40,7 +38,7 @@ class Trial:
         self.largest = max(self.files, key=lambda f: len(self.files[f].data))
         self.cache = tempfile.mkdtemp()
         self.ours = OurClient(driver, self.hub, self.cache, world.READER,
-                              timeout_s=STALL_S)
+                              timeout_s=timeout_s)
 
     def __enter__(self):
         self.hub.__enter__()
