@@ -15,6 +15,7 @@ given back before anything is measured.
 
 import argparse
 import copy
+import json
 import multiprocessing
 import os
 import pathlib
@@ -34,6 +35,14 @@ RANK = 16
 HIGH_RANK = 128
 # Methods whose memory is measured, and how many adapters of each are loaded.
 RESIDENT_METHODS = ("lora0", "adalora", "ia3")
+LARGE_IA3 = "ia3 of an 8B Llama"
+# The linears of Llama 3 8B: name, inputs, outputs.
+LARGE_LAYERS = 32
+LARGE_LINEARS = (
+    ("self_attn.q_proj", 4096, 4096), ("self_attn.k_proj", 4096, 1024),
+    ("self_attn.v_proj", 4096, 1024), ("self_attn.o_proj", 4096, 4096),
+    ("mlp.gate_proj", 4096, 14336), ("mlp.up_proj", 4096, 14336),
+    ("mlp.down_proj", 14336, 4096))
 RESIDENT_COUNT = 20
 TOUCHED_BYTES = 8 << 30
 
@@ -66,6 +75,47 @@ def make_files(folder, shape):
         model = peft.get_peft_model(copy.deepcopy(base), config)
         model.save_pretrained(folder / name)
         del model
+
+
+def large_names():
+    """The linears of LARGE_LAYERS, each with its inputs and outputs."""
+    return [(f"model.layers.{layer}.{linear}", inputs, outputs)
+            for layer in range(LARGE_LAYERS)
+            for linear, inputs, outputs in LARGE_LINEARS]
+
+
+def make_large_ia3(folder):
+    """IA3 as PEFT places it in a Llama, for linears of another size."""
+    from safetensors.numpy import save_file
+    config = json.loads((folder / "ia3" / "adapter_config.json").read_text())
+    tensors = {}
+    for name, inputs, outputs in large_names():
+        if name.split(".")[-1] in config["target_modules"]:
+            inner = name.split(".")[-1] in config["feedforward_modules"]
+            tensors[f"base_model.model.{name}.ia3_l"] = np.ones(
+                (1, inputs) if inner else (outputs, 1), np.float32)
+    (folder / LARGE_IA3).mkdir()
+    (folder / LARGE_IA3 / "adapter_config.json").write_text(json.dumps(config))
+    save_file(tensors, folder / LARGE_IA3 / "adapter_model.safetensors")
+
+
+class LargeLayers:
+    """Layers without a model around them; those of one shape share weights."""
+
+    def __init__(self, library, folder):
+        weights = {(outputs, inputs): np.zeros((outputs, inputs), np.float16)
+                   for _, inputs, outputs in LARGE_LINEARS}
+        self.folder = folder
+        self.model = peft_ctypes.HostModel(
+            library, [dict(name=name, kind=ours.LAYER_KINDS["Linear"],
+                           weight=weights[outputs, inputs])
+                      for name, inputs, outputs in large_names()])
+
+    def load(self, name, folder_name):
+        self.model.load_adapter(self.folder / folder_name, name)
+
+    def delete(self, name):
+        self.model.delete_adapter([name])
 
 
 class Ours:
@@ -265,7 +315,9 @@ def resident_size(side, folder, method):
 
 
 def _send_resident_size(pipe, library, folder, method):
-    side = Ours(peft_ctypes.Library(library), folder, 1)
+    library = peft_ctypes.Library(library)
+    side = (LargeLayers(library, folder) if method == LARGE_IA3 else
+            Ours(library, folder, 1))
     pipe.send(resident_size(side, folder, method))
 
 
@@ -327,7 +379,8 @@ def main():
                 side.load(adapter)
         extra[f"load of adapter {arguments.resident}"] = (
             f"{late_loads(sdk, arguments.resident):.3g} ms")
-        for method in RESIDENT_METHODS:
+        make_large_ia3(folder)
+        for method in (*RESIDENT_METHODS, LARGE_IA3):
             taken, file = resident_size_alone(
                 os.path.abspath(arguments.library), folder, method)
             extra[f"memory of a resident adapter, {method}"] = (

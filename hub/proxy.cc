@@ -183,6 +183,21 @@ ProxySettings ProxySettingsFrom(Environment environment) {
   return settings;
 }
 
+ProxySettings ProxySettingsOf(absl::Span<const std::string> proxies) {
+  ProxySettings settings;
+  std::string all;
+  for (const std::string& proxy : proxies) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(proxy, absl::MaxSplits('=', 1));
+    if (parts.first == "http") settings.http = std::string(parts.second);
+    if (parts.first == "https") settings.https = std::string(parts.second);
+    if (parts.first == "all") all = std::string(parts.second);
+  }
+  if (settings.http.empty()) settings.http = all;
+  if (settings.https.empty()) settings.https = all;
+  return settings;
+}
+
 absl::StatusOr<absl::optional<Proxy>> ProxyFor(const Url& url,
                                                const ProxySettings& settings) {
   const std::string& text =

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
 #include "hub/settings.h"
 #include "hub/url.h"
 
@@ -35,6 +36,10 @@ struct ProxySettings {
 // HTTP_PROXY, HTTPS_PROXY, NO_PROXY, and ALL_PROXY for the first two that are
 // not set. Where a name in lower case is set too it wins, even if it is empty.
 ProxySettings ProxySettingsFrom(Environment environment);
+
+// Those of "scheme=URL" texts, the schemes http, https and all; what no text is
+// for is reached directly. Texts of other forms say nothing.
+ProxySettings ProxySettingsOf(absl::Span<const std::string> proxies);
 
 // The proxy for `url`, or none. Fails with INVALID_ARGUMENT (HUB_URL) if the
 // settings name no http or https proxy.

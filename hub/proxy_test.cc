@@ -34,6 +34,18 @@ TEST(ProxySettingsTest, ReadsTheVariablesOfEitherCase) {
   EXPECT_EQ(settings.no_proxy, "c");
 }
 
+TEST(ProxySettingsTest, TextsGiveASchemeItsProxyAndAllTheRest) {
+  const ProxySettings some =
+      ProxySettingsOf({"http=http://a", "no=http://b", "nonsense"});
+  EXPECT_EQ(some.http, "http://a");
+  EXPECT_EQ(some.https, "");
+  EXPECT_EQ(some.no_proxy, "");
+  const ProxySettings all =
+      ProxySettingsOf({"all=http://a", "https=http://u:p=q@b"});
+  EXPECT_EQ(all.http, "http://a");
+  EXPECT_EQ(all.https, "http://u:p=q@b");
+}
+
 TEST(ProxySettingsTest, TheNameInLowerCaseWinsEvenIfItIsEmpty) {
   EXPECT_EQ(SettingsOf({{"HTTPS_PROXY", "a"}, {"https_proxy", "b"}}).https,
             "b");

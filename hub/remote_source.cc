@@ -242,15 +242,10 @@ absl::StatusOr<Source> FindRemote(
     const DownloadOptions& download,
     absl::FunctionRef<absl::StatusOr<Source>(Search&)> fetch) {
   PEFT_RETURN_IF_ERROR(CheckOptions(options));
-  const Source local = {path, ""};
-  const std::string local_file =
-      absl::StrCat(path, "/", Prefix(subfolder), file);
-  if (FileExists(path) || FileExists(local_file)) return local;
-  const absl::StatusOr<RepoId> repo = RepoId::Create(path);
-  // A name without an owner that is a folder here is meant as that.
-  if (!repo.ok() || (DirectoryExists(path) && !IsOwnedName(path))) return local;
+  if (IsLocal(path, subfolder, file)) return Source{path, ""};
+  PEFT_ASSIGN_OR_RETURN(const RepoId repo, RepoId::Create(path));
   if (!subfolder.empty()) PEFT_RETURN_IF_ERROR(CheckFileName(subfolder));
-  Search search(*repo, subfolder, options, client, download);
+  Search search(repo, subfolder, options, client, download);
   PEFT_RETURN_IF_ERROR(search.Resolve());
   return fetch(search);
 }

@@ -1,7 +1,10 @@
 #include "hub/source.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "hub/repo_cache.h"
 #include "hub/repo_id.h"
 #include "peft_cc/base/error.h"
@@ -24,21 +27,31 @@ absl::Status NoRequests(const std::string& path) {
   return MakeError(
       absl::StatusCode::kUnimplemented, error_id::kUnimplemented,
       absl::StrCat("force_download of ", Quoted(path),
-                   ": this version makes no request; run `hf download ", path,
+                   ": this build has no network code; run `hf download ", path,
                    " --force-download`, and leave the option out"),
       {path, "no force_download", "force_download"});
 }
 
 absl::Status NotInCache(const std::string& path, const std::string& revision,
-                        const std::string& file, const std::string& cache) {
-  return MakeError(
-      absl::StatusCode::kNotFound, error_id::kHubLocalEntryNotFound,
+                        const std::string& file, const std::string& cache,
+                        bool local_files_only) {
+  const std::string why =
       absl::StrCat("there is no folder ", Quoted(path), " with ", Quoted(file),
                    ", and the Hub's cache ", Quoted(cache),
                    " does not have that file of the repository ", path,
-                   " at revision ", Quoted(revision),
-                   "; this version makes no request: run `hf download ", path,
-                   " --revision ", revision, "` first, or give a folder"),
+                   " at revision ", Quoted(revision));
+  const std::string what_to_do =
+      absl::StrCat("run `hf download ", path, " --revision ", revision,
+                   "` first, or give a folder");
+  if (local_files_only) {
+    return MakeError(absl::StatusCode::kNotFound,
+                     error_id::kHubLocalEntryNotFound,
+                     absl::StrCat(why, " (local_files_only); ", what_to_do),
+                     {path, file, ""});
+  }
+  return MakeError(
+      absl::StatusCode::kUnimplemented, error_id::kUnimplemented,
+      absl::StrCat(why, "; this build has no network code: ", what_to_do),
       {path, file, ""});
 }
 
@@ -61,24 +74,35 @@ std::string Options::Given() const {
   if (!proxies.empty()) given.push_back("proxies");
   if (local_files_only) given.push_back("local_files_only");
   if (force_download) given.push_back("force_download");
+  if (!endpoint.empty()) given.push_back("endpoint");
   return absl::StrJoin(given, ", ");
 }
 
 // A proxy may carry a password: messages do not repeat it.
 absl::Status CheckOptions(const Options& options) {
   for (size_t i = 0; i < options.proxies.size(); ++i) {
-    const size_t equals = options.proxies[i].find('=');
-    if (equals != std::string::npos && equals > 0 &&
-        equals + 1 < options.proxies[i].size()) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(options.proxies[i], absl::MaxSplits('=', 1));
+    const absl::string_view scheme = parts.first;
+    if ((scheme == "http" || scheme == "https" || scheme == "all") &&
+        !parts.second.empty()) {
       continue;
     }
     const std::string name = absl::StrCat("options.proxies[", i, "]");
-    return ArgumentError(absl::StrCat(name,
-                                      " is not of the form scheme=URL, as in "
-                                      "https=http://10.0.0.1:3128"),
-                         {name, "scheme=URL", ""});
+    return ArgumentError(
+        absl::StrCat(name,
+                     " is not of the form scheme=URL, the scheme http, https "
+                     "or all, as in https=http://10.0.0.1:3128"),
+        {name, "scheme=URL", ""});
   }
   return absl::OkStatus();
+}
+
+bool IsLocal(const std::string& path, absl::string_view subfolder,
+             absl::string_view file) {
+  return FileExists(path) || FileExists(Below(path, subfolder, file)) ||
+         !RepoId::Create(path).ok() ||
+         (DirectoryExists(path) && !IsOwnedName(path));
 }
 
 absl::StatusOr<Source> FindSource(const std::string& path,
@@ -117,7 +141,8 @@ absl::StatusOr<Source> FindSource(const std::string& path,
   if (commit.has_value() && cache.IsKnownMissing(*commit, wanted)) {
     return NotInRepository(path, wanted, *commit);
   }
-  return NotInCache(path, revision, wanted, cache_dir);
+  return NotInCache(path, revision, wanted, cache_dir,
+                    options.local_files_only);
 }
 
 }  // namespace hub

@@ -20,15 +20,19 @@ struct Options {
   std::string revision;  // "main" by default
   std::string token;
   std::string cache_dir;
-  std::vector<std::string> proxies;  // "scheme=URL"
+  // "scheme=URL", the scheme http, https or all. Where there are some they
+  // stand for all that the environment says of proxies.
+  std::vector<std::string> proxies;
   bool local_files_only = false;
   bool force_download = false;
+  std::string endpoint;  // HF_ENDPOINT's by default
 
   // The names of those that are given, joined by commas; "" for none.
   std::string Given() const;
 };
 
-// INVALID_ARGUMENT (ARGUMENT) for a proxy that is not "scheme=URL".
+// INVALID_ARGUMENT (ARGUMENT) for a proxy that is not "scheme=URL", or of
+// another scheme.
 absl::Status CheckOptions(const Options& options);
 
 // Where files were found.
@@ -38,15 +42,22 @@ struct Source {
   std::string commit;
 };
 
+// True where `path` is a folder or a file here, or cannot be meant as a
+// repository: it has `file` directly or below `subfolder`, is a file, can be no
+// repository's name, or is a folder's name without an owner.
+bool IsLocal(const std::string& path, absl::string_view subfolder,
+             absl::string_view file);
+
 // Finds the folder that holds `file`, such as "adapter_config.json", directly
 // or below `subfolder`: a local folder `path`, or else the repository of that
 // name as the cache holds it. A local folder wins only if it has the file.
 // `path` that is a file is returned as it is.
 //
-// This version makes no request. Fails with NOT_FOUND
-// (HUB_LOCAL_ENTRY_NOT_FOUND where `path` can be a repository, else
-// FILE_NOT_FOUND), with UNIMPLEMENTED where force_download asks for a request,
-// and as CheckOptions.
+// Makes no request, and is all that a build without network code has. Fails
+// with UNIMPLEMENTED where a request is needed, with NOT_FOUND
+// (HUB_LOCAL_ENTRY_NOT_FOUND) where local_files_only forbids it
+// (HUB_ENTRY_NOT_FOUND where the cache knows that there is no such file), and
+// as CheckOptions.
 absl::StatusOr<Source> FindSource(const std::string& path,
                                   absl::string_view subfolder,
                                   absl::string_view file,

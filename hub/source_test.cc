@@ -87,8 +87,7 @@ TEST_F(SourceTest, ASubfolderIsLookedIn) {
 TEST_F(SourceTest, CacheDirOfTheOptionsWins) {
   Options options;
   options.cache_dir = root_ / "elsewhere";
-  EXPECT_EQ(ErrorId(Find("org/name", "", options).status()),
-            "HUB_LOCAL_ENTRY_NOT_FOUND");
+  EXPECT_EQ(ErrorId(Find("org/name", "", options).status()), "UNIMPLEMENTED");
   fs::rename(root_ / "cache", root_ / "elsewhere");
   EXPECT_TRUE(Find("org/name", "", options).ok());
 }
@@ -107,8 +106,12 @@ TEST_F(SourceTest, ALocalFolderWinsOnlyIfItHasTheFile) {
 }
 
 TEST_F(SourceTest, WhatIsNotInTheCacheSaysHowToGetIt) {
+  Options options;
+  options.local_files_only = true;
+  EXPECT_EQ(ErrorId(Find("org/other", "", options).status()),
+            "HUB_LOCAL_ENTRY_NOT_FOUND");
   const absl::Status status = Find("org/other").status();
-  EXPECT_EQ(ErrorId(status), "HUB_LOCAL_ENTRY_NOT_FOUND");
+  EXPECT_EQ(ErrorId(status), "UNIMPLEMENTED");
   EXPECT_TRUE(absl::StrContains(status.message(), "hf download org/other"))
       << status;
   EXPECT_TRUE(absl::StrContains(status.message(), settings_.cache_dir))
@@ -126,14 +129,13 @@ TEST_F(SourceTest, ADamagedRefIsNoRef) {
        {"", "../../../../tmp", "main", "0123", "/etc",
         "0123456789abcdef0123456789abcdef0123456789abcdef"}) {
     Write(repo_ / "refs" / "main", text);
-    EXPECT_EQ(ErrorId(Find("org/name").status()), "HUB_LOCAL_ENTRY_NOT_FOUND")
-        << text;
+    EXPECT_EQ(ErrorId(Find("org/name").status()), "UNIMPLEMENTED") << text;
   }
 }
 
 TEST_F(SourceTest, ALinkWithoutItsBlobIsNotThere) {
   fs::remove(repo_ / "blobs" / "abc");
-  EXPECT_EQ(ErrorId(Find("org/name").status()), "HUB_LOCAL_ENTRY_NOT_FOUND");
+  EXPECT_EQ(ErrorId(Find("org/name").status()), "UNIMPLEMENTED");
 }
 
 TEST_F(SourceTest, WhatCanBeNoRepositoryIsAPath) {
@@ -156,11 +158,34 @@ TEST_F(SourceTest, AForcedDownloadIsRefusedInsteadOfForgotten) {
 }
 
 TEST_F(SourceTest, AProxyNeedsAScheme) {
-  for (const std::string proxy : {"", "http", "=x", "http="}) {
+  for (const std::string proxy :
+       {"", "http", "=x", "http=", "ftp=http://a", "http://user:secret@host",
+        "=http://secret"}) {
     Options options;
-    options.proxies = {proxy};
-    EXPECT_EQ(ErrorId(Find("org/name", "", options).status()), "ARGUMENT");
+    options.proxies = {"all=http://a", proxy};
+    const absl::Status status = Find("org/name", "", options).status();
+    EXPECT_EQ(ErrorId(status), "ARGUMENT") << proxy;
+    EXPECT_TRUE(absl::StrContains(status.message(), "proxies[1]")) << status;
+    EXPECT_FALSE(absl::StrContains(status.message(), "secret")) << status;
   }
+}
+
+TEST_F(SourceTest, OptionsListThemselvesWithoutTheirValues) {
+  Options options;
+  EXPECT_EQ(options.Given(), "");
+  options.token = "secret";
+  options.force_download = true;
+  options.endpoint = "https://mirror";
+  EXPECT_EQ(options.Given(), "token, force_download, endpoint");
+}
+
+TEST_F(SourceTest, WhatIsHereOrCanBeNoRepositoryIsLocal) {
+  Write(root_ / "sub" / "file", "");
+  const std::string folder = root_;
+  EXPECT_TRUE(IsLocal(folder, "sub", "file"));
+  EXPECT_TRUE(IsLocal(folder, "", "file"));  // no repository's name
+  EXPECT_FALSE(IsLocal("org/name", "", "file"));
+  EXPECT_FALSE(IsLocal("gpt2", "", "file"));
 }
 
 }  // namespace

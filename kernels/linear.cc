@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "absl/container/inlined_vector.h"
 #include "kernels/product_queue.h"
 #include "kernels/stages.h"
 
@@ -50,30 +51,75 @@ R Part(R rows, int64_t first, int64_t count) {
   return rows;
 }
 
-// One call of RunLinear or RunStages.
+// One layer's part of a call. Its products go to the queue that it is given;
+// what a method queues must have run before the next method is called.
 class LinearRun {
  public:
-  LinearRun(Groups groups, ConstRows x, Rows y, float* workspace,
-            ThreadPool& pool)
-      : groups_(groups), x_(x), y_(y), workspace_(workspace), queue_(pool) {}
+  LinearRun(const LinearCall& call, ConstRows x, float* workspace,
+            ProductQueue* queue)
+      : groups_(call.groups),
+        x_(x),
+        y_(call.y),
+        workspace_(workspace),
+        queue_(*queue) {}
 
-  // Everything, base products first. One plan without a patch goes through its
-  // base product and its first step in one pass.
-  void RunAll() {
-    const ConstRows base_x = HasInScale(groups_) ? ScaledInput() : x_;
-    const bool fused = groups_.size() == 1 && !HasPatch(*groups_[0].plan);
-    if (!fused) QueueBases(base_x);
-    const float* const patches = fused ? nullptr : QueuePatches(base_x);
+  int NumSteps() const { return MaxSteps(groups_); }
+
+  // What the first step needs, base products included. One plan without a patch
+  // goes through its base product and its first step in one pass.
+  void QueueBase() {
+    base_x_ = HasInScale(groups_) ? ScaledInput() : x_;
+    fused_ = groups_.size() == 1 && !HasPatch(*groups_[0].plan);
+    if (!fused_) QueueBases(base_x_);
+    if (!fused_) patches_ = QueuePatches(base_x_);
     QueueDowns(0);
-    queue_.Run();
-    if (!fused) ScatterPatches(patches);
-    const cpu::Term base = BaseTerm(groups_[0], base_x);
-    QueueUps(0, fused ? &base : nullptr);
-    queue_.Run();
-    RunLaterSteps(1);
   }
 
-  void RunStagesOnly() { RunLaterSteps(0); }
+  void QueueFirstUps() {
+    if (!fused_) ScatterPatches(patches_);
+    const cpu::Term base = BaseTerm(groups_[0], base_x_);
+    QueueUps(0, fused_ ? &base : nullptr);
+  }
+
+  // thin = scale * (x A^T) rank_scale of every segment of step `index`.
+  void QueueDowns(int index) {
+    float* thin = workspace_;
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      if (index >= kernels::NumSteps(*group.plan)) return;
+      const ConstRows x = Part(x_, first, group.rows);
+      for (const LowRankSegment& segment :
+           StepOf(*group.plan, index).segments) {
+        cpu::LinearTile tile = {};
+        cpu::Term* const term = queue_.ReserveTerms(1);
+        *term = TermOf(segment.a, false, x.data, x.stride);
+        tile.terms = term;
+        tile.num_terms = 1;
+        tile.rows = group.rows;
+        tile.last_output = segment.a.rows;
+        tile.out_scale = static_cast<const float*>(segment.rank_scale.data);
+        tile.scale = segment.scale;
+        tile.y = thin;
+        tile.y_stride = PaddedRank(segment.a.rows);
+        queue_.Add(tile);
+        thin += group.rows * tile.y_stride;
+      }
+    });
+  }
+
+  // The rest of step `index`, with the base product where it is given.
+  void QueueUps(int index, const cpu::Term* base) {
+    float* thin = workspace_;
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      if (index >= kernels::NumSteps(*group.plan)) return;
+      const Step step = StepOf(*group.plan, index);
+      CloseGates(step.segments, group, thin);
+      if (base != nullptr || step.ChangesY()) {
+        QueueStep(step, base, base == nullptr, thin,
+                  Part(y_, first, group.rows), queue_);
+      }
+      thin += ThinFloats(step.segments, group.rows);
+    });
+  }
 
  private:
   // Calls call(group, first row) for every group.
@@ -153,62 +199,26 @@ class LinearRun {
     });
   }
 
-  // thin = scale * (x A^T) rank_scale of every segment of step `index`.
-  void QueueDowns(int index) {
-    float* thin = workspace_;
-    ForEachGroup([&](const LinearGroup& group, int64_t first) {
-      if (index >= NumSteps(*group.plan)) return;
-      const ConstRows x = Part(x_, first, group.rows);
-      for (const LowRankSegment& segment :
-           StepOf(*group.plan, index).segments) {
-        cpu::LinearTile tile = {};
-        cpu::Term* const term = queue_.ReserveTerms(1);
-        *term = TermOf(segment.a, false, x.data, x.stride);
-        tile.terms = term;
-        tile.num_terms = 1;
-        tile.rows = group.rows;
-        tile.last_output = segment.a.rows;
-        tile.out_scale = static_cast<const float*>(segment.rank_scale.data);
-        tile.scale = segment.scale;
-        tile.y = thin;
-        tile.y_stride = PaddedRank(segment.a.rows);
-        queue_.Add(tile);
-        thin += group.rows * tile.y_stride;
-      }
-    });
-  }
-
-  // The rest of step `index`, with the base product where it is given.
-  void QueueUps(int index, const cpu::Term* base) {
-    float* thin = workspace_;
-    ForEachGroup([&](const LinearGroup& group, int64_t first) {
-      if (index >= NumSteps(*group.plan)) return;
-      const Step step = StepOf(*group.plan, index);
-      CloseGates(step.segments, group, thin);
-      if (base != nullptr || step.ChangesY()) {
-        QueueStep(step, base, base == nullptr, thin,
-                  Part(y_, first, group.rows), queue_);
-      }
-      thin += ThinFloats(step.segments, group.rows);
-    });
-  }
-
-  void RunLaterSteps(int first) {
-    const int steps = MaxSteps(groups_);
-    for (int index = first; index < steps; ++index) {
-      QueueDowns(index);
-      queue_.Run();
-      QueueUps(index, nullptr);
-      queue_.Run();
-    }
-  }
-
   const Groups groups_;
   const ConstRows x_;
   const Rows y_;
   float* workspace_;
-  ProductQueue queue_;
+  ProductQueue& queue_;
+  ConstRows base_x_;
+  bool fused_ = false;
+  const float* patches_ = nullptr;
 };
+
+void RunSteps(absl::Span<LinearRun> runs, int first, ProductQueue& queue) {
+  int steps = 0;
+  for (const LinearRun& run : runs) steps = std::max(steps, run.NumSteps());
+  for (int index = first; index < steps; ++index) {
+    for (LinearRun& run : runs) run.QueueDowns(index);
+    queue.Run();
+    for (LinearRun& run : runs) run.QueueUps(index, nullptr);
+    queue.Run();
+  }
+}
 
 }  // namespace
 
@@ -235,10 +245,28 @@ int64_t LinearWorkspaceFloats(const LinearPlan& plan, int64_t rows) {
   return LinearWorkspaceFloats(absl::MakeConstSpan(&group, 1));
 }
 
+void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
+                float* workspace, ThreadPool& pool) {
+  assert(calls.size() <= kMaxLinears);
+  ProductQueue queue(pool);
+  absl::InlinedVector<LinearRun, kMaxLinears> runs;
+  for (const LinearCall& call : calls) {
+    assert(x.rows == call.y.rows);
+    if (call.groups.empty()) continue;
+    runs.emplace_back(call, x, workspace, &queue);
+    workspace += LinearWorkspaceFloats(call.groups);
+  }
+  for (LinearRun& run : runs) run.QueueBase();
+  queue.Run();
+  for (LinearRun& run : runs) run.QueueFirstUps();
+  queue.Run();
+  RunSteps(absl::MakeSpan(runs), 1, queue);
+}
+
 void RunLinear(Groups groups, ConstRows x, Rows y, float* workspace,
                ThreadPool& pool) {
-  assert(x.rows == y.rows);
-  if (!groups.empty()) LinearRun(groups, x, y, workspace, pool).RunAll();
+  const LinearCall call = {groups, y};
+  RunLinears(absl::MakeConstSpan(&call, 1), x, workspace, pool);
 }
 
 void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
@@ -250,7 +278,9 @@ void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
 void RunStages(Groups groups, ConstRows x, Rows y, float* workspace,
                ThreadPool& pool) {
   assert(x.rows == y.rows);
-  LinearRun(groups, x, y, workspace, pool).RunStagesOnly();
+  ProductQueue queue(pool);
+  LinearRun run({groups, y}, x, workspace, &queue);
+  RunSteps(absl::MakeSpan(&run, 1), 0, queue);
 }
 
 }  // namespace kernels

@@ -31,6 +31,19 @@ void RunLinear(absl::Span<const LinearGroup> groups, ConstRows x, Rows y,
 void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
                ThreadPool& pool);
 
+// One of several layers that read the same x.
+struct LinearCall {
+  absl::Span<const LinearGroup> groups;
+  Rows y;
+};
+
+// RunLinear for each of up to kMaxLinears layers, with the same results: their
+// work is handed out to the threads together. No y may overlap another. The
+// workspace has the floats of all of them.
+constexpr int kMaxLinears = 4;
+void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
+                float* workspace, ThreadPool& pool);
+
 // The stages and the bias alone: y holds the base product, without its bias.
 void RunStages(absl::Span<const LinearGroup> groups, ConstRows x, Rows y,
                float* workspace, ThreadPool& pool);

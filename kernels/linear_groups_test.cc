@@ -155,13 +155,15 @@ class LinearGroupsTest : public KernelTest {
   void MakePlans(int64_t rows, Random& random) {
     const bool transposed = random() % 4 == 0;
     const DType dtype = random() % 2 == 0 ? DType::kF32 : DType::kBF16;
+    const size_t first = weights_.size();
     for (int i = 0; i < 2; ++i) {
       weights_.emplace_back(dtype, transposed ? kIn : kOut,
                             transposed ? kOut : kIn, random);
     }
     while (rows > 0) {
       const int64_t count = 1 + random() % rows;
-      const RandomMatrix& weight = weights_[random() % 4 == 0 ? 1 : 0];
+      const RandomMatrix& weight =
+          weights_[first + (random() % 4 == 0 ? 1 : 0)];
       plans_.emplace_back(&weight, transposed, count, random);
       groups_.push_back(plans_.back().group());
       rows -= count;
@@ -209,6 +211,41 @@ TEST_P(LinearGroupsTest, EveryRowRunsItsOwnStack) {
     EXPECT_TRUE(y.GapsAreUntouched());
     for (size_t j = used; j < workspace.size(); ++j) {
       EXPECT_EQ(workspace[j], 5.0f);
+    }
+  }
+}
+
+// Layers of other plans, weights and patches, in one call.
+TEST_P(LinearGroupsTest, LayersThatShareAnInputAreAsTheyAreAlone) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
+  for (int i = 0; i < 40; ++i) {
+    Random random(1000 + i);
+    const int64_t rows = 1 + random() % 20;
+    std::deque<std::vector<LinearGroup>> groups;
+    std::deque<RandomRows> alone, together;
+    std::vector<LinearCall> calls;
+    RandomRows x(rows, kIn, 1, random);
+    int64_t floats = 0;
+    for (int layer = 0; layer < 1 + i % kMaxLinears; ++layer) {
+      groups_.clear();
+      MakePlans(rows, random);
+      groups.push_back(groups_);
+      alone.emplace_back(rows, kOut, 0, random);
+      together.emplace_back(rows, kOut, 2, random);
+      calls.push_back({groups.back(), together.back().view()});
+      std::vector<float> workspace(LinearWorkspaceFloats(groups_));
+      floats += LinearWorkspaceFloats(groups_);
+      RunLinear(groups_, x.view(), alone.back().view(), workspace.data(),
+                InlineThreadPool());
+    }
+    std::vector<float> workspace(floats);
+    RunLinears(calls, x.view(), workspace.data(), *pool);
+    for (size_t layer = 0; layer < calls.size(); ++layer) {
+      for (int64_t row = 0; row < rows; ++row) {
+        for (int64_t o = 0; o < kOut; ++o) {
+          ASSERT_EQ(together[layer].At(row, o), alone[layer].At(row, o));
+        }
+      }
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "hub/fetch.h"
 #include "peft_c/arguments.h"
 #include "peft_c/model.h"
 #include "peft_c/struct_size.h"
@@ -98,8 +99,10 @@ peft_status_t* peft_estimate_adapter(const char* path, const char* subfolder,
                           peft::TextArgument("path", path));
     PEFT_ASSIGN_OR_RETURN(const std::string below,
                           peft::OptionalText("subfolder", subfolder, ""));
+    PEFT_ASSIGN_OR_RETURN(const peft::hub::Source source,
+                          peft::hub::FetchAdapter(folder, below, {}));
     PEFT_ASSIGN_OR_RETURN(const peft::AdapterEstimate known,
-                          peft::EstimateAdapter(folder, below));
+                          peft::EstimateAdapter(source.folder, below));
     peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
     estimate.size_bytes = known.size_bytes;
     estimate.file_bytes = known.file_bytes;

@@ -48,13 +48,26 @@ TEST(HeaderTest, TensorView) {
 }
 
 TEST(HeaderTest, Model) {
-  EXPECT_EQ(sizeof(peft_model_options_t), 48u);
+  EXPECT_EQ(sizeof(peft_model_options_t), 144u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
   EXPECT_FIELD(peft_model_options_t, layer_replication, 16);
   EXPECT_FIELD(peft_model_options_t, num_layer_ranges, 24);
   EXPECT_FIELD(peft_model_options_t, for_adapters, 32);
   EXPECT_FIELD(peft_model_options_t, num_for_adapters, 40);
+  EXPECT_FIELD(peft_model_options_t, subfolder, 48);
+  EXPECT_FIELD(peft_model_options_t, revision, 56);
+  EXPECT_FIELD(peft_model_options_t, token, 64);
+  EXPECT_FIELD(peft_model_options_t, cache_dir, 72);
+  EXPECT_FIELD(peft_model_options_t, proxies, 80);
+  EXPECT_FIELD(peft_model_options_t, num_proxies, 88);
+  EXPECT_FIELD(peft_model_options_t, local_files_only, 96);
+  EXPECT_FIELD(peft_model_options_t, force_download, 100);
+  EXPECT_FIELD(peft_model_options_t, endpoint, 104);
+  EXPECT_FIELD(peft_model_options_t, on_download, 112);
+  EXPECT_FIELD(peft_model_options_t, user_data, 120);
+  EXPECT_FIELD(peft_model_options_t, adapter_revision, 128);
+  EXPECT_FIELD(peft_model_options_t, adapter_subfolder, 136);
   EXPECT_EQ(sizeof(peft_model_info_t), 120u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);
@@ -73,7 +86,7 @@ TEST(HeaderTest, Model) {
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 88u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 112u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
   EXPECT_FIELD(peft_load_options_t, revision, 24);
@@ -86,6 +99,9 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, is_trainable, 72);
   EXPECT_FIELD(peft_load_options_t, allow_unconverted_init, 76);
   EXPECT_FIELD(peft_load_options_t, expected_generation, 80);
+  EXPECT_FIELD(peft_load_options_t, endpoint, 88);
+  EXPECT_FIELD(peft_load_options_t, on_download, 96);
+  EXPECT_FIELD(peft_load_options_t, user_data, 104);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
   EXPECT_EQ(sizeof(peft_save_options_t), 16u);

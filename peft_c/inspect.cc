@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "hub/fetch.h"
 #include "peft_c/arguments.h"
 #include "peft_c/model.h"
 #include "peft_c/text.h"
@@ -31,8 +32,10 @@ absl::StatusOr<std::string> Inspect(const char* path, const char* subfolder,
   if (model != nullptr) {
     PEFT_ASSIGN_OR_RETURN(object, Lookup("model", model));
   }
+  PEFT_ASSIGN_OR_RETURN(const hub::Source source,
+                        hub::FetchAdapter(folder, below, {}));
   PEFT_ASSIGN_OR_RETURN(const AdapterSummary summary,
-                        InspectAdapter(folder, below));
+                        InspectAdapter(source.folder, below));
   return DumpJson(Describe(summary, object.get()));
 }
 

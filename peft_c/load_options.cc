@@ -4,41 +4,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_c/arguments.h"
+#include "peft_c/hub_options.h"
 #include "peft_c/struct_size.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
-namespace {
-
-// A text of the Hub: NULL means none, and empty nothing at all.
-absl::StatusOr<std::string> HubText(absl::string_view name, const char* text) {
-  if (text != nullptr && *text == '\0') {
-    return BadArgument(name, "is empty, expected a text or NULL");
-  }
-  return OptionalText(name, text, "");
-}
-
-absl::Status ReadHubOptions(const peft_load_options_t& options,
-                            HubOptions* hub) {
-  PEFT_ASSIGN_OR_RETURN(hub->revision,
-                        HubText("options.revision", options.revision));
-  PEFT_ASSIGN_OR_RETURN(hub->token, HubText("options.token", options.token));
-  PEFT_ASSIGN_OR_RETURN(hub->cache_dir,
-                        HubText("options.cache_dir", options.cache_dir));
-  PEFT_ASSIGN_OR_RETURN(
-      hub->proxies,
-      TextArray("options.proxies", options.proxies, options.num_proxies));
-  PEFT_ASSIGN_OR_RETURN(
-      hub->local_files_only,
-      FlagArgument("options.local_files_only", options.local_files_only));
-  PEFT_ASSIGN_OR_RETURN(
-      hub->force_download,
-      FlagArgument("options.force_download", options.force_download));
-  return CheckHubOptions(*hub);
-}
-
-}  // namespace
-
 absl::StatusOr<LoadOptions> ReadLoadOptions(
     const peft_load_options_t* options) {
   peft_load_options_t known = PEFT_LOAD_OPTIONS_INIT;
@@ -55,7 +25,7 @@ absl::StatusOr<LoadOptions> ReadLoadOptions(
       result.is_trainable,
       FlagArgument("options.is_trainable", known.is_trainable));
   result.expected_generation = known.expected_generation;
-  PEFT_RETURN_IF_ERROR(ReadHubOptions(known, &result.load.hub));
+  PEFT_ASSIGN_OR_RETURN(result.load.hub, ReadHubOptions(HubFieldsOf(known)));
   return result;
 }
 

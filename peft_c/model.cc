@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_c/arguments.h"
+#include "peft_c/hub_options.h"
 #include "peft_c/log.h"
 #include "peft_c/struct_size.h"
 #include "peft_cc/base/error.h"
@@ -41,6 +42,21 @@ absl::Status ReadLayerReplication(const peft_model_options_t& options,
     return BadArgument("options.for_adapters",
                        "is given together with options.layer_replication");
   }
+  return absl::OkStatus();
+}
+
+// Where the model and its adapters are.
+absl::Status ReadSource(const peft_model_options_t& options,
+                        ModelOptions& out) {
+  PEFT_ASSIGN_OR_RETURN(
+      out.subfolder, OptionalText("options.subfolder", options.subfolder, ""));
+  PEFT_ASSIGN_OR_RETURN(out.hub, ReadHubOptions(HubFieldsOf(options)));
+  PEFT_ASSIGN_OR_RETURN(
+      out.adapter_revision,
+      HubText("options.adapter_revision", options.adapter_revision));
+  PEFT_ASSIGN_OR_RETURN(
+      out.adapter_subfolder,
+      OptionalText("options.adapter_subfolder", options.adapter_subfolder, ""));
   return absl::OkStatus();
 }
 
@@ -97,7 +113,16 @@ absl::StatusOr<ModelOptions> ModelOptionsOf(
   PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
   result.num_threads = known.num_threads;
   PEFT_RETURN_IF_ERROR(ReadLayerReplication(known, result));
+  PEFT_RETURN_IF_ERROR(ReadSource(known, result));
   return result;
+}
+
+absl::StatusOr<std::string> ModelPath(const char* path,
+                                      const ModelOptions& options) {
+  if (path == nullptr && !options.for_adapters.empty()) return std::string();
+  PEFT_ASSIGN_OR_RETURN(std::string text, TextArgument("path", path));
+  if (text.empty()) return BadArgument("path", "is empty");
+  return text;
 }
 
 }  // namespace peft
@@ -113,13 +138,13 @@ peft_status_t* peft_model_open(const char* path,
                                peft_model_t** out_model) {
   return peft::Guard([&]() -> absl::Status {
     PEFT_RETURN_IF_ERROR(peft::ClearOut("out_model", out_model));
-    PEFT_ASSIGN_OR_RETURN(const std::string folder,
-                          peft::TextArgument("path", path));
     PEFT_ASSIGN_OR_RETURN(const peft::ModelOptions known,
                           peft::ModelOptionsOf(options));
+    PEFT_ASSIGN_OR_RETURN(const std::string folder,
+                          peft::ModelPath(path, known));
     PEFT_ASSIGN_OR_RETURN(std::unique_ptr<peft::Model> model,
                           peft::Model::Open(folder, known));
-    for (const std::string& note : model->base().notes()) {
+    for (const std::string& note : model->notes()) {
       peft::LogLine(PEFT_LOG_WARNING, note);
     }
     return peft::NewHandle(std::shared_ptr<peft::Model>(std::move(model)),

@@ -2,6 +2,8 @@
 #ifndef PEFT_C_MODEL_H_
 #define PEFT_C_MODEL_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "peft_c/handle.h"
 #include "peft_c/peft_c.h"
@@ -19,6 +21,11 @@ struct HandleTraits<peft_model_t> {
 // The options as checked; null: all defaults.
 absl::StatusOr<ModelOptions> ModelOptionsOf(
     const peft_model_options_t* options);
+
+// The path of a model: "" for null where the options have adapters that name
+// it, else a TextArgument.
+absl::StatusOr<std::string> ModelPath(const char* path,
+                                      const ModelOptions& options);
 
 }  // namespace peft
 

@@ -54,6 +54,21 @@
  *   with ...), *returns borrowed* (valid until ...).
  * Thread words, one per type: *immutable*, *thread-safe*, *thread-compatible*
  *   (one call at a time per object).
+ * Threads of the library's own: those of a model (num_threads), which end with
+ *   it; and while a call fetches from the Hub up to eight that fetch, which end
+ *   before it returns, and for each name that is looked up one that ends when
+ *   the system has answered. No others, and none before such calls.
+ * Hub ids: wherever a call reads an adapter's or a model's folder it takes a
+ *   repository of the Hugging Face Hub as well, "owner/name" (or "name"): its
+ *   files are fetched into the cache that Python's huggingface_hub keeps,
+ *   verified, where they are not there yet. A local folder of that name wins if
+ *   it holds what is looked for. What the call's options do not say is read
+ *   from the environment at each call, as in Python: HF_HOME, HF_HUB_CACHE,
+ *   HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, HTTPS_PROXY, SSL_CERT_FILE ...: do
+ *   not change it meanwhile. Where the Hub cannot be asked, what the cache has
+ *   is used. Errors have ids that begin with HUB_ (docs/errors.md); a library
+ *   built without network code says UNIMPLEMENTED ("UNIMPLEMENTED") where it
+ *   would have to fetch.
  * Constants are macros and fields int32_t; an unknown value is an error.
  *
  * Since: the API number in which a declaration appeared; see
@@ -91,7 +106,7 @@ extern "C" {
 
 /* The API number of this header. It grows by one with each addition; nothing
  * is ever removed or changed within a major version. */
-#define PEFT_API_VERSION 2
+#define PEFT_API_VERSION 3
 
 /* Returns the API number of the library that is loaded; a program needs it to
  * be at least the PEFT_API_VERSION that it was compiled with. Since: 1. */
@@ -128,13 +143,17 @@ typedef struct peft_status peft_status_t;
 #define PEFT_CANCELLED 1           /* a callback asked to stop */
 #define PEFT_UNKNOWN 2             /* the handle asked about is no status */
 #define PEFT_INVALID_ARGUMENT 3    /* fix the argument or the file */
-#define PEFT_NOT_FOUND 5           /* no such file or adapter */
+#define PEFT_DEADLINE_EXCEEDED 4   /* the network was too slow */
+#define PEFT_NOT_FOUND 5           /* no such file, adapter or repository */
 #define PEFT_ALREADY_EXISTS 6      /* the name is taken */
+#define PEFT_PERMISSION_DENIED 7   /* the system or the Hub does not allow it */
 #define PEFT_RESOURCE_EXHAUSTED 8  /* out of memory, or over a limit */
 #define PEFT_FAILED_PRECONDITION 9 /* the state is wrong; do what it says */
 #define PEFT_UNIMPLEMENTED 12      /* this version cannot do it */
 #define PEFT_INTERNAL 13           /* a bug of the library: report it */
+#define PEFT_UNAVAILABLE 14        /* not now: the network, a full disk */
 #define PEFT_DATA_LOSS 15          /* a file could not be read to its end */
+#define PEFT_UNAUTHENTICATED 16    /* a token or a certificate is not good */
 
 /* Returns the code, PEFT_OK for NULL, PEFT_UNKNOWN for a freed status or what
  * never was one. Since: 1. */
@@ -343,6 +362,18 @@ PEFT_API void peft_state_dict_free(peft_state_dict_t* state_dict);
  * they need of it: it may be freed before them. Since: 1. */
 typedef struct peft_model peft_model_t;
 
+/* Called while something is fetched from the Hub, when bytes came, and ten
+ * times a second or more while none do: the bytes that are there, of so many,
+ * and the files that are done, of so many; both totals are 0 until the Hub has
+ * said them. Counts begin anew with each repository, and with the shards of a
+ * model, which its index names. May be called on any thread, one call at a
+ * time. Returns 0 to go on and anything else to cancel: the call then fails
+ * with CANCELLED ("CANCELLED"), and the next one goes on where it was.
+ * Since: 3. */
+typedef int32_t (*peft_download_fn)(void* user_data, int64_t bytes,
+                                    int64_t total_bytes, int64_t files,
+                                    int64_t total_files);
+
 /* How base weights are read. Truncating a mapped file kills the process with
  * SIGBUS: where others may write to the folder, copy. Since: 1. */
 #define PEFT_READ_MODE_MAP 1  /* map the files: nothing is copied */
@@ -365,23 +396,51 @@ typedef struct peft_model_options {
    * Default none: the base's layers. Since: 2. */
   const int64_t* layer_replication;
   size_t num_layer_ranges;
-  /* Without layer_replication: folders of adapters that the model is opened
-   * for. What the layer_replication of their configs says is done. Default
-   * none. Since: 2. */
+  /* Without layer_replication: adapters that the model is opened for, folders
+   * or Hub ids. What the layer_replication of their configs says is done.
+   * Default none. Since: 2. */
   const char* const* for_adapters;
   size_t num_for_adapters;
+  /* A folder below the model's own; must not lead out of it. Default NULL:
+   * none. Since: 3. */
+  const char* subfolder;
+  /* Of the Hub, as in peft_load_options_t. The revision is the model's: where
+   * an adapter names the model (peft_model_open) and this is NULL, it is the
+   * one that the adapter's config has. The others are for the adapters of
+   * for_adapters, too. Since: 3. */
+  const char* revision;
+  const char* token;
+  const char* cache_dir;
+  const char* const* proxies;
+  size_t num_proxies;
+  int32_t local_files_only;
+  int32_t force_download;
+  const char* endpoint;
+  peft_download_fn on_download;
+  void* user_data;
+  /* Of the adapters of for_adapters: their revision, and the folder below their
+   * own. Default NULL: main, none. Since: 3. */
+  const char* adapter_revision;
+  const char* adapter_subfolder;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
-#define PEFT_MODEL_OPTIONS_INIT \
-  { sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0 }
+#define PEFT_MODEL_OPTIONS_INIT                                             \
+  {                                                                         \
+    sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0,  \
+        NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL \
+  }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_model_options_init(peft_model_options_t* options,
                                       size_t struct_size);
 
-/* Returns new: the model in the Hugging Face folder `path` (config.json and
- * safetensors, single or sharded). Fails with NOT_FOUND, INVALID_ARGUMENT
+/* Returns new: the model in the Hugging Face folder, or of the Hub id, `path`
+ * (config.json and safetensors, single or sharded). `path` may be NULL where
+ * options.for_adapters has adapters: the model is the one that their configs
+ * name as base_model_name_or_path; INVALID_ARGUMENT ("ADAPTER_CONFIG") where
+ * none does, FAILED_PRECONDITION ("BASE_MISMATCH") where they differ. Fails
+ * with NOT_FOUND, with the ids HUB_... where it is of the Hub, INVALID_ARGUMENT
  * ("MODEL_CONFIG", "MODEL_WEIGHTS", "SAFETENSORS") or UNIMPLEMENTED
  * ("MODEL_UNSUPPORTED": a family, rope type or quantization that this version
  * does not run, named in the message), and with INVALID_ARGUMENT
@@ -392,6 +451,14 @@ PEFT_API void peft_model_options_init(peft_model_options_t* options,
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_open(
     const char* path, const peft_model_options_t* options,
     peft_model_t** out_model);
+
+/* Returns new: the folder that peft_model_open would open, fetched where it is
+ * of the Hub: for a download ahead of time, and for the tokenizer, which is
+ * among what is fetched. Of `options` only what says where models and adapters
+ * are matters. Fails as peft_model_open does for these. Since: 3. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_fetch_model(
+    const char* path, const peft_model_options_t* options,
+    peft_string_t** out_folder);
 
 /* Frees the model. Takes NULL. Since: 1. */
 PEFT_API void peft_model_free(peft_model_t* model);
@@ -461,17 +528,19 @@ typedef struct peft_load_options {
    * tensors, unknown config keys and another base than the one that the file
    * was saved over are lines of the report instead of errors. */
   int32_t lenient;
-  /* Of the Hub, as in Python's adapter_kwargs: a branch, tag or commit; an
-   * access token; where downloads are kept. For a local folder they have no
-   * effect, which the report notes. Default NULL. Since: 2. */
+  /* Of the Hub, as in Python's adapter_kwargs: a branch, tag, commit or
+   * "refs/pr/1"; an access token; where downloads are kept. For a local folder
+   * they have no effect, which the report notes. Default NULL: main, HF_TOKEN
+   * or the token file, HF_HUB_CACHE. Since: 2. */
   const char* revision;
   const char* token;
   const char* cache_dir;
-  /* Of the Hub: one "scheme=URL" each, as "https=http://10.0.0.1:3128". Default
-   * none. Since: 2. */
+  /* Of the Hub: one "scheme=URL" each, as "https=http://10.0.0.1:3128", the
+   * scheme http, https or all. They stand for all that the environment says of
+   * proxies. Default none: HTTPS_PROXY and its like. Since: 2. */
   const char* const* proxies;
   size_t num_proxies;
-  /* Of the Hub: 1: ask no network; 1: fetch again what is there. Default 0.
+  /* Of the Hub: 1: make no request; 1: fetch again what is there. Default 0.
    * Since: 2. */
   int32_t local_files_only;
   int32_t force_download;
@@ -486,20 +555,27 @@ typedef struct peft_load_options {
   /* Of peft_model_replace_adapter: the generation that must be there, as
    * peft_adapter_info_t has it. Default 0: any. Since: 2. */
   uint64_t expected_generation;
+  /* Of the Hub: its address, as "https://huggingface.co". Default NULL:
+   * HF_ENDPOINT. Since: 3. */
+  const char* endpoint;
+  /* Called with user_data while something is fetched. Default NULL. Since: 3.
+   */
+  peft_download_fn on_download;
+  void* user_data;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_LOAD_OPTIONS_INIT                                                \
   {                                                                           \
     sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
-        0, 0                                                                  \
+        0, 0, NULL, NULL, NULL                                                \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_load_options_init(peft_load_options_t* options,
                                      size_t struct_size);
 
-/* Loads the PEFT folder `path` (adapter_config.json with
+/* Loads the PEFT folder, or the Hub id, `path` (adapter_config.json with
  * adapter_model.safetensors or adapter_model.bin) under `name` and makes it the
  * only active adapter. `name` NULL means "default". Strict: whatever would make
  * the result differ from Python's is an error that names it. Fails with
@@ -509,16 +585,22 @@ PEFT_API void peft_load_options_init(peft_load_options_t* options,
  * "TENSOR_UNEXPECTED", "TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE",
  * "BASE_MISMATCH", ...), FAILED_PRECONDITION ("LAYER_REPLICATION": the model
  * must be opened with the adapter's layer_replication), UNIMPLEMENTED
- * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED";
- * "UNIMPLEMENTED" where `path` is no folder and reads as a Hub id,
- * "owner/name": this version fetches nothing), or RESOURCE_EXHAUSTED
- * ("ADAPTER_LIMIT", see peft_model_set_adapter_limit). The model is then
- * unchanged. `out_report` may be NULL; else returns new, free with
- * peft_load_report_free. Borrows the texts. Running forwards are not disturbed.
- * Since: 1. */
+ * ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED"), the ids
+ * HUB_... where it is of the Hub, or RESOURCE_EXHAUSTED ("ADAPTER_LIMIT", see
+ * peft_model_set_adapter_limit). The model is then unchanged. `out_report` may
+ * be NULL; else returns new, free with peft_load_report_free. Borrows the
+ * texts. Running forwards are not disturbed. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_load_adapter(
     peft_model_t* model, const char* name, const char* path,
     const peft_load_options_t* options, peft_load_report_t** out_report);
+
+/* Returns new: the folder that peft_model_load_adapter would load `path` from,
+ * options.subfolder included, fetched where it is of the Hub. Of `options` only
+ * what says where the adapter is matters. Fails with NOT_FOUND
+ * ("FILE_NOT_FOUND") or the ids HUB_... Since: 3. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_fetch_adapter(
+    const char* path, const peft_load_options_t* options,
+    peft_string_t** out_folder);
 
 /* As peft_model_load_adapter, from the text of an adapter_config.json and the
  * tensors that would lie beside it, as strictly. Options that say where an
@@ -689,8 +771,9 @@ typedef struct peft_adapter_info {
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_info(
     const peft_model_t* model, const char* name, peft_adapter_info_t* out_info);
 
-/* Returns new: the folder that adapter `name` was loaded from, "" for one that
- * came from memory. `name` and failures as above. Since: 2. */
+/* Returns new: the folder that adapter `name` was loaded from, that in the
+ * cache for one of the Hub, "" for one that came from memory. `name` and
+ * failures as above. Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_source(
     const peft_model_t* model, const char* name, peft_string_t** out_source);
 
@@ -709,14 +792,15 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_has_adapter(
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_rename_adapter(
     peft_model_t* model, const char* name, const char* new_name);
 
-/* Puts the adapter in the folder `path` in the place of adapter `name`, which
- * must be loaded: under its name, among the active ones where it is one, with
- * its scales, pinned where it is. Rank, alpha, targets and method may be
- * others. Forwards that run, and activations, keep the old generation. Fails as
- * peft_model_load_adapter does, with NOT_FOUND ("ADAPTER_NOT_FOUND"), and with
- * FAILED_PRECONDITION ("ADAPTER_GENERATION" where options.expected_generation
- * is not the one that is there; "ADAPTER_CONFLICT" where it cannot act together
- * with those that are active); the old one then stays. Since: 2. */
+/* Puts the adapter in the folder, or of the Hub id, `path` in the place of
+ * adapter `name`, which must be loaded: under its name, among the active ones
+ * where it is one, with its scales, pinned where it is. Rank, alpha, targets
+ * and method may be others. Forwards that run, and activations, keep the old
+ * generation. Fails as peft_model_load_adapter does, with NOT_FOUND
+ * ("ADAPTER_NOT_FOUND"), and with FAILED_PRECONDITION ("ADAPTER_GENERATION"
+ * where options.expected_generation is not the one that is there;
+ * "ADAPTER_CONFLICT" where it cannot act together with those that are active);
+ * the old one then stays. Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_replace_adapter(
     peft_model_t* model, const char* name, const char* path,
     const peft_load_options_t* options, peft_load_report_t** out_report);
@@ -756,10 +840,12 @@ typedef struct peft_adapter_estimate {
 #define PEFT_ADAPTER_ESTIMATE_INIT \
   { sizeof(peft_adapter_estimate_t), 0, 0, 0, 0 }
 
-/* Writes what the adapter in the PEFT folder `path` would take to
- * `out_estimate`, whose struct_size is set, from the index of its tensors
- * alone: the elements are not read. `subfolder` may be NULL. Fails when the
- * folder cannot be read: NOT_FOUND, INVALID_ARGUMENT. Since: 2. */
+/* Writes what the adapter in the PEFT folder, or of the Hub id, `path` would
+ * take to `out_estimate`, whose struct_size is set, from the index of its
+ * tensors alone: the elements are not read. `subfolder` may be NULL. Options of
+ * the Hub are those of the environment: others are peft_fetch_adapter's, which
+ * gives a folder. Fails when the folder cannot be read: NOT_FOUND,
+ * INVALID_ARGUMENT, HUB_... Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_estimate_adapter(
     const char* path, const char* subfolder,
     peft_adapter_estimate_t* out_estimate);
@@ -844,12 +930,13 @@ peft_load_report_num_parameters(const peft_load_report_t* report);
 /* Frees the report. Takes NULL. Since: 1. */
 PEFT_API void peft_load_report_free(peft_load_report_t* report);
 
-/* Returns new: a JSON object that describes the PEFT folder `path`, of any
- * method, also of those that cannot run yet: peft_type, runnable, reason,
- * ranks, target modules, tensors, parameters, bytes, ignored keys ... (all
- * fields: docs/c-api.md). With `model` not NULL also which of its modules
- * match. `subfolder` may be NULL. Fails when the folder cannot be read:
- * NOT_FOUND, INVALID_ARGUMENT. Since: 1. */
+/* Returns new: a JSON object that describes the PEFT folder, or the adapter of
+ * the Hub id (as in peft_estimate_adapter), `path`, of any method, also of
+ * those that cannot run yet: peft_type, runnable, reason, ranks, target
+ * modules, tensors, parameters, bytes, ignored keys ... (all fields:
+ * docs/c-api.md). With `model` not NULL also which of its modules match.
+ * `subfolder` may be NULL. Fails when the folder cannot be read: NOT_FOUND,
+ * INVALID_ARGUMENT, HUB_... Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_inspect_adapter(
     const char* path, const char* subfolder, const peft_model_t* model,
     peft_string_t** out_json);
@@ -1411,8 +1498,9 @@ PEFT_API void peft_layer_init(peft_layer_t* layer, size_t struct_size);
  * own forward. All verbs for adapters work on it; sessions are refused. The
  * layers are listed in the order of named_modules(); modules that only hold
  * others need no entry. All have one struct_size. Borrows `layers`, but see
- * copy_weights. Of `options` read_mode has no effect, and layer_replication
- * only tells adapters how these layers were made. Since: 1. */
+ * copy_weights. Of `options` read_mode and revision have no effect, and
+ * layer_replication only tells adapters how these layers were made. Since: 1.
+ */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
     const peft_layer_t* layers, size_t num_layers,
     const peft_model_options_t* options, peft_model_t** out_model);

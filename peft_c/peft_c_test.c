@@ -227,6 +227,33 @@ static void TestInspect(void) {
   peft_model_free(model);
 }
 
+static int32_t OnDownload(void* user_data, int64_t bytes, int64_t total_bytes,
+                          int64_t files, int64_t total_files) {
+  (void)bytes, (void)total_bytes, (void)files, (void)total_files;
+  ++*(int*)user_data;
+  return 0;
+}
+
+static void TestFetch(void) {
+  int calls = 0;
+  peft_load_options_t load = PEFT_LOAD_OPTIONS_INIT;
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  peft_string_t* folder = NULL;
+
+  load.on_download = options.on_download = OnDownload;
+  load.user_data = options.user_data = &calls;
+  EXPECT_OK(peft_fetch_adapter(Path("adapters/roman"), &load, &folder));
+  EXPECT(strcmp(peft_string_data(folder), Path("adapters/roman")) == 0);
+  peft_string_free(folder);
+  EXPECT_OK(peft_fetch_model(Path("base"), &options, &folder));
+  EXPECT(strcmp(peft_string_data(folder), Path("base")) == 0);
+  peft_string_free(folder);
+  EXPECT_ERROR(peft_fetch_adapter("a..b/c", &load, &folder), PEFT_NOT_FOUND,
+               "FILE_NOT_FOUND");
+  EXPECT(folder == NULL);
+  EXPECT(calls == 0);
+}
+
 int main(int argc, char** argv) {
   if (argc != 2) {
     fprintf(stderr, "usage: peft_c_test FOLDER\n");
@@ -240,5 +267,6 @@ int main(int argc, char** argv) {
   TestAdapterVerbs();
   TestLoadReport();
   TestInspect();
+  TestFetch();
   return failures == 0 ? 0 : 1;
 }

@@ -1,13 +1,28 @@
 #!/bin/sh
-# abseil and PCRE2 are inside libpeft.so and hidden: a program with its own
-# copies never meets ours. What is exported is //peft_c:exports_test's matter.
+# abseil, PCRE2 and BoringSSL are inside libpeft.so and hidden: a program with
+# its own copies never meets ours. What is exported is //peft_c:exports_test's
+# matter. In a build without network code (HUB: off) there is no BoringSSL.
 #
-#   libpeft_contents_test.sh LIBRARY
+#   libpeft_contents_test.sh LIBRARY HUB
 set -eu
 library=$1
+hub=$2
 
 nm --demangle "$library" >"$TEST_TMPDIR/symbols"
-for name in 'absl::' 'pcre2_match_8'; do
+inside='absl:: pcre2_match_8'
+network='SSL_do_handshake SHA256_Update peft::hub::HttpsTransport'
+case "$hub" in
+  on) inside="$inside $network" ;;
+  off)
+    for name in $network getaddrinfo; do
+      if grep -F "$name" "$TEST_TMPDIR/symbols"; then
+        echo "FAILED: $library has network code"
+        exit 1
+      fi
+    done
+    ;;
+esac
+for name in $inside; do
   if ! grep -q -F "$name" "$TEST_TMPDIR/symbols"; then
     echo "FAILED: no symbol with $name is inside $library"
     exit 1
@@ -19,3 +34,5 @@ for name in 'absl::' 'pcre2_match_8'; do
     exit 1
   fi
 done
+strip -o "$TEST_TMPDIR/stripped" "$library"
+echo "hub $hub: $(wc -c <"$TEST_TMPDIR/stripped") bytes without symbols"

@@ -101,14 +101,33 @@ def _view(array):
     return view
 
 
+def hub_options(options):
+    """Fields of options structs as ctypes takes them: texts, a list of proxies
+    or adapters, and on_download(bytes, total_bytes, files, total_files), which
+    returns true to cancel."""
+    fields = {}
+    for name, value in options.items():
+        if name in ("proxies", "for_adapters"):
+            fields["num_" + name] = len(value)
+            value = (C.c_char_p * len(value))(*[v.encode() for v in value])
+        elif name == "on_download":
+            callback = value
+            value = structs.DownloadFn(
+                lambda _, *counts: int(bool(callback(*counts))))
+        elif isinstance(value, str):
+            value = value.encode()
+        fields[name] = value
+    return fields
+
+
 class AdaptedModel:
     """The verbs for adapters of a peft_model_t, which is `self.handle`."""
 
     def close(self):
         self.library.lib.peft_model_free(self.handle)
 
-    def load_adapter(self, path, name, lenient=False, subfolder=None):
-        options = structs.LoadOptions(lenient=int(lenient))
+    def load_adapter(self, path, name, lenient=False, subfolder=None, **hub):
+        options = structs.LoadOptions(lenient=int(lenient), **hub_options(hub))
         if subfolder is not None:
             options.subfolder = subfolder.encode()
         report = self.library.new("peft_model_load_adapter", self.handle,
@@ -205,15 +224,17 @@ class HostModel(AdaptedModel):
 class Model(AdaptedModel):
     """A peft_model_t with one session."""
 
-    def __init__(self, library, path, num_threads=1, layer_replication=()):
+    def __init__(self, library, path, num_threads=1, layer_replication=(),
+                 **hub):
         self.library = library
         bounds = [bound for pair in layer_replication for bound in pair]
         options = structs.ModelOptions(
             read_mode=1, num_threads=num_threads,
             layer_replication=(C.c_int64 * len(bounds))(*bounds),
-            num_layer_ranges=len(layer_replication))
-        self.handle = library.new("peft_model_open", str(path).encode(),
-                                  C.byref(options))
+            num_layer_ranges=len(layer_replication), **hub_options(hub))
+        self.handle = library.new(
+            "peft_model_open", None if path is None else str(path).encode(),
+            C.byref(options))
         self.session = library.new("peft_session_create", self.handle, None)
 
     def close(self):

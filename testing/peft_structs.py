@@ -10,6 +10,11 @@ class Struct(C.Structure):
         super().__init__(struct_size=C.sizeof(self), **fields)
 
 
+# peft_download_fn: user_data, bytes, total_bytes, files, total_files.
+DownloadFn = C.CFUNCTYPE(C.c_int32, C.c_void_p, C.c_int64, C.c_int64,
+                         C.c_int64, C.c_int64)
+
+
 class BuildInfo(Struct):
     _fields_ = [("struct_size", C.c_size_t), ("api_version", C.c_int32),
                 ("version", C.c_char_p), ("compiler", C.c_char_p),
@@ -31,7 +36,14 @@ class ModelOptions(Struct):
                 ("layer_replication", C.POINTER(C.c_int64)),
                 ("num_layer_ranges", C.c_size_t),
                 ("for_adapters", C.POINTER(C.c_char_p)),
-                ("num_for_adapters", C.c_size_t)]
+                ("num_for_adapters", C.c_size_t), ("subfolder", C.c_char_p),
+                ("revision", C.c_char_p), ("token", C.c_char_p),
+                ("cache_dir", C.c_char_p), ("proxies", C.POINTER(C.c_char_p)),
+                ("num_proxies", C.c_size_t), ("local_files_only", C.c_int32),
+                ("force_download", C.c_int32), ("endpoint", C.c_char_p),
+                ("on_download", DownloadFn), ("user_data", C.c_void_p),
+                ("adapter_revision", C.c_char_p),
+                ("adapter_subfolder", C.c_char_p)]
 
 
 class ModelInfo(Struct):
@@ -50,11 +62,14 @@ class LoadOptions(Struct):
     _fields_ = [("struct_size", C.c_size_t), ("subfolder", C.c_char_p),
                 ("lenient", C.c_int32), ("revision", C.c_char_p),
                 ("token", C.c_char_p), ("cache_dir", C.c_char_p),
-                ("proxies", C.c_void_p), ("num_proxies", C.c_size_t),
+                ("proxies", C.POINTER(C.c_char_p)),
+                ("num_proxies", C.c_size_t),
                 ("local_files_only", C.c_int32), ("force_download", C.c_int32),
                 ("is_trainable", C.c_int32),
                 ("allow_unconverted_init", C.c_int32),
-                ("expected_generation", C.c_uint64)]
+                ("expected_generation", C.c_uint64),
+                ("endpoint", C.c_char_p), ("on_download", DownloadFn),
+                ("user_data", C.c_void_p)]
 
 
 class AddAdapterOptions(Struct):
@@ -106,7 +121,8 @@ class CombineOptions(Struct):
     _fields_ = [("struct_size", C.c_size_t), ("combination_type", C.c_int32),
                 ("majority_sign_method", C.c_int32), ("svd_rank", C.c_int64),
                 ("svd_clamp", C.c_float), ("density", C.c_float),
-                ("seed", C.c_uint64)]
+                ("seed", C.c_uint64), ("svd_full_matrices", C.c_int32),
+                ("svd_driver", C.c_char_p)]
 
 
 class ProbeOptions(Struct):

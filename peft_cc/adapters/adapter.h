@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "hub/fetch.h"
 #include "kernels/thread_pool.h"
-#include "peft_cc/adapters/adapter_source.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/config/adapter_config.h"
@@ -35,7 +35,7 @@ class Adapter {
 
   // Unique in the process; never reused.
   uint64_t generation() const { return generation_; }
-  // The config as it was read, unknown keys included.
+  // The config as it was read, unknown keys included, in the model's names.
   const AdapterConfig& config() const { return config_; }
   // Tensors under the names of get_adapter_state_dict: module paths without
   // "base_model.model." and without the adapter's name.
@@ -63,9 +63,9 @@ struct AdapterLoadOptions {
   // Take a file whose initialisation changed the base in a way that neither
   // file nor base tell, and that was not converted.
   bool allow_unconverted_init = false;
-  // Of the Hub. What is given has no effect on a local folder, which the report
-  // notes.
-  HubOptions hub;
+  // How a Hub id is looked for: Model's verbs, which take one wherever they
+  // take a folder, fetch before they call what follows here.
+  hub::FetchOptions hub;
   // Reads large files, and the base's weights for methods that need them; null:
   // the calling thread alone.
   kernels::ThreadPool* pool = nullptr;
@@ -75,6 +75,8 @@ struct AdapterLoadOptions {
 struct LoadedAdapter {
   std::shared_ptr<const Adapter> adapter;
   LoadReport report;
+  // Where its files are; "" where it came from memory, and of LoadAdapter.
+  std::string folder = {};
 };
 
 // Reads <path>/<subfolder>/adapter_config.json and adapter_model.safetensors

@@ -34,6 +34,11 @@ class ByteCounter {
     if (Insert(tensor)) bytes_ += tensor.size_bytes();
   }
 
+  void Add(const Floats& floats) {
+    const auto size = static_cast<int64_t>(floats.size() * sizeof(float));
+    if (Insert(floats.data(), size)) bytes_ += size;
+  }
+
   void operator()(const LowRank& form) {
     Add(form.a);
     Add(form.b);
@@ -68,9 +73,13 @@ class ByteCounter {
   // False if the elements are part of a tensor that was here before: an
   // expert's factor is a slice of that of all.
   bool Insert(const Tensor& tensor) {
-    if (tensor.size_bytes() == 0) return false;
-    const auto* const begin = static_cast<const char*>(tensor.data());
-    const char* const end = begin + tensor.size_bytes();
+    return Insert(tensor.data(), tensor.size_bytes());
+  }
+
+  bool Insert(const void* data, int64_t size) {
+    if (size == 0) return false;
+    const auto* const begin = static_cast<const char*>(data);
+    const char* const end = begin + size;
     const auto after = seen_.upper_bound(begin);
     if (after != seen_.begin() && end <= std::prev(after)->second) return false;
     seen_[begin] = end;
@@ -82,35 +91,38 @@ class ByteCounter {
 };
 
 // What lowering keeps besides a tensor of that name, in bytes for each of its
-// elements.
+// elements: always, and where it has no f32 that can be used as it is.
 struct Derived {
   absl::string_view suffix;
   int64_t bytes;
+  int64_t bytes_if_converted;
 };
 constexpr Derived kDerived[] = {
-    {"bias", 4},                    // the difference to the base's, in f32
-    {"lora_magnitude_vector", 28},  // in f32, and three norms in f64
-    {"lora_magnitude_vector.weight", 28},
-    {"ia3_l", 4},
-    {"lora_E", 4},
+    {"bias", 4, 0},                    // the difference to the base's
+    {"lora_magnitude_vector", 24, 4},  // three norms in f64
+    {"lora_magnitude_vector.weight", 24, 4},
+    {"ia3_l", 0, 4},
+    {"lora_E", 4, 0},
 };
-
-int64_t DerivedBytes(absl::string_view name, int64_t num_elements) {
-  for (const Derived& derived : kDerived) {
-    if (absl::EndsWith(name, derived.suffix)) {
-      return derived.bytes * num_elements;
-    }
-  }
-  return 0;
-}
 
 // One tensor of the file.
 struct Listed {
+  DType dtype = DType::kUnspecified;
   std::vector<int64_t> shape;
   int64_t num_elements = 0;
   int64_t bytes = 0;
 };
 using Listing = std::map<std::string, Listed, std::less<>>;
+
+int64_t DerivedBytes(absl::string_view name, const Listed& tensor) {
+  for (const Derived& derived : kDerived) {
+    if (!absl::EndsWith(name, derived.suffix)) continue;
+    const bool is_converted = tensor.dtype != DType::kF32;
+    return tensor.num_elements *
+           (derived.bytes + (is_converted ? derived.bytes_if_converted : 0));
+  }
+  return 0;
+}
 
 constexpr absl::string_view kA = ".lora_A.weight";
 constexpr absl::string_view kB = ".lora_B.weight";
@@ -143,7 +155,7 @@ int64_t LoweredBytes(absl::string_view name, const Listed& tensor,
     return tensor.bytes +
            2 * tensor.shape[0] * static_cast<int64_t>(sizeof(int64_t));
   }
-  int64_t bytes = DerivedBytes(name, tensor.num_elements);
+  int64_t bytes = DerivedBytes(name, tensor);
   const bool is_b = absl::EndsWith(name, kB);
   if (is_b) {
     bytes += tensor.bytes * CopiesOfB(absl::StripSuffix(name, kB), tensor,
@@ -171,7 +183,7 @@ absl::StatusOr<TensorFile> ListTensors(const AdapterTensorFile& file) {
     result.bytes = static_cast<int64_t>(index.file_size);
     for (const SafetensorsEntry& entry : index.header.entries) {
       result.listing[entry.name] = {
-          entry.shape, *CheckedNumElements(entry.shape),
+          entry.dtype, entry.shape, *CheckedNumElements(entry.shape),
           static_cast<int64_t>(entry.end - entry.begin)};
     }
     return result;
@@ -181,7 +193,8 @@ absl::StatusOr<TensorFile> ListTensors(const AdapterTensorFile& file) {
   PEFT_ASSIGN_OR_RETURN(const TensorMap tensors,
                         ReadTorchFile(file.path, ReadMode::kMap));
   for (const auto& [name, tensor] : tensors) {
-    result.listing[name] = {{tensor.shape().begin(), tensor.shape().end()},
+    result.listing[name] = {tensor.dtype(),
+                            {tensor.shape().begin(), tensor.shape().end()},
                             tensor.num_elements(),
                             tensor.size_bytes()};
   }

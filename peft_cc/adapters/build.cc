@@ -13,6 +13,7 @@
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/completeness.h"
 #include "peft_cc/adapters/key_map.h"
+#include "peft_cc/adapters/renamed_config.h"
 #include "peft_cc/adapters/replicated_layers.h"
 #include "peft_cc/adapters/saved_base_weights.h"
 #include "peft_cc/adapters/saved_modules.h"
@@ -213,8 +214,9 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
   std::vector<Adapter::SiteEntry> entries = EntriesOf(std::move(programs));
   report.num_sites = static_cast<int64_t>(entries.size());
   return LoadedAdapter{
-      std::make_shared<Adapter>(std::move(config), taker.ReleaseStateDict(),
-                                std::move(entries)),
+      std::make_shared<Adapter>(
+          RenamedConfig(std::move(config), sites, targets, keys),
+          taker.ReleaseStateDict(), std::move(entries)),
       std::move(report)};
 }
 

@@ -142,6 +142,15 @@ absl::Status LayerCombiner::CheckFactors(const CombineSource& source,
                                          const Site& site,
                                          const CombinationSource& first,
                                          const CombinationSource& part) const {
+  const int64_t rank = options_.combination.rank;
+  if (rank % site.conv.groups != 0) {
+    return NotCombinable(
+        source.name, absl::StrCat("module ", Quoted(site.name),
+                                  " is a convolution with ", site.conv.groups,
+                                  " groups, which takes a multiple of "
+                                  "them as its rank, but the new adapter has ",
+                                  rank));
+  }
   const bool takes_all = GetCombinationTarget(options_.combination.type) !=
                          CombinationTarget::kFactors;
   if (takes_all || part.a.dim(0) == first.a.dim(0)) return absl::OkStatus();

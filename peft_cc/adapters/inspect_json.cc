@@ -52,10 +52,10 @@ Json Ranks(const AdapterSummary& summary) {
   return list;
 }
 
-Json TargetModules(const AdapterSummary& summary) {
+// A field as the file has it.
+Json FieldOf(const AdapterSummary& summary, const char* key) {
   const Json& json = summary.config.json;
-  return json.is_object() ? json.value("target_modules", Json(nullptr))
-                          : Json(nullptr);
+  return json.is_object() ? json.value(key, Json(nullptr)) : Json(nullptr);
 }
 
 Json Fit(const AdapterFit& fit) {
@@ -88,7 +88,8 @@ void AddConfig(const AdapterSummary& summary, Json& json) {
     json["rank"] = adalora->init_r;
     json["lora_alpha"] = adalora->lora_alpha;
   }
-  json["target_modules"] = TargetModules(summary);
+  json["target_modules"] = FieldOf(summary, "target_modules");
+  json["layer_replication"] = FieldOf(summary, "layer_replication");
 }
 
 }  // namespace

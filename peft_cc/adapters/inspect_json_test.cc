@@ -42,6 +42,16 @@ TEST(InspectJsonTest, CountsModulesByRank) {
   EXPECT_EQ(ranks[2]["num_modules"], 3);
 }
 
+TEST(InspectJsonTest, ShowsTheLayersThatAModelMustHave) {
+  AdapterSummary summary = Inspect("plain");
+  EXPECT_EQ(SummaryToJson(summary)["layer_replication"], nullptr);
+  summary.config.json = *ParseJson(R"({"layer_replication": [[0, 2], [1, 2]]})",
+                                   "adapter_config.json");
+  const Json json = SummaryToJson(summary);
+  EXPECT_EQ(json["layer_replication"].size(), 2u);
+  EXPECT_EQ(json["layer_replication"][1][0], 1);
+}
+
 TEST(InspectJsonTest, OtherMethodsHaveAReason) {
   const Json json = SummaryToJson(Inspect("loha"));
   EXPECT_EQ(json["runnable"], false);

@@ -22,8 +22,6 @@ struct AdapterFiles {
 absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
                                        const AdapterLoadOptions& options) {
   AdapterFiles files;
-  PEFT_RETURN_IF_ERROR(CheckHubOptions(options.hub));
-  PEFT_RETURN_IF_ERROR(CheckIsLocal(path, options.hub));
   PEFT_ASSIGN_OR_RETURN(const std::string folder,
                         FindAdapterFolder(path, options.subfolder));
   AdapterConfigOptions config_options;
@@ -60,12 +58,6 @@ absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
                            options.lenient, loaded.report);
   if (!base.ok()) {
     return WithContext(base, absl::StrCat("adapter ", Quoted(name)));
-  }
-  const std::string unused = options.hub.Given();
-  if (!unused.empty()) {
-    loaded.report.lines.push_back(
-        {ReportKind::kNote, "",
-         absl::StrCat("a local folder was read: without effect are ", unused)});
   }
   return loaded;
 }

@@ -66,6 +66,19 @@ void Nest(std::vector<Member>& members) {
       [](const Member& a, const Member& b) { return a.nesting < b.nesting; });
 }
 
+// What stands for the weight of a norm whose own is `weight`.
+kernels::VectorView NormWeight(const std::vector<Member>& members,
+                               kernels::VectorView weight) {
+  for (const Member& member : members) {
+    if (member.entry->scale == 0) continue;
+    for (const Form& form : *member.program) {
+      const auto* const replace = std::get_if<Replace>(&form);
+      if (replace != nullptr) weight = VectorOf(replace->weight);
+    }
+  }
+  return weight;
+}
+
 absl::Status CheckScale(const Activation::Entry& entry) {
   if (entry.scale == 0 || entry.scale == 1) return absl::OkStatus();
   for (const Adapter::SiteEntry& site : entry.adapter->entries()) {
@@ -98,20 +111,33 @@ bool Activation::SameAs(const Activation& other) const {
   return true;
 }
 
-Plan::Plan(const SiteTable& sites, Activation activation,
-           const PlanContext& context)
-    : activation_(std::move(activation)), overlay_(context.overlay) {
+std::shared_ptr<const Plan::Base> Plan::MakeBase(const SiteTable& sites,
+                                                 const BaseOverlay* overlay) {
+  const auto base = std::make_shared<Base>();
   const size_t count = sites.sites().size();
-  linear_.reserve(count);
-  norms_.resize(count);
+  base->linear.reserve(count);
+  base->norms.resize(count);
   for (size_t i = 0; i < count; ++i) {
     const Site& site = sites.sites()[i];
     const BaseOverlay::Weights weights =
-        WeightsOf(sites, static_cast<int>(i), overlay_.get());
-    linear_.push_back(BasePlan(site, weights.weight, weights.bias));
+        WeightsOf(sites, static_cast<int>(i), overlay);
+    base->linear.push_back(BasePlan(site, weights.weight, weights.bias));
     if (site.kind != SiteKind::kNorm) continue;
-    norms_[i] = {VectorOf(weights.weight), VectorOf(weights.bias)};
+    base->norms[i] = {VectorOf(weights.weight), VectorOf(weights.bias)};
   }
+  return base;
+}
+
+Plan::Plan(const SiteTable& sites, Activation activation,
+           const PlanContext& context)
+    : activation_(std::move(activation)),
+      overlay_(context.overlay),
+      base_(context.sibling != nullptr ? context.sibling->base_
+                                       : MakeBase(sites, overlay_.get())) {
+  for (const kernels::LinearPlan& linear : base_->linear) {
+    linear_.push_back(&linear);
+  }
+  for (const NormPlan& norm : base_->norms) norms_.push_back(&norm);
 }
 
 absl::StatusOr<std::shared_ptr<const Plan>> Plan::Create(
@@ -135,6 +161,7 @@ absl::Status Plan::AddPrograms(const SiteTable& sites,
   }
   std::sort(changed.begin(), changed.end());
   changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+  own_linear_.reserve(changed.size());
   for (const int site : changed) {
     PEFT_RETURN_IF_ERROR(AddSite(sites, site, context));
   }
@@ -150,19 +177,18 @@ absl::Status Plan::AddSite(const SiteTable& sites, int site,
     members.push_back({&entry, program, PlaceOf(entry.adapter.get(), context)});
   }
   Nest(members);
-  SiteStack stack(sites.sites()[site], linear_[site], storage_);
+  kernels::LinearPlan& linear = own_linear_.emplace_back(*linear_[site]);
+  linear_[site] = &linear;
+  SiteStack stack(sites.sites()[site], linear, storage_);
   for (const Member& member : members) {
     PEFT_RETURN_IF_ERROR(
         stack.Add(*member.program, member.entry->scale, member.entry->name));
-    if (sites.sites()[site].kind != SiteKind::kNorm) continue;
-    for (const Form& form : *member.program) {
-      const auto* replace = std::get_if<Replace>(&form);
-      if (replace == nullptr || member.entry->scale == 0) continue;
-      norms_[site].weight = VectorOf(replace->weight);
-    }
-    // The stack folds the biases of norms as those of layers.
-    norms_[site].bias = linear_[site].bias;
   }
+  if (sites.sites()[site].kind != SiteKind::kNorm) return absl::OkStatus();
+  // The stack folds the biases of norms as those of layers.
+  own_norms_.push_back(
+      {NormWeight(members, norms_[site]->weight), linear.bias});
+  norms_[site] = &own_norms_.back();
   return absl::OkStatus();
 }
 

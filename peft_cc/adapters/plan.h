@@ -3,6 +3,7 @@
 #define PEFT_CC_ADAPTERS_PLAN_H_
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct Activation {
   bool SameAs(const Activation& other) const;
 };
 
+class Plan;
+
 // What a plan depends on besides its activation.
 struct PlanContext {
   // All loaded adapters in load order. Where active adapters of several methods
@@ -44,6 +47,9 @@ struct PlanContext {
   absl::Span<const std::shared_ptr<const Adapter>> load_order = {};
   // Weights that stand for the base's, as after a merge; null: none.
   std::shared_ptr<const BaseOverlay> overlay = nullptr;
+  // A plan for the same sites and overlay, to share what no adapter changes;
+  // null: none.
+  const Plan* sibling = nullptr;
 };
 
 // The weight and bias of a norm under a plan.
@@ -72,15 +78,24 @@ class Plan {
   const BaseOverlay* overlay() const { return overlay_.get(); }
   // The plan of site `site` (an index into SiteTable::sites()), a linear layer
   // or an embedding (see kernels/embedding.h).
-  const kernels::LinearPlan& linear(int site) const { return linear_[site]; }
+  const kernels::LinearPlan& linear(int site) const { return *linear_[site]; }
   // The weights of norm site `site`.
-  const NormPlan& norm(int site) const { return norms_[site]; }
+  const NormPlan& norm(int site) const { return *norms_[site]; }
   // The gates that the plan's segments name.
   const std::vector<InvocationTokens>& gates() const { return storage_.gates; }
 
  private:
+  // What the sites run without adapters.
+  struct Base {
+    std::vector<kernels::LinearPlan> linear;  // one per site
+    std::vector<NormPlan> norms;              // one per site
+  };
+
   Plan(const SiteTable& sites, Activation activation,
        const PlanContext& context);
+
+  static std::shared_ptr<const Base> MakeBase(const SiteTable& sites,
+                                              const BaseOverlay* overlay);
 
   absl::Status AddPrograms(const SiteTable& sites, const PlanContext& context);
   absl::Status AddSite(const SiteTable& sites, int site,
@@ -88,8 +103,13 @@ class Plan {
 
   Activation activation_;
   std::shared_ptr<const BaseOverlay> overlay_;
-  std::vector<kernels::LinearPlan> linear_;  // one per site
-  std::vector<NormPlan> norms_;              // one per site
+  std::shared_ptr<const Base> base_;
+  // Of the changed sites; never moved.
+  std::vector<kernels::LinearPlan> own_linear_;
+  std::deque<NormPlan> own_norms_;
+  // For each site one of `own_*` or of `base_`.
+  std::vector<const kernels::LinearPlan*> linear_;
+  std::vector<const NormPlan*> norms_;
   PlanStorage storage_;
 };
 

@@ -19,13 +19,13 @@ bool Holds(const Plan& plan, uint64_t generation) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Plan>> PlanCache::Get(
-    Activation activation, const PlanContext& context) {
+    Activation activation, PlanContext context) {
   for (auto it = plans_.begin(); it != plans_.end(); ++it) {
-    if ((*it)->overlay() == context.overlay.get() &&
-        (*it)->activation().SameAs(activation)) {
-      plans_.splice(plans_.begin(), plans_, it);
-      return plans_.front();
-    }
+    if ((*it)->overlay() != context.overlay.get()) continue;
+    context.sibling = it->get();
+    if (!(*it)->activation().SameAs(activation)) continue;
+    plans_.splice(plans_.begin(), plans_, it);
+    return plans_.front();
   }
   PEFT_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
                         Plan::Create(*sites_, std::move(activation), context));

@@ -14,16 +14,17 @@
 
 namespace peft {
 
-// The last plans of one model, of some 0.1 MB each; they keep their adapters
-// alive until Forget. Thread-compatible.
+// The last plans of one model, of some 10 KB for 100 adapted layers; they keep
+// their adapters alive until Forget. Thread-compatible.
 class PlanCache {
  public:
   // `sites` must outlive the cache.
   explicit PlanCache(const SiteTable* sites) : sites_(sites) {}
 
-  // The plan of `activation`: a kept one, or what Plan::Create answers.
+  // The plan of `activation`: a kept one, or what Plan::Create answers, with a
+  // kept one as its sibling.
   absl::StatusOr<std::shared_ptr<const Plan>> Get(Activation activation,
-                                                  const PlanContext& context);
+                                                  PlanContext context);
 
   // Moves the plans that hold `generation` to `out_dropped`, and those of
   // several adapters too: how their methods nest may depend on it. The caller

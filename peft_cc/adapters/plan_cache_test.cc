@@ -38,6 +38,16 @@ TEST_F(PlanCacheTest, AnOverlayIsAnotherPlan) {
   EXPECT_NE(*cache_.Get({{{a_, 1}}}, {{}, overlay}), plan);
 }
 
+TEST_F(PlanCacheTest, WhatNoAdapterChangesIsShared) {
+  const auto overlay = std::make_shared<const BaseOverlay>();
+  const auto a = *cache_.Get({{{a_, 1}}}, {});
+  const auto merged = *cache_.Get({{{a_, 1}}}, {{}, overlay});
+  const auto b = *cache_.Get({{{b_, 1}}}, {});
+  EXPECT_EQ(&b->linear(0), &a->linear(0));
+  EXPECT_EQ(&b->norm(0), &a->norm(0));
+  EXPECT_NE(&merged->linear(0), &a->linear(0));
+}
+
 TEST_F(PlanCacheTest, ForgettingLetsAnAdapterGo) {
   std::weak_ptr<const Adapter> gone;
   std::list<std::shared_ptr<const Plan>> dropped;

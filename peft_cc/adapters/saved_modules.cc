@@ -24,6 +24,19 @@ bool IsSaved(const TargetConfig& config, const std::string& module) {
       [&](const std::string& end) { return absl::EndsWith(module, end); });
 }
 
+// True if the embedding and its heads are saved as one: PEFT looks for these
+// names only, so that with others (GPT-2's wte, BERT's decoder) each module
+// that is named stands for itself.
+bool SavesTied(const TargetConfig& config) {
+  const auto is_usual = [](absl::string_view name) {
+    const absl::string_view last = name.substr(name.rfind('.') + 1);
+    return last == "embed_tokens" || last == "lm_head";
+  };
+  return config.ensure_weight_tying &&
+         std::any_of(config.modules_to_save.begin(),
+                     config.modules_to_save.end(), is_usual);
+}
+
 // The sites of the module and of all below it, in order.
 std::vector<int> SitesOf(const SiteTable& sites, const std::string& module) {
   const std::string below = absl::StrCat(module, ".");
@@ -54,7 +67,7 @@ class SavedModules {
       if (!IsSaved(config_, keys_.ModuleInFile(module))) continue;
       PEFT_RETURN_IF_ERROR(TakeModule(module));
     }
-    return config_.ensure_weight_tying ? Tie() : absl::OkStatus();
+    return SavesTied(config_) ? Tie() : absl::OkStatus();
   }
 
  private:
@@ -137,14 +150,11 @@ class SavedModules {
   }
 
   // One copy for the embedding and its heads. PEFT saves it under each name.
+  // A head with a bias (BERT's) has none in PEFT, in training too.
   absl::Status Tie() {
     const int embedding = FindInputEmbedding(sites_);
     const std::vector<int> heads = FindTiedHeads(sites_, embedding);
-    const auto is_saved = [&](int site) { return programs_.count(site) > 0; };
-    if (heads.empty() || (!is_saved(embedding) &&
-                          std::none_of(heads.begin(), heads.end(), is_saved))) {
-      return absl::OkStatus();
-    }
+    if (heads.empty()) return absl::OkStatus();
     PEFT_RETURN_IF_ERROR(TakeSite(embedding));
     const Tensor weight =
         std::get<Replace>(programs_[embedding].front()).weight;
@@ -153,7 +163,8 @@ class SavedModules {
       if (taker_.Peek(site.name, site.weight_part()) != nullptr) {
         taker_.Settle(site.name, site.weight_part(), weight);
       }
-      programs_[head] = {Replace{weight, site.bias}};
+      if (site.has_bias()) IgnoreOriginal(site);
+      programs_[head] = {Replace{weight, {}}};
     }
     return absl::OkStatus();
   }
@@ -206,18 +217,8 @@ absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
   return absl::OkStatus();
 }
 
-// With ensure_weight_tying the heads are saved with their embedding, under each
-// name. PEFT looks for the usual names only.
-void AddTiedModules(const TargetConfig& config, const SiteTable& sites,
-                    TensorMap& out_tensors) {
-  const auto is_usual = [](absl::string_view name) {
-    const absl::string_view last = name.substr(name.rfind('.') + 1);
-    return last == "embed_tokens" || last == "lm_head";
-  };
-  if (std::none_of(config.modules_to_save.begin(), config.modules_to_save.end(),
-                   is_usual)) {
-    return;
-  }
+// The heads are saved with their embedding, under each name.
+void AddTiedModules(const SiteTable& sites, TensorMap& out_tensors) {
   for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
     const Site& site = sites.sites()[head];
     out_tensors[absl::StrCat(site.name, ".weight")] = site.weight;
@@ -246,7 +247,7 @@ absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
       PEFT_RETURN_IF_ERROR(AddBaseSite(sites, site, has_copies, out_tensors));
     }
   }
-  if (config.ensure_weight_tying) AddTiedModules(config, sites, out_tensors);
+  if (SavesTied(config)) AddTiedModules(sites, out_tensors);
   return absl::OkStatus();
 }
 

@@ -17,9 +17,10 @@ namespace peft {
 
 // Takes the tensors of every module whose name ends as modules_to_save says,
 // and of those below it, and begins the programs of their sites with Replace.
-// With ensure_weight_tying an embedding's heads follow it. Call it before
-// anything else takes tensors. Fails as TensorTaker::Take, and with
-// INVALID_ARGUMENT (ADAPTER_CONFIG) for a module that is or holds a target.
+// With ensure_weight_tying and a name "embed_tokens" or "lm_head" among them
+// the embedding is taken, and its tied heads follow it. Call it before anything
+// else takes tensors. Fails as TensorTaker::Take, and with INVALID_ARGUMENT
+// (ADAPTER_CONFIG) for a module that is or holds a target.
 absl::Status TakeSavedModules(const TargetConfig& config,
                               const SiteTable& sites,
                               const std::vector<TargetSite>& targets,

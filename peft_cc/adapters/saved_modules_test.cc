@@ -1,7 +1,9 @@
 #include "peft_cc/adapters/saved_modules.h"
 
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -91,6 +93,74 @@ TEST_F(SavedModulesTest, CopiesOfBiasesThatPeftSavesBesideAreNotUsed) {
   const absl::StatusOr<LoadedAdapter> loaded = Build();
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(loaded->adapter->FindProgram(sites_.Find(module))->size(), 1u);
+}
+
+// The tiny model with a head of the embedding's weight.
+SiteTable TiedSites(bool head_has_bias = false) {
+  const SiteTable untied = TinySites();
+  std::vector<Site> sites = untied.sites();
+  Site& head = sites[untied.Find("lm_head")];
+  head.weight = sites[untied.Find("model.embed_tokens")].weight;
+  if (head_has_bias) head.bias = MakeTensor({10}, {1});
+  return SiteTable(std::move(sites), untied.module_names(), "qwen2");
+}
+
+// Adapters that ensure_weight_tying, and save a head or its embedding.
+class TiedModulesTest : public ::testing::Test {
+ protected:
+  TiedModulesTest() {
+    config_.targets.ensure_weight_tying = true;
+    AddFactors(sites_, kQ0, tensors_);
+  }
+
+  const Replace* Replaced(const LoadedAdapter& loaded, const char* module) {
+    const SiteProgram* const program =
+        loaded.adapter->FindProgram(sites_.Find(module));
+    return program == nullptr ? nullptr : &std::get<Replace>(program->front());
+  }
+
+  SiteTable sites_ = TiedSites();
+  AdapterConfig config_ = MakeLoraConfig({kQ0});
+  TensorMap tensors_;
+};
+
+TEST_F(TiedModulesTest, TheHeadFollowsTheEmbedding) {
+  tensors_["model.embed_tokens.weight"] = MakeTensor({10, 8}, {1});
+  tensors_[kHead] = MakeTensor({10, 8}, {1});
+  for (const char* name : {"embed_tokens", "lm_head"}) {
+    config_.targets.modules_to_save = {name};
+    const LoadedAdapter loaded =
+        *BuildAdapter(sites_, "mine", config_, tensors_, {});
+    EXPECT_EQ(Replaced(loaded, "lm_head")->weight.data(),
+              Replaced(loaded, "model.embed_tokens")->weight.data());
+  }
+}
+
+TEST_F(TiedModulesTest, TheHeadAloneIsNotEnough) {
+  config_.targets.modules_to_save = {"lm_head"};
+  tensors_[kHead] = MakeTensor({10, 8}, {1});
+  EXPECT_EQ(
+      ErrorId(BuildAdapter(sites_, "mine", config_, tensors_, {}).status()),
+      error_id::kTensorMissing);
+}
+
+TEST_F(TiedModulesTest, OtherNamesStandForThemselves) {
+  config_.targets.modules_to_save = {"model.norm", "tokens"};
+  tensors_["model.norm.weight"] = MakeTensor({8}, {1});
+  tensors_["model.embed_tokens.weight"] = MakeTensor({10, 8}, {1});
+  const LoadedAdapter loaded =
+      *BuildAdapter(sites_, "mine", config_, tensors_, {});
+  EXPECT_NE(Replaced(loaded, "model.embed_tokens"), nullptr);
+  EXPECT_EQ(Replaced(loaded, "lm_head"), nullptr);
+}
+
+TEST_F(TiedModulesTest, AHeadLosesItsBias) {
+  sites_ = TiedSites(/*head_has_bias=*/true);
+  config_.targets.modules_to_save = {"embed_tokens"};
+  tensors_["model.embed_tokens.weight"] = MakeTensor({10, 8}, {1});
+  const LoadedAdapter loaded =
+      *BuildAdapter(sites_, "mine", config_, tensors_, {});
+  EXPECT_EQ(Replaced(loaded, "lm_head")->bias.dtype(), DType::kUnspecified);
 }
 
 }  // namespace

@@ -41,14 +41,26 @@ bool Has(const SiteProgram& program) {
   });
 }
 
-void Multiply(const std::vector<float>& factor, std::vector<float>& values) {
+kernels::VectorView VectorOf(const Floats& values) {
+  if (values.empty()) return {};
+  return {values.data(), DType::kF32, static_cast<int64_t>(values.size())};
+}
+
+// The elements of a view of aligned f32.
+const float* ElementsOf(const kernels::VectorView& view) {
+  return static_cast<const float*>(view.data);
+}
+
+void Multiply(const float* factor, std::vector<float>& values) {
   for (size_t i = 0; i < values.size(); ++i) values[i] *= factor[i];
 }
 
-// The vector of `view`, which Keep made.
-std::vector<float> Copy(const kernels::VectorView& view) {
-  const auto* const data = static_cast<const float*>(view.data);
-  return std::vector<float>(data, data + view.size);
+// `factor` with each number `repeat` times in sequence.
+std::vector<float> Repeat(const Floats& factor, int64_t repeat) {
+  std::vector<float> values;
+  values.reserve(factor.size() * repeat);
+  for (const float value : factor) values.insert(values.end(), repeat, value);
+  return values;
 }
 
 }  // namespace
@@ -135,46 +147,45 @@ void SiteStack::AddToOwnBias(float scale, const std::vector<float>& delta) {
 // are there through factors A of their own, which costs a copy of them. Only a
 // method around another comes here with terms.
 void SiteStack::AddForm(const ScaleIn& form, float) {
-  std::vector<float> factor;
-  for (const float value : form.factor) {
-    factor.insert(factor.end(), form.repeat, value);
-  }
+  kernels::VectorView factor = VectorOf(form.factor);
+  if (form.repeat != 1) factor = Keep(Repeat(form.factor, form.repeat));
   for (kernels::LinearStage& stage : plan_.stages) {
     for (kernels::LowRankSegment& segment : stage.low_rank) {
       std::vector<float> a(segment.a.rows * segment.a.cols);
       ConvertToF32(segment.a.dtype, segment.a.data, a.size(), a.data());
       for (size_t i = 0; i < a.size(); ++i) {
-        a[i] *= factor[i % factor.size()];
+        a[i] *= ElementsOf(factor)[i % factor.size];
       }
       segment.a.data = Keep(std::move(a)).data;
       segment.a.dtype = DType::kF32;
     }
   }
-  if (plan_.in_scale.data != nullptr) Multiply(Copy(plan_.in_scale), factor);
-  plan_.in_scale = Keep(std::move(factor));
+  plan_.in_scale = Product(plan_.in_scale, factor);
 }
 
 void SiteStack::AddForm(const ScaleOut& form, float) {
-  MultiplyOutputs(form.factor);
+  MultiplyOutputs(VectorOf(form.factor));
   if (!form.with_bias || plan_.bias.data == nullptr) return;
-  Multiply(form.factor, FoldedBias());
+  Multiply(form.factor.data(), FoldedBias());
   own_bias_gain_.resize(form.factor.size(), 1.0f);
-  Multiply(form.factor, own_bias_gain_);
+  Multiply(form.factor.data(), own_bias_gain_);
 }
 
 void SiteStack::AddForm(const MagnitudeScale& form, float scale) {
   const double s = double{scale} * form.scale;
-  std::vector<float> factor(form.magnitude.size());
-  for (size_t i = 0; i < factor.size(); ++i) {
+  std::vector<float> values(form.magnitude.size());
+  for (size_t i = 0; i < values.size(); ++i) {
     const double square =
         form.norm0[i] + 2 * s * form.norm1[i] + s * s * form.norm2[i];
-    factor[i] = static_cast<float>(form.magnitude[i] /
+    values[i] = static_cast<float>(form.magnitude[i] /
                                    std::sqrt(std::max(square, 0.0)));
   }
-  MultiplyOutputs(factor);
   has_magnitude_ = true;
+  const kernels::VectorView kept = Keep(std::move(values));
+  MultiplyOutputs(kept);
   if (bias_ == nullptr) return;  // beta is the layer's own bias
-  for (size_t i = 0; i < factor.size(); ++i) {
+  const float* const factor = ElementsOf(kept);
+  for (size_t i = 0; i < bias_->size(); ++i) {
     (*bias_)[i] = own_bias_[i] + factor[i] * ((*bias_)[i] - own_bias_[i]);
   }
   for (size_t i = 0; i < own_bias_gain_.size(); ++i) {
@@ -240,15 +251,20 @@ kernels::LinearStage& SiteStack::OpenStage() {
   return plan_.stages.back();
 }
 
-void SiteStack::MultiplyOutputs(const std::vector<float>& factor) {
-  if (!plan_.stages.empty() && plan_.stages.back().out_scale.data != nullptr) {
-    // Nothing was added since the last factor: one product of both.
-    std::vector<float> product = Copy(plan_.stages.back().out_scale);
-    Multiply(factor, product);
-    plan_.stages.back().out_scale = Keep(std::move(product));
-    return;
-  }
-  OpenStage().out_scale = Keep(factor);
+// Where nothing was added since the last factor, one product of both.
+void SiteStack::MultiplyOutputs(const kernels::VectorView& factor) {
+  const bool is_scaled =
+      !plan_.stages.empty() && plan_.stages.back().out_scale.data != nullptr;
+  kernels::LinearStage& stage = is_scaled ? plan_.stages.back() : OpenStage();
+  stage.out_scale = Product(stage.out_scale, factor);
+}
+
+kernels::VectorView SiteStack::Product(const kernels::VectorView& a,
+                                       const kernels::VectorView& b) {
+  if (a.data == nullptr) return b;
+  std::vector<float> product(ElementsOf(a), ElementsOf(a) + a.size);
+  Multiply(ElementsOf(b), product);
+  return Keep(std::move(product));
 }
 
 std::vector<float>& SiteStack::FoldedBias() {

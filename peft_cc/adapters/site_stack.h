@@ -62,12 +62,16 @@ class SiteStack {
   absl::Status Conflict(absl::string_view name, absl::string_view why) const;
   // The stage that terms are added to: a new one where the last is closed.
   kernels::LinearStage& OpenStage();
-  void MultiplyOutputs(const std::vector<float>& factor);
+  // `factor` must outlive the plan.
+  void MultiplyOutputs(const kernels::VectorView& factor);
   // Adds to the layer's own bias, inside of what is there.
   void AddToOwnBias(float scale, const std::vector<float>& delta);
   // The bias as far as it is folded, at first the base's.
   std::vector<float>& FoldedBias();
   kernels::VectorView Keep(std::vector<float> values);
+  // Of two factors; the first may be none.
+  kernels::VectorView Product(const kernels::VectorView& a,
+                              const kernels::VectorView& b);
   int GateIndex(const InvocationTokens& tokens);
 
   const Site& site_;

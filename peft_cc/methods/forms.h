@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "peft_cc/methods/floats.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -40,13 +41,13 @@ struct Bias {
 // What is inside reads x * factor in place of x. f32; each number is for
 // `repeat` inputs, one after the other. Has no scale.
 struct ScaleIn {
-  std::vector<float> factor;
+  Floats factor;
   int64_t repeat = 1;
 };
 
 // p *= factor, and with `with_bias` beta *= factor. f32, (out). Has no scale.
 struct ScaleOut {
-  std::vector<float> factor;
+  Floats factor;
   bool with_bias = false;
 };
 
@@ -55,7 +56,7 @@ struct ScaleOut {
 // the LowRank before it, whose scale, times the caller's factor, is s. ||W + s
 // B A||^2 = norm0 + 2 s norm1 + s^2 norm2.
 struct MagnitudeScale {
-  std::vector<float> magnitude;
+  Floats magnitude;
   std::vector<double> norm0;  // sum of W^2
   std::vector<double> norm1;  // sum of W * BA
   std::vector<double> norm2;  // sum of (BA)^2

@@ -71,9 +71,9 @@ class Ia3 : public Method {
     SiteProgram program;
     if (l == nullptr) return program;
     if (is_feedforward_[i]) {
-      program.push_back(ScaleIn{l->ToF32(), ColumnsOfChannel(layers_[i])});
+      program.push_back(ScaleIn{Floats::Of(*l), ColumnsOfChannel(layers_[i])});
     } else {
-      program.push_back(ScaleOut{l->ToF32(), /*with_bias=*/true});
+      program.push_back(ScaleOut{Floats::Of(*l), /*with_bias=*/true});
     }
     return program;
   }

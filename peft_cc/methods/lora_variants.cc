@@ -108,8 +108,8 @@ absl::StatusOr<MagnitudeScale> LowerMagnitude(const Layer& layer,
     norms.delta.resize(norms.weight.size());
   }
   MagnitudeScale form;
-  form.magnitude =
-      magnitude != nullptr ? magnitude->ToF32() : RootsOf(norms.weight);
+  form.magnitude = magnitude != nullptr ? Floats::Of(*magnitude)
+                                        : Floats(RootsOf(norms.weight));
   form.norm0 = std::move(norms.weight);
   form.norm1 = std::move(norms.cross);
   form.norm2 = std::move(norms.delta);

@@ -1,41 +1,18 @@
 #include "peft_cc/models/decoder_config.h"
 
 #include <string>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "peft_cc/models/model_family.h"
-#include "peft_cc/models/model_test_util.h"
+#include "peft_cc/models/config_test_util.h"
 
 namespace peft {
 namespace {
 
-// A config.json of `model_type` with `fields` after it.
 absl::StatusOr<DecoderConfig> Parse(absl::string_view model_type,
                                     absl::string_view fields = "") {
-  absl::StatusOr<FamilyConfig> config =
-      ParseModelConfig(absl::StrCat(R"({"model_type": ")", model_type, "\"",
-                                    fields.empty() ? "" : ", ", fields, "}"),
-                       "config.json");
-  if (!config.ok()) return config.status();
-  return std::get<DecoderConfig>(*std::move(config));
-}
-
-::testing::AssertionResult IsConfigError(absl::string_view fields,
-                                         absl::string_view text,
-                                         absl::string_view type = "llama") {
-  return IsError(Parse(type, fields).status(),
-                 absl::StatusCode::kInvalidArgument, "MODEL_CONFIG", text);
-}
-
-::testing::AssertionResult IsUnsupported(absl::string_view fields,
-                                         absl::string_view text,
-                                         absl::string_view type = "llama") {
-  return IsError(Parse(type, fields).status(), absl::StatusCode::kUnimplemented,
-                 "MODEL_UNSUPPORTED", text);
+  return ParseFieldsOf<DecoderConfig>(model_type, fields);
 }
 
 TEST(DecoderConfigTest, LlamaDefaultsAreTransformers) {
@@ -125,15 +102,21 @@ TEST(DecoderConfigTest, MistralWindowsCanBeOff) {
 
 TEST(DecoderConfigTest, BadLayerTypesAreErrors) {
   const std::string base = R"("num_hidden_layers": 2, "layer_types": )";
-  EXPECT_TRUE(IsConfigError(base + R"(["full_attention"])", "layer_types"));
-  EXPECT_TRUE(IsConfigError(base + R"("full_attention")", "layer_types"));
-  EXPECT_TRUE(IsConfigError(base + R"(["sliding_attention", "full_attention"])",
-                            "a sliding_window for sliding_attention", "qwen2"));
-  EXPECT_TRUE(IsUnsupported(base + R"(["chunked_attention", "full_attention"])",
+  EXPECT_TRUE(
+      IsConfigError("llama", base + R"(["full_attention"])", "layer_types"));
+  EXPECT_TRUE(
+      IsConfigError("llama", base + R"("full_attention")", "layer_types"));
+  EXPECT_TRUE(IsConfigError("qwen2",
+                            base + R"(["sliding_attention", "full_attention"])",
+                            "a sliding_window for sliding_attention"));
+  EXPECT_TRUE(IsUnsupported("llama",
+                            base + R"(["chunked_attention", "full_attention"])",
                             "layer_types"));
-  EXPECT_TRUE(IsUnsupported(base + R"(["sliding_attention", "full_attention"])",
-                            "layer_types", "mistral"));
-  EXPECT_TRUE(IsUnsupported(R"("sliding_window": 4)", "sliding_window"));
+  EXPECT_TRUE(IsUnsupported("mistral",
+                            base + R"(["sliding_attention", "full_attention"])",
+                            "layer_types"));
+  EXPECT_TRUE(
+      IsUnsupported("llama", R"("sliding_window": 4)", "sliding_window"));
 }
 
 TEST(DecoderConfigTest, ClassesDecideTheTask) {
@@ -147,27 +130,30 @@ TEST(DecoderConfigTest, ClassesDecideTheTask) {
   EXPECT_EQ(classifier->architecture, "Qwen3ForSequenceClassification");
   EXPECT_EQ(classifier->num_labels, 5);
   EXPECT_EQ(classifier->pooling_pad_token_id, 7);
-  EXPECT_TRUE(IsUnsupported(R"("architectures": ["MistralForCausalLM"])",
+  EXPECT_TRUE(IsUnsupported("llama",
+                            R"("architectures": ["MistralForCausalLM"])",
                             "supported: LlamaForCausalLM, LlamaModel"));
 }
 
 TEST(DecoderConfigTest, QuantizedModelsAreNamed) {
   EXPECT_TRUE(IsUnsupported(
-      R"("quantization_config": {"quant_method": "awq", "bits": 4})",
+      "llama", R"("quantization_config": {"quant_method": "awq", "bits": 4})",
       "quantization_config \"awq\""));
-  EXPECT_TRUE(
-      IsUnsupported(R"("quantization_config": 3)", "quantization_config"));
+  EXPECT_TRUE(IsUnsupported("llama", R"("quantization_config": 3)",
+                            "quantization_config"));
   EXPECT_TRUE(Parse("llama", R"("quantization_config": null)").ok());
 }
 
 TEST(DecoderConfigTest, KeysThatChangeTheNumbersAreErrorsUnlessNeutral) {
-  EXPECT_TRUE(IsUnsupported(R"("use_mrope": true)", "use_mrope", "qwen2"));
-  EXPECT_TRUE(IsUnsupported(R"("rope_interleaved": true)", "rope_interleaved"));
-  EXPECT_TRUE(IsUnsupported(R"("logits_scaling": 8)", "logits_scaling"));
-  EXPECT_TRUE(IsUnsupported(R"("is_causal": false)", "is_causal"));
-  EXPECT_TRUE(IsUnsupported(R"("attn_logit_softcapping": 50.0)",
+  EXPECT_TRUE(IsUnsupported("qwen2", R"("use_mrope": true)", "use_mrope"));
+  EXPECT_TRUE(IsUnsupported("llama", R"("rope_interleaved": true)",
+                            "rope_interleaved"));
+  EXPECT_TRUE(
+      IsUnsupported("llama", R"("logits_scaling": 8)", "logits_scaling"));
+  EXPECT_TRUE(IsUnsupported("llama", R"("is_causal": false)", "is_causal"));
+  EXPECT_TRUE(IsUnsupported("llama", R"("attn_logit_softcapping": 50.0)",
                             "attn_logit_softcapping"));
-  EXPECT_TRUE(IsUnsupported(R"("hidden_act": "xielu")", "hidden_act"));
+  EXPECT_TRUE(IsUnsupported("llama", R"("hidden_act": "xielu")", "hidden_act"));
   EXPECT_TRUE(Parse("qwen2", R"("use_mrope": false, "logits_scaling": 1.0,
       "attention_dropout": 0.1, "unknown_key": [1, 2], "is_causal": true,
       "per_layer_config": null)")
@@ -193,25 +179,27 @@ TEST(DecoderConfigTest, HostileSizesAreErrorsThatNameTheKey) {
          {"0", "-1", "1e9", "2.0", "NaN", "true", "\"8\"", "[]", "{}",
           "9223372036854775807", "18446744073709551615",
           "123456789012345678901234567890"}) {
-      EXPECT_TRUE(IsConfigError(absl::StrCat("\"", key, "\": ", value), key))
+      EXPECT_TRUE(
+          IsConfigError("llama", absl::StrCat("\"", key, "\": ", value), key))
           << key << " " << value;
     }
   }
   for (const char* value : {"-1", "NaN", "Infinity", "2", "\"x\"", "null"}) {
-    EXPECT_TRUE(IsConfigError(absl::StrCat(R"("rms_norm_eps": )", value),
-                              "rms_norm_eps"))
+    EXPECT_TRUE(IsConfigError(
+        "llama", absl::StrCat(R"("rms_norm_eps": )", value), "rms_norm_eps"))
         << value;
   }
 }
 
 TEST(DecoderConfigTest, HeadsMustFit) {
-  EXPECT_TRUE(
-      IsConfigError(R"("num_attention_heads": 3)", "a divisor of hidden_size"));
-  EXPECT_TRUE(
-      IsConfigError(R"("num_attention_heads": 4, "num_key_value_heads": 3)",
-                    "num_key_value_heads"));
-  EXPECT_TRUE(IsConfigError(R"("head_dim": 7)", "head_dim"));
+  EXPECT_TRUE(IsConfigError("llama", R"("num_attention_heads": 3)",
+                            "a divisor of hidden_size"));
   EXPECT_TRUE(IsConfigError(
+      "llama", R"("num_attention_heads": 4, "num_key_value_heads": 3)",
+      "num_key_value_heads"));
+  EXPECT_TRUE(IsConfigError("llama", R"("head_dim": 7)", "head_dim"));
+  EXPECT_TRUE(IsConfigError(
+      "llama",
       R"("hidden_size": 6, "num_attention_heads": 2, "num_key_value_heads": 2)",
       "even width"));
 }
@@ -231,9 +219,11 @@ TEST(DecoderConfigTest, TokensAreReadAndOverriddenByTheGenerationConfig) {
 }
 
 TEST(DecoderConfigTest, BadTokensAreErrors) {
-  EXPECT_TRUE(IsConfigError(R"("eos_token_id": "</s>")", "eos_token_id"));
-  EXPECT_TRUE(IsConfigError(R"("eos_token_id": [1, "x"])", "eos_token_id"));
-  EXPECT_TRUE(IsConfigError(R"("pad_token_id": 1.5)", "pad_token_id"));
+  EXPECT_TRUE(
+      IsConfigError("llama", R"("eos_token_id": "</s>")", "eos_token_id"));
+  EXPECT_TRUE(
+      IsConfigError("llama", R"("eos_token_id": [1, "x"])", "eos_token_id"));
+  EXPECT_TRUE(IsConfigError("llama", R"("pad_token_id": 1.5)", "pad_token_id"));
   ModelConfig config;
   EXPECT_TRUE(IsError(ApplyGenerationConfig("[]", "g.json", config),
                       absl::StatusCode::kInvalidArgument, "MODEL_CONFIG",

@@ -1,14 +1,17 @@
 #include "peft_cc/models/executor.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "kernels/embedding.h"
 #include "kernels/linear.h"
 #include "peft_cc/base/dtype.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/models/ops_together.h"
 
 namespace peft {
 namespace {
@@ -78,10 +81,17 @@ absl::Status Executor::ReserveWorkspace(const ForwardBatch& batch,
   const Chunk chunk = ChunkOf(batch);
   int64_t floats = 0;
   groups_.SetRange({chunk.length, 0, 0, chunk.tokens()});
-  for (const Op& op : base_.description().ops) {
+  const std::vector<Op>& ops = base_.description().ops;
+  for (int i = 0; i < static_cast<int>(ops.size()); ++i) {
+    const Op& op = ops[i];
     if (op.kind == OpKind::kLinear) {
-      floats =
-          std::max(floats, kernels::LinearWorkspaceFloats(groups_.At(op.site)));
+      int64_t together = 0;
+      const int end = i + NumOpsTogether(ops, i);
+      for (;; ++i) {
+        together += kernels::LinearWorkspaceFloats(groups_.At(ops[i].site));
+        if (i + 1 == end) break;
+      }
+      floats = std::max(floats, together);
     } else if (op.kind == OpKind::kEmbed) {
       floats = std::max(floats,
                         kernels::EmbeddingWorkspaceFloats(groups_.At(op.site)));
@@ -155,19 +165,21 @@ void Executor::RunChunk(const ForwardBatch& batch, const Chunk& chunk,
   if (rope != nullptr) FillRope(*rope, rows);
   const bool wants_head = (batch.outputs & (kLogits | kPoolerOutput)) != 0;
   const bool wants_hidden = (batch.outputs & kLastHiddenState) != 0;
-  for (int i = 0; i < description.head_begin; ++i) {
+  for (int i = 0; i < description.head_begin;) {
     const Op& op = description.ops[i];
-    if (op.needs_token_types && batch.token_type_ids == nullptr) continue;
-    if (op.kind == OpKind::kAttention) {
+    if (op.needs_token_types && batch.token_type_ids == nullptr) {
+      ++i;
+    } else if (op.kind == OpKind::kAttention) {
       RunAttention(op, batch, chunk, cache);
+      ++i;
     } else {
-      RunOp(op, rows);
+      i += RunOps(i, rows);
     }
   }
   if (wants_head) KeepHidden(batch, chunk);
   if (!wants_hidden) return;
-  for (int i = description.head_begin; i < description.logits_begin; ++i) {
-    RunOp(description.ops[i], rows);
+  for (int i = description.head_begin; i < description.logits_begin;) {
+    i += RunOps(i, rows);
   }
   KeepLastHidden(batch, chunk);
 }
@@ -264,9 +276,8 @@ void Executor::RunHead(const ForwardBatch& batch, int64_t cached) {
     if (pooler >= 0)
       buffers_.Point(pooler, pooled_.data() + first * hidden_width);
     if (logits >= 0) buffers_.Point(logits, logits_.data() + first * width);
-    for (size_t i = description.head_begin; i < description.ops.size(); ++i) {
-      RunOp(description.ops[i], rows);
-    }
+    const int num_ops = static_cast<int>(description.ops.size());
+    for (int i = description.head_begin; i < num_ops;) i += RunOps(i, rows);
   }
   buffers_.Point(description.hidden_buffer, hidden);
   if (pooler >= 0) batch.plans->RestoreOrder(hidden_width, pooled_.data());
@@ -287,6 +298,27 @@ const int64_t* Executor::IndexesOf(TokenSource source) const {
   return ids_.get();
 }
 
+int Executor::RunOps(int first, int64_t rows) {
+  const std::vector<Op>& ops = base_.description().ops;
+  const int count = NumOpsTogether(ops, first);
+  if (ops[first].kind == OpKind::kLinear) {
+    RunLinears(first, count, rows);
+  } else {
+    RunOp(ops[first], rows);
+  }
+  return count;
+}
+
+void Executor::RunLinears(int first, int count, int64_t rows) {
+  const Op* const ops = &base_.description().ops[first];
+  std::array<kernels::LinearCall, kernels::kMaxLinears> calls;
+  for (int i = 0; i < count; ++i) {
+    calls[i] = {groups_.At(ops[i].site, i), View(ops[i].output, rows)};
+  }
+  kernels::RunLinears({calls.data(), static_cast<size_t>(count)},
+                      View(ops[0].input, rows), workspace_.data(), pool_);
+}
+
 void Executor::RunOp(const Op& op, int64_t rows) {
   switch (op.kind) {
     case OpKind::kEmbed:
@@ -296,10 +328,6 @@ void Executor::RunOp(const Op& op, int64_t rows) {
     case OpKind::kRmsNorm:
     case OpKind::kLayerNorm:
       RunNorm(op, rows);
-      break;
-    case OpKind::kLinear:
-      kernels::RunLinear(groups_.At(op.site), View(op.input, rows),
-                         View(op.output, rows), workspace_.data(), pool_);
       break;
     case OpKind::kActivation:
       kernels::Activate(op.activation, View(op.input, rows),
@@ -317,8 +345,9 @@ void Executor::RunOp(const Op& op, int64_t rows) {
       kernels::Rope(View(op.input, rows), op.attention.head_dim, cos_table_,
                     sin_table_, pool_);
       break;
+    case OpKind::kLinear:
     case OpKind::kAttention:
-      break;  // needs the chunk: RunChunk calls it itself
+      break;  // RunLinears; RunChunk, as it needs the chunk
   }
 }
 

@@ -95,6 +95,10 @@ class Executor {
   void KeepHidden(const ForwardBatch& batch, const Chunk& chunk);
   void KeepLastHidden(const ForwardBatch& batch, const Chunk& chunk);
   void RunHead(const ForwardBatch& batch, int64_t cached);
+  // The operations from `first` on that run together, attention excepted.
+  // Returns how many they were.
+  int RunOps(int first, int64_t rows);
+  void RunLinears(int first, int count, int64_t rows);
   void RunOp(const Op& op, int64_t rows);
   void RunNorm(const Op& op, int64_t rows);
   // What an embedding is indexed with, by row of the chunk.

@@ -63,6 +63,17 @@ bool SameBytes(const Tensor& a, const Tensor& b) {
          std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
+// A bias that adds nothing, for one that an adapter has taken away.
+absl::StatusOr<Tensor> Zeros(const Tensor& like) {
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor zeros,
+      Tensor::Allocate(like.dtype(), {like.shape().begin(), like.shape().end()},
+                       &data));
+  std::memset(data, 0, zeros.size_bytes());
+  return zeros;
+}
+
 // A tensor of the description, as a part of a site.
 struct Part {
   int site = -1;
@@ -186,7 +197,21 @@ class Writer {
     if (is_untied_ && shares_head_name) {
       outputs_[base_.description().weights[embedding].name] = {file, embedding};
     }
+    if (is_untied_) NameHeadBias();
     return absl::OkStatus();
+  }
+
+  // The bias of BERT's head is that of the module around it, under whose name
+  // alone files may have it. Where nothing is tied transformers ties these two
+  // neither.
+  void NameHeadBias() {
+    for (size_t i = 0; i < base_.weights().size(); ++i) {
+      const WeightInfo& weight = base_.description().weights[i];
+      const auto found = outputs_.find(weight.alias);
+      if (found == outputs_.end()) continue;
+      const std::string file = found->second.file;
+      outputs_.try_emplace(weight.name, Output{file, static_cast<int>(i)});
+    }
   }
 
   absl::StatusOr<Tensor> MergedWeight(int weight) const {
@@ -195,7 +220,10 @@ class Writer {
     PEFT_ASSIGN_OR_RETURN(const BaseOverlay::Weights merged,
                           MergeSite(base_.sites(), plan_, part->second.site,
                                     options_.merge, pool_));
-    return part->second.is_bias ? merged.bias : merged.weight;
+    if (!part->second.is_bias) return merged.weight;
+    return merged.bias.dtype() == DType::kUnspecified
+               ? Zeros(base_.weights()[weight])
+               : absl::StatusOr<Tensor>(merged.bias);
   }
 
   absl::Status WriteConfig(const std::string& folder) const {

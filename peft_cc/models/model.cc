@@ -32,9 +32,11 @@ absl::Status NoSuchLayer(const std::string& name) {
       {name, "", ""});
 }
 
-absl::StatusOr<LayerRanges> RangesOf(const ModelOptions& options) {
+// `adapters` are the folders of options.for_adapters.
+absl::StatusOr<LayerRanges> RangesOf(const ModelOptions& options,
+                                     absl::Span<const std::string> adapters) {
   if (!options.layer_replication.empty()) return options.layer_replication;
-  return LayerReplicationOf(options.for_adapters);
+  return LayerReplicationOf(adapters);
 }
 
 // The index of layer `name`, or of one matrix of a parameter.
@@ -58,8 +60,9 @@ absl::StatusOr<int> FindLayer(const SiteTable& sites, const std::string& name,
 }  // namespace
 
 Model::Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
-             const ModelOptions& options)
-    : base_(std::move(base)),
+             std::string name, const ModelOptions& options)
+    : name_(std::move(name)),
+      base_(std::move(base)),
       host_sites_(std::move(host_sites)),
       sites_(base_ == nullptr ? &host_sites_ : &base_->sites()),
       owned_pool_(options.thread_pool == nullptr
@@ -72,19 +75,33 @@ Model::Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
 absl::StatusOr<std::unique_ptr<Model>> Model::Open(
     const std::string& path, const ModelOptions& options) {
   PEFT_RETURN_IF_ERROR(CheckOptions(options));
-  PEFT_ASSIGN_OR_RETURN(const LayerRanges ranges, RangesOf(options));
-  PEFT_ASSIGN_OR_RETURN(std::unique_ptr<BaseModel> base,
-                        BaseModel::Open(path, options.read_mode, ranges));
-  return std::unique_ptr<Model>(new Model(std::move(base), {}, options));
+  PEFT_ASSIGN_OR_RETURN(ModelSource source, FindModelSource(path, options));
+  PEFT_ASSIGN_OR_RETURN(const LayerRanges ranges,
+                        RangesOf(options, source.adapters));
+  PEFT_ASSIGN_OR_RETURN(
+      std::unique_ptr<BaseModel> base,
+      BaseModel::Open(source.folder, options.read_mode, ranges));
+  std::unique_ptr<Model> model(
+      new Model(std::move(base), {}, std::move(source.name), options));
+  model->notes_ = model->base_->notes();
+  const std::string unused = options.hub.Given();
+  if (source.is_local && options.for_adapters.empty() && !unused.empty()) {
+    model->notes_.push_back(
+        absl::StrCat("a local folder was opened: without effect are ", unused));
+  }
+  return model;
 }
 
 absl::StatusOr<std::unique_ptr<Model>> Model::Create(
     const std::vector<HostLayer>& layers, const ModelOptions& options) {
   PEFT_RETURN_IF_ERROR(CheckOptions(options));
-  PEFT_ASSIGN_OR_RETURN(const LayerRanges ranges, RangesOf(options));
+  PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> adapters,
+                        FindAdapters(options));
+  PEFT_ASSIGN_OR_RETURN(const LayerRanges ranges, RangesOf(options, adapters));
   PEFT_ASSIGN_OR_RETURN(SiteTable sites,
                         BuildHostSites(layers, Simplified(ranges)));
-  return std::unique_ptr<Model>(new Model(nullptr, std::move(sites), options));
+  return std::unique_ptr<Model>(
+      new Model(nullptr, std::move(sites), "", options));
 }
 
 absl::Status Model::SetAdapter(absl::Span<const std::string> names,

@@ -25,19 +25,18 @@
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/host_layers.h"
 #include "peft_cc/models/merged_model.h"
+#include "peft_cc/models/model_source.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
 
-// How a model is opened and run.
-struct ModelOptions {
+// How a model is opened and run; where it is, is ModelSourceOptions.
+struct ModelOptions : ModelSourceOptions {
   ReadMode read_mode = ReadMode::kMap;  // how base weights are read
   // The layers of the base that the model's are, one range after another;
   // empty: the base's own. Of a host model: how its layers were made.
+  // Where it is empty for_adapters decide.
   LayerRanges layer_replication;
-  // Folders of adapters, whose layer_replication is taken where
-  // layer_replication is empty.
-  std::vector<std::string> for_adapters;
   int num_threads = 0;  // 0: one per core; 1: the caller only
   // Runs the work of forwards; kept alive by the caller. Null: an own pool of
   // num_threads.
@@ -54,9 +53,11 @@ struct ReplaceOptions {
 // them. Verbs carry the names and meaning of transformers' PeftAdapterMixin.
 class Model {
  public:
-  // Opens a Hugging Face folder: config.json and (sharded) safetensors. Fails
-  // as BaseModel::Open and LayerReplicationOf do, and with INVALID_ARGUMENT
-  // (ARGUMENT) for a number of threads that no machine has.
+  // Opens a Hugging Face folder, or a model of the Hub: config.json and
+  // (sharded) safetensors. With `path` "" it is the base that the adapters of
+  // options.for_adapters name. Fails as FindModelSource, BaseModel::Open and
+  // LayerReplicationOf do, and with INVALID_ARGUMENT (ARGUMENT) for a number of
+  // threads that no machine has.
   static absl::StatusOr<std::unique_ptr<Model>> Open(
       const std::string& path, const ModelOptions& options = {});
 
@@ -66,10 +67,10 @@ class Model {
   static absl::StatusOr<std::unique_ptr<Model>> Create(
       const std::vector<HostLayer>& layers, const ModelOptions& options = {});
 
-  // Loads the adapter folder `path` under `name` and makes it the only active
-  // one. Fails with ALREADY_EXISTS when the name is taken, else as
-  // peft::LoadAdapter does; the model is then unchanged. Forwards that run are
-  // not disturbed.
+  // Loads the adapter in the folder, or of the Hub, `path` under `name` and
+  // makes it the only active one. Fails with ALREADY_EXISTS when the name is
+  // taken, else as hub::FetchAdapter and peft::LoadAdapter do; the model is
+  // then unchanged. Forwards that run are not disturbed.
   absl::StatusOr<LoadReport> LoadAdapter(const std::string& name,
                                          const std::string& path,
                                          const AdapterLoadOptions& options = {},
@@ -186,11 +187,13 @@ class Model {
   // True if the model is a program's own: there is no base() then.
   bool is_host_model() const { return base_ == nullptr; }
   const BaseModel& base() const { return *base_; }
+  // What of opening it is worth knowing.
+  const std::vector<std::string>& notes() const { return notes_; }
   // Where forwards run: the caller's pool, or the model's own.
   kernels::ThreadPool& pool() const { return *pool_; }
 
  private:
-  Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
+  Model(std::unique_ptr<BaseModel> base, SiteTable host_sites, std::string name,
         const ModelOptions& options);
 
   // What the first active adapter is called, where `name` is empty.
@@ -207,16 +210,24 @@ class Model {
   absl::Status CheckRoom(const std::string& path,
                          const AdapterLoadOptions& options,
                          const std::string& replaced) const;
+  // The adapter of a folder or of the Hub, in the place of `replaced`, if that
+  // is not empty.
+  absl::StatusOr<LoadedAdapter> Fetch(const std::string& name,
+                                      const std::string& path,
+                                      const AdapterLoadOptions& options,
+                                      const std::string& replaced) const;
   // Loads under the reserved `name`: `load` gives the adapter.
   absl::StatusOr<LoadReport> Add(
-      const std::string& name, AdapterOrigin origin,
+      const std::string& name, bool is_trainable,
       absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load);
   absl::StatusOr<LoadReport> Replace(
-      const std::string& name, AdapterOrigin origin, const ReplaceOptions& how,
+      const std::string& name, const ReplaceOptions& how,
       absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load);
 
+  const std::string name_;           // of the base; "" of a host model
   std::unique_ptr<BaseModel> base_;  // null in a host model
-  SiteTable host_sites_;             // empty in others
+  std::vector<std::string> notes_;
+  SiteTable host_sites_;  // empty in others
   const SiteTable* sites_;
   std::unique_ptr<kernels::ThreadPool> owned_pool_;
   kernels::ThreadPool* pool_;

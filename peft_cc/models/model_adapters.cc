@@ -30,29 +30,29 @@ absl::StatusOr<AdapterConfig> ParseConfig(const std::string& name,
 }  // namespace
 
 absl::StatusOr<LoadReport> Model::Add(
-    const std::string& name, AdapterOrigin origin,
+    const std::string& name, bool is_trainable,
     absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load) {
   PEFT_RETURN_IF_ERROR(registry_.Reserve(name));
   // Also when memory runs out on the way.
   absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
   NoteOtherBase(loaded);
-  PEFT_RETURN_IF_ERROR(
-      registry_.Add(name, std::move(loaded.adapter), std::move(origin)));
+  PEFT_RETURN_IF_ERROR(registry_.Add(name, std::move(loaded.adapter),
+                                     {std::move(loaded.folder), is_trainable}));
   std::move(cancel).Cancel();
   return std::move(loaded.report);
 }
 
 absl::StatusOr<LoadReport> Model::Replace(
-    const std::string& name, AdapterOrigin origin, const ReplaceOptions& how,
+    const std::string& name, const ReplaceOptions& how,
     absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load) {
   PEFT_RETURN_IF_ERROR(
       registry_.CheckReplaceable(name, how.expected_generation));
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
   NoteOtherBase(loaded);
-  PEFT_RETURN_IF_ERROR(registry_.Replace(name, std::move(loaded.adapter),
-                                         std::move(origin),
-                                         how.expected_generation));
+  PEFT_RETURN_IF_ERROR(registry_.Replace(
+      name, std::move(loaded.adapter),
+      {std::move(loaded.folder), how.is_trainable}, how.expected_generation));
   return std::move(loaded.report);
 }
 
@@ -60,11 +60,15 @@ void Model::NoteOtherBase(LoadedAdapter& loaded) const {
   if (is_host_model()) return;
   const std::string& named =
       loaded.adapter->config().base.base_model_name_or_path;
-  if (MayBeBase(named, base_->folder(), base_->config().name_or_path)) return;
+  const std::string& own_name = base_->config().name_or_path;
+  if (MayBeBase(named, name_, own_name) ||
+      MayBeBase(named, base_->folder(), own_name)) {
+    return;
+  }
   loaded.report.lines.push_back(
       {ReportKind::kNote, "base_model_name_or_path",
        absl::StrCat("is ", Quoted(named), ", and the model is ",
-                    Quoted(base_->folder()))});
+                    Quoted(name_))});
 }
 
 // What cannot be estimated cannot be loaded either, and the load says why.
@@ -94,21 +98,42 @@ absl::StatusOr<LoadedAdapter> Model::Build(
                       WithPool(options));
 }
 
+absl::StatusOr<LoadedAdapter> Model::Fetch(const std::string& name,
+                                           const std::string& path,
+                                           const AdapterLoadOptions& options,
+                                           const std::string& replaced) const {
+  const absl::StatusOr<hub::Source> source =
+      hub::FetchAdapter(path, options.subfolder, options.hub);
+  if (!source.ok()) {
+    return WithContext(source.status(), absl::StrCat("adapter ", Quoted(name)));
+  }
+  const std::string& folder = source->folder;
+  PEFT_RETURN_IF_ERROR(CheckRoom(folder, options, replaced));
+  PEFT_ASSIGN_OR_RETURN(
+      LoadedAdapter loaded,
+      peft::LoadAdapter(sites(), name, folder, WithPool(options)));
+  loaded.folder = FolderText(folder, options);
+  const std::string unused = options.hub.Given();
+  if (source->commit.empty() && !unused.empty()) {
+    loaded.report.lines.push_back(
+        {ReportKind::kNote, "",
+         absl::StrCat("a local folder was read: without effect are ", unused)});
+  }
+  return loaded;
+}
+
 absl::StatusOr<LoadReport> Model::LoadAdapter(const std::string& name,
                                               const std::string& path,
                                               const AdapterLoadOptions& options,
                                               bool is_trainable) {
-  const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
-    PEFT_RETURN_IF_ERROR(CheckRoom(path, options, ""));
-    return peft::LoadAdapter(sites(), name, path, WithPool(options));
-  };
-  return Add(name, {FolderText(path, options), is_trainable}, load);
+  return Add(name, is_trainable,
+             [&] { return Fetch(name, path, options, ""); });
 }
 
 absl::StatusOr<LoadReport> Model::LoadAdapterFromMemory(
     const std::string& name, const std::string& config, TensorMap tensors,
     const AdapterLoadOptions& options, bool is_trainable) {
-  return Add(name, {"", is_trainable},
+  return Add(name, is_trainable,
              [&] { return Build(name, config, std::move(tensors), options); });
 }
 
@@ -122,7 +147,7 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
                           ParseConfig(name, config, parse_options));
     FreshOptions options;
     options.seed = seed;
-    if (base_ != nullptr) options.base_name = base_->folder();
+    options.base_name = name_;
     options.services.pool = pool_;
     absl::StatusOr<FreshAdapter> fresh =
         MakeFreshAdapter(sites(), parsed, options);
@@ -133,24 +158,19 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
     return BuildAdapter(sites(), name, std::move(fresh->config),
                         std::move(fresh->tensors), WithPool({}));
   };
-  return Add(name, {"", /*is_trainable=*/true}, make);
+  return Add(name, /*is_trainable=*/true, make);
 }
 
 absl::StatusOr<LoadReport> Model::ReplaceAdapter(
     const std::string& name, const std::string& path,
     const AdapterLoadOptions& options, const ReplaceOptions& how) {
-  const auto load = [&]() -> absl::StatusOr<LoadedAdapter> {
-    PEFT_RETURN_IF_ERROR(CheckRoom(path, options, name));
-    return peft::LoadAdapter(sites(), name, path, WithPool(options));
-  };
-  return Replace(name, {FolderText(path, options), how.is_trainable}, how,
-                 load);
+  return Replace(name, how, [&] { return Fetch(name, path, options, name); });
 }
 
 absl::StatusOr<LoadReport> Model::ReplaceAdapterFromMemory(
     const std::string& name, const std::string& config, TensorMap tensors,
     const AdapterLoadOptions& options, const ReplaceOptions& how) {
-  return Replace(name, {"", how.is_trainable}, how, [&] {
+  return Replace(name, how, [&] {
     return Build(name, config, std::move(tensors), options);
   });
 }

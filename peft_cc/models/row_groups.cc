@@ -34,7 +34,7 @@ absl::Status RowGroups::Reserve(const BatchPlan& plans, int64_t batch,
   try {
     const size_t groups = plans.groups().size();
     slices_.reserve(groups);
-    groups_.reserve(groups);
+    for (auto& place : groups_) place.reserve(groups);
     gate_starts_.resize(batch * max_gates_);
     gate_bytes_.resize(tokens * max_gates_);
     gate_pointers_.resize(groups * max_gates_);
@@ -91,17 +91,18 @@ const uint8_t* const* RowGroups::FillGates(const Range& range, const Plan& plan,
   return pointers;
 }
 
-absl::Span<const kernels::LinearGroup> RowGroups::At(int site) {
-  groups_.clear();
+absl::Span<const kernels::LinearGroup> RowGroups::At(int site, int place) {
+  std::vector<kernels::LinearGroup>& groups = groups_[place];
+  groups.clear();
   for (const Slice& slice : slices_) {
     const kernels::LinearPlan& plan = slice.plan->linear(site);
-    if (!groups_.empty() && IsSamePlain(*groups_.back().plan, plan)) {
-      groups_.back().rows += slice.rows;
+    if (!groups.empty() && IsSamePlain(*groups.back().plan, plan)) {
+      groups.back().rows += slice.rows;
     } else {
-      groups_.push_back({&plan, slice.rows, slice.gates});
+      groups.push_back({&plan, slice.rows, slice.gates});
     }
   }
-  return groups_;
+  return groups;
 }
 
 }  // namespace peft

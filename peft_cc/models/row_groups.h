@@ -3,11 +3,13 @@
 #ifndef PEFT_CC_MODELS_ROW_GROUPS_H_
 #define PEFT_CC_MODELS_ROW_GROUPS_H_
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "kernels/linear.h"
 #include "kernels/linear_plan.h"
 #include "peft_cc/adapters/batch_plan.h"
 #include "peft_cc/models/kv_cache.h"
@@ -41,8 +43,8 @@ class RowGroups {
   void SetRange(const Range& range);
 
   // What linear or embedding site `site` runs over the range. Borrowed, until
-  // the next call.
-  absl::Span<const kernels::LinearGroup> At(int site);
+  // the next call with the same place, below kernels::kMaxLinears.
+  absl::Span<const kernels::LinearGroup> At(int site, int place = 0);
 
   // Calls call(plan, first row, rows) for every group of the range.
   template <typename Call>
@@ -74,7 +76,8 @@ class RowGroups {
   size_t num_bytes_ = 0;
   size_t num_pointers_ = 0;
   std::vector<Slice> slices_;
-  std::vector<kernels::LinearGroup> groups_;
+  // By the place of At.
+  std::array<std::vector<kernels::LinearGroup>, kernels::kMaxLinears> groups_;
 };
 
 }  // namespace peft

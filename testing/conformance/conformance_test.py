@@ -20,7 +20,6 @@ from testing import peft_ctypes
 from testing.conformance import adapters
 from testing.conformance import cases
 from testing.conformance import compare
-from testing.conformance import random_methods
 from testing.conformance import record
 from testing.conformance import table
 
@@ -80,8 +79,6 @@ def parse_arguments():
                         help="write what was seen into this file")
     parser.add_argument("--fresh", action="store_true",
                         help="only make new adapters, of each method")
-    parser.add_argument("--open", action="store_true",
-                        help="draw what is known to differ, too")
     parser.add_argument("--check", type=pathlib.Path,
                         help="fail where this file says otherwise")
     return parser.parse_args()
@@ -89,7 +86,6 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    random_methods.WITH_OPEN = arguments.open
     adapters.quiet()
     adapters.decompose_in_f64()
     warnings.simplefilter("ignore")  # PEFT explains its defaults at length

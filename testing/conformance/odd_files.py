@@ -154,10 +154,13 @@ def _check_refused(pair, adapter, kind, odd, error):
         pair.recorder.add("odd files", [adapter], record.REFUSED,
                           f"`{error.id}`: {odd.note}")
         return
-    gap = refusals.of_load(adapter)
-    unsupported = ("ADAPTER_METHOD_UNSUPPORTED", "ADAPTER_FEATURE_UNSUPPORTED",
-                   *(gap.ids if gap else ()))
-    if error.id in unsupported:
+    refusal = refusals.of_load(adapter)
+    if refusal and error.id in refusal.ids:
+        pair.recorder.add("odd files", [adapter], record.REFUSED,
+                          f"`{error.id}`: {refusal.note}")
+        return
+    if error.id in ("ADAPTER_METHOD_UNSUPPORTED",
+                    "ADAPTER_FEATURE_UNSUPPORTED"):
         pair.recorder.add("odd files", [adapter], record.NOT_YET, error.id)
         return
     raise compare.Mismatch(f"odd file, {kind}: {error}")

@@ -22,9 +22,6 @@ INITS = {True: None, False: None, "gaussian": None,
          "olora": "init olora", "pissa": "init pissa",
          "pissa_niter_4": "init pissa_niter"}
 CHANGES_BASE = ("olora", "pissa", "pissa_niter_4")
-# Where the two sides are known to differ, for reasons that docs/parity.md
-# lists under "Open": drawn only when this is set, by --open.
-WITH_OPEN = False
 
 
 def _common(rng, layout, extra=()):
@@ -51,9 +48,10 @@ def _wrapped_modules(rng, layout):
     """modules_to_save and trainable_token_indices, seldom both."""
     fields, labels = {}, set()
     if rng.random() < 0.15:
-        choices = [[layout.norms[0]]]
+        choices = [[layout.norms[0]], [layout.embeddings[0]]]
         choices += [[layout.head]] if layout.head else []
-        choices += [] if layout.tied else [[layout.embeddings[0]]]
+        if layout.tied:
+            choices += [[layout.embeddings[0], layout.head]]
         if layout.task_type in ("SEQ_CLS", "TOKEN_CLS"):
             choices = [[layout.head]]
         fields["modules_to_save"] = rng.choice(choices)
@@ -91,10 +89,12 @@ def lora(rng, layout):
                   bias=rng.choice(["none"] * 4 + ["all", "lora_only"]))
     if layout.ranges:
         fields["bias"] = "none"  # PEFT trains one for all copies of a layer
-    if extra and layout.tied and rng.random() < 0.6:
+    saved = set(fields.get("modules_to_save") or [])
+    saved &= {layout.embeddings[0], layout.head}
+    if (extra or saved) and layout.tied and rng.random() < 0.6:
         fields["ensure_weight_tying"] = True
         labels.add("ensure_weight_tying")
-    if init is True and not extra and rng.random() < 0.15:
+    if init is True and not extra and rng.random() < 0.2:
         fields["lora_bias"] = True
         labels.add("lora_bias")
     convert = False

@@ -29,6 +29,9 @@ class Layout:
     only: dict = dataclasses.field(default_factory=dict)
     num_layers: int = 0
     tied: bool = False
+    # The model without its head inside of it, as in "model.layers.0"; "" where
+    # there is no head.
+    prefix: str = ""
     # The ranges of the base's layers that the model has, if not all once.
     ranges: list = dataclasses.field(default_factory=list)
 
@@ -42,15 +45,19 @@ class Layout:
 _DECODER = Layout(
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
      "down_proj"], ["embed_tokens"], ["input_layernorm", "norm"], "lm_head",
-    "layers", "CAUSAL_LM", "logits")
+    "layers", "CAUSAL_LM", "logits", prefix="model.")
 _GPT2 = Layout(
     ["c_attn", "attn.c_proj", "mlp.c_proj", "c_fc"], ["wte", "wpe"],
-    ["ln_1", "ln_f"], "lm_head", "h", "CAUSAL_LM", "logits")
+    ["ln_1", "ln_f"], "lm_head", "h", "CAUSAL_LM", "logits",
+    prefix="transformer.")
 _BERT = Layout(
     ["query", "key", "value", "attention.output.dense", "intermediate.dense",
      "layer.0.output.dense"],
     ["word_embeddings", "position_embeddings", "token_type_embeddings"],
-    ["attention.output.LayerNorm"], "", "layer", None, "logits")
+    ["attention.output.LayerNorm"], "", "layer", None, "logits",
+    prefix="bert.")
+_BARE = {"task_type": "FEATURE_EXTRACTION", "head": "", "prefix": "",
+         "output": "last_hidden_state"}
 
 
 def _gpt2_config(rng):
@@ -86,20 +93,15 @@ _HEADS = {
               {"task_type": "SEQ_CLS", "head": "score"}),
              (transformers.GPT2ForTokenClassification,
               {"task_type": "TOKEN_CLS", "head": "classifier"}),
-             (transformers.GPT2Model,
-              {"task_type": "FEATURE_EXTRACTION", "head": "",
-               "output": "last_hidden_state"})],
+             (transformers.GPT2Model, _BARE)],
     "bert": [(transformers.BertForMaskedLM, {"head": "decoder"}),
              (transformers.BertForSequenceClassification,
               {"task_type": "SEQ_CLS", "head": "classifier"}),
              (transformers.BertForTokenClassification,
               {"task_type": "TOKEN_CLS", "head": "classifier"}),
+             (transformers.BertModel, _BARE),
              (transformers.BertModel,
-              {"task_type": "FEATURE_EXTRACTION",
-               "output": "last_hidden_state"}),
-             (transformers.BertModel,
-              {"task_type": "FEATURE_EXTRACTION",
-               "output": "pooler_output"})],
+              {**_BARE, "output": "pooler_output"})],
 }
 
 
@@ -122,6 +124,9 @@ def _new_model(rng, family):
     if family in random_decoders.FAMILIES:
         config = random_decoders.random_config(rng, family)
         config._attn_implementation = "eager"
+        if rng.random() < 0.12:
+            return transformers.AutoModel.from_config(config), \
+                dataclasses.replace(_DECODER, **_BARE)
         model = transformers.AutoModelForCausalLM.from_config(config)
         return model, _DECODER
     config = _gpt2_config(rng) if family == "gpt2" else _bert_config(rng)
@@ -143,7 +148,8 @@ def make_model(rng, family, seed):
             parameter.copy_(parameter.bfloat16().half().float())
     return model.eval(), dataclasses.replace(
         layout, num_layers=model.config.num_hidden_layers,
-        tied=model.config.tie_word_embeddings)
+        tied=model.config.tie_word_embeddings and layout.head != "" and
+        layout.task_type not in ("SEQ_CLS", "TOKEN_CLS"))
 
 
 def replicate(rng, base, layout):

@@ -1,10 +1,32 @@
 """Which modules a random adapter targets, and with which ranks."""
 
 
+PATHS = {"layers": "layers", "h": "h", "layer": "encoder.layer"}
+
+
+def _regex(rng, layout):
+    """Of some of a model's layers, with and without its whole names."""
+    inside = f"{PATHS[layout.layers]}."
+    if layout.layers == "h":
+        return rng.choice([
+            r".*\.c_(attn|fc)", rf"{layout.prefix}{inside}\d+\.attn\..*c_proj",
+            rf"(?:transformer\.)?{inside}0\.(attn|mlp)\.c_\w+"])
+    if layout.layers == "layer":
+        return rng.choice([
+            r".*\.self\.(query|value)", rf"{layout.prefix}{inside}0\..*dense",
+            rf"(?:bert\.)?{inside}\d+\.attention\.self\.[qk]\w+"])
+    return rng.choice([
+        r".*\.(q|v)_proj", rf"{layout.prefix}{inside}\d+\.mlp\..*_proj",
+        rf".*\.{inside}0\.(self_attn|mlp)\.\w+_proj", r".*(?<!lm_head)proj$",
+        rf"(?:model\.)?{inside}[0-9]{{1,2}}\.self_attn\.[qkvo]_proj"])
+
+
 def random_targets(rng, layout, extra=()):
     """target_modules in one of the ways that PEFT takes: a list of endings or
     of whole names, a regex, "all-linear"."""
     kind = rng.random()
+    if layout.layers in ("h", "layer") and kind > 0.85 and not extra:
+        return _regex(rng, layout)
     if kind < 0.55 or layout.layers != "layers":
         names = rng.sample(layout.linears, rng.randint(1, len(layout.linears)))
         if "attn" in names and "c_fc" in names:
@@ -15,14 +37,11 @@ def random_targets(rng, layout, extra=()):
         return "all-linear"
     if kind < 0.8:
         layer = rng.randrange(layout.num_layers)
-        return [f"model.layers.{layer}.self_attn.q_proj",
-                f"model.layers.{layer}.mlp.down_proj", *extra]
+        return [f"{layout.prefix}layers.{layer}.self_attn.q_proj",
+                f"{layout.prefix}layers.{layer}.mlp.down_proj", *extra]
     if extra:
         return [rng.choice(layout.linears), "layers.0.mlp.up_proj", *extra]
-    return rng.choice([
-        r".*\.(q|v)_proj", r"model\.layers\.\d+\.mlp\..*_proj",
-        r".*\.layers\.0\.(self_attn|mlp)\.\w+_proj", r".*(?<!lm_head)proj$",
-        r"(?:model\.)?layers\.[0-9]{1,2}\.self_attn\.[qkvo]_proj"])
+    return _regex(rng, layout)
 
 
 def random_patterns(rng, layout, even=False):
@@ -30,7 +49,7 @@ def random_patterns(rng, layout, even=False):
     where several keys match a module the first wins, so a file and its config
     object agree only when sorted."""
     keys = ["q_proj", "layers.0.mlp.up_proj", r"self_attn\..*", "down_proj",
-            f"^model.layers.{layout.num_layers - 1}.self_attn.v_proj",
+            f"^{layout.prefix}layers.{layout.num_layers - 1}.self_attn.v_proj",
             ".*_proj"]
     if layout.layers != "layers":
         keys = list(layout.linears)

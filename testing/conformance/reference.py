@@ -11,6 +11,7 @@ import copy
 import peft
 import torch
 from peft.tuners import tuners_utils
+from peft.tuners.lora import layer as lora_layer
 from peft.tuners.lora import variants as lora_variants
 from peft.utils import other as peft_other
 from torch import nn
@@ -36,6 +37,18 @@ def _injected_config(adapter):
     if config.peft_type == peft.PeftType.ADALORA:
         config.rank_pattern = None
     return config
+
+
+def _keep_lora_bias(layer, args, result):
+    """A forward hook: where an adapter of a whole layer joins one of the
+    layer's parameter, PEFT forgets the bias of its lora_B."""
+    if layer.disable_adapters:
+        return result
+    for name in layer.active_adapters:
+        bias = None if name not in layer.lora_B else layer.lora_B[name].bias
+        if bias is not None:
+            result = result + layer.scaling[name] * bias
+    return result
 
 
 def _keep_head_bias(layer, args, result):
@@ -65,9 +78,11 @@ lora_variants.ALoraLinearVariant.forward = _each_its_own_offsets(
 
 
 class Reference:
-    """A copy of the base with the layers of some adapters, innermost first."""
+    """A copy of `base` with the layers of some adapters, innermost first.
+    `trained_on` has the parameters that the adapters were trained on, where
+    `base` has others."""
 
-    def __init__(self, base, loaded, pick="logits"):
+    def __init__(self, base, loaded, pick="logits", trained_on=None):
         self.model = copy.deepcopy(base)
         self.pick = pick
         self.loaded = list(loaded)
@@ -79,13 +94,22 @@ class Reference:
         for module in self.model.modules():
             if hasattr(module, "trainable_tokens_delta"):
                 module.register_forward_hook(_keep_head_bias)
+            if isinstance(module, lora_layer.ParamWrapper):
+                module.register_forward_hook(_keep_lora_bias)
         changed = {k for a in self.loaded for k in a.base_values}
         self.parameters = {}
         for name, value in self.model.named_parameters(remove_duplicate=False):
             if adapters.canonical(name) in changed:
                 self.parameters[adapters.canonical(name)] = value
-        self.originals = {k: v.detach().clone()
-                          for k, v in self.parameters.items()}
+        self.starts = {k: v.detach().clone()
+                       for k, v in self.parameters.items()}
+        trained_on = dict((trained_on or base).named_parameters(
+            remove_duplicate=False))
+        self.originals = {k: trained_on[k].detach().clone() for k in changed}
+        self.copies = {
+            adapters.canonical(name): value for name, value in
+            self.model.named_parameters(remove_duplicate=False)
+            if ".modules_to_save." in name}
 
     def _inject(self, adapter):
         uid = adapter.uid
@@ -150,16 +174,36 @@ class Reference:
                     self.scalings[module, name] * scales[name]
 
     def _set_base_value(self, key, parameter, entries):
-        original = self.originals[key]
+        start = self.starts[key]
         changes = [(a.base_values[key], scale) for a, scale in entries
                    if key in a.base_values]
-        if len(changes) == 1 and changes[0][1] == 1:
+        if len(changes) == 1 and changes[0][1] == 1 and torch.equal(
+                start, self.originals[key]):
             parameter.copy_(changes[0][0])
-            return
-        total = original.double()
-        for value, scale in changes:
-            total = total + scale * (value.double() - original.double())
-        parameter.copy_(total)
+        else:
+            parameter.copy_(start.double() + self._change(key, entries))
+        self._add_to_copies(key, entries)
+
+    def _change(self, key, entries):
+        """What adapters change of a parameter of the base, together."""
+        original = self.originals[key].double()
+        total = torch.zeros_like(original)
+        for adapter, scale in entries:
+            if key in adapter.base_values:
+                value = adapter.base_values[key].double()
+                total = total + scale * (value - original)
+        return total
+
+    def _add_to_copies(self, key, entries):
+        """PEFT gives a trained bias to the base's module alone, not to the
+        copy of it that stands for the module in another adapter."""
+        module, _, leaf = key.rpartition(".")
+        for adapter, _ in entries:
+            copied = f"{module}.modules_to_save.{adapter.uid}.{leaf}"
+            if copied in self.copies:
+                others = [e for e in entries if e[0] is not adapter]
+                self.copies[copied].copy_(adapter.tensors[copied].double()
+                                          + self._change(key, others))
 
     def _alora_hooks(self, ids):
         """PEFT's PeftModel.forward tells aLoRA's layers where to begin."""
@@ -186,8 +230,8 @@ class Reference:
             for hook in hooks:
                 hook.remove()
 
-    def exact(self, ids, mask):
-        """In f64, each row alone."""
+    def exact(self, ids, mask, nudge=None):
+        """In f64, each row alone. `nudge` is that of compare.exact_output."""
         rows = []
         for row in range(ids.shape[0]):
             part = slice(row, row + 1)
@@ -195,7 +239,7 @@ class Reference:
             hooks = self._alora_hooks(ids[part, keep])
             try:
                 rows.append(compare.exact_output(
-                    self.model, ids[part], mask[part], self.pick)[0])
+                    self.model, ids[part], mask[part], self.pick, nudge)[0])
             finally:
                 for hook in hooks:
                     hook.remove()
@@ -216,12 +260,27 @@ class Reference:
                 hook.remove()
         return [row[ids.shape[1]:].tolist() for row in sequences]
 
+    def rounded_output(self, entries, count, base, dtype, ids, mask):
+        """With the first `count` of the entries merged into weights of `dtype`
+        and the others on top; all were trained on `base`."""
+        self.activate(entries[:count])
+        below, on_top = self.merged(dtype), entries[count:]
+        if not on_top:
+            return compare.reference_output(below, ids, mask, self.pick)
+        if any(a.features["is_dora"] for a, _ in on_top):
+            raise NoReference("PEFT's norm is of what is merged")
+        order = [a for a in self.loaded if any(a is e for e, _ in on_top)]
+        above = Reference(below, order, self.pick, trained_on=base)
+        above.activate(on_top)
+        return above.output(ids, mask)
+
     def merged(self, dtype):
         """A plain model whose weights are what the stacks of layers compute,
         rounded to `dtype`; its numbers are f32."""
         if any(hasattr(m, "token_adapter") for m in self.model.modules()):
             raise NoReference("a head tied to an embedding with trained rows")
         model = copy.deepcopy(self.model)
+        _unwrap_saved(model)
         for name, module in list(model.named_modules()):
             if not isinstance(module, tuners_utils.BaseTunerLayer) or \
                     any(p in name.split(".")
@@ -230,6 +289,18 @@ class Reference:
             parent, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(parent), leaf, _folded(module, dtype))
         return model
+
+
+def _unwrap_saved(model):
+    """Puts the modules that act now in place of PEFT's choice of modules."""
+    for name, module in list(model.named_modules()):
+        if not isinstance(module, peft_other.ModulesToSaveWrapper):
+            continue
+        acting = module.original_module
+        if module.active_adapters and not module.disable_adapters:
+            acting = module.modules_to_save[module.active_adapters[0]]
+        parent, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(parent), leaf, acting)
 
 
 def _folded(layer, dtype):

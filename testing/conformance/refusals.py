@@ -7,17 +7,10 @@ from testing.conformance import reference
 
 @dataclasses.dataclass
 class Refusal:
-    """Error ids that are right here. `required`: it must be refused.
-    `is_gap`: not on purpose: PEFT can, and this version cannot yet."""
+    """Error ids that are right here. `required`: it must be refused."""
     ids: tuple
     note: str
     required: bool = True
-    is_gap: bool = False
-
-
-def _gap(error_id, text):
-    return Refusal((error_id, "TENSOR_UNEXPECTED"), text, required=False,
-                   is_gap=True)
 
 
 def note(verb, adapters, error, expected):
@@ -28,8 +21,14 @@ def note(verb, adapters, error, expected):
 
 
 def of_load(adapter):
-    """What PEFT saved although it does nothing there."""
-    return of_fresh(adapter) or _gap_of_load(adapter)
+    """What PEFT saved although it does nothing there, or loses."""
+    if getattr(adapter.config, "ensure_weight_tying", False):
+        return of_fresh(adapter) or Refusal(
+            ("TENSOR_UNEXPECTED",), "ensure_weight_tying beside an embedding "
+            "that is not called embed_tokens: PEFT's own config has lost the "
+            "head, whose factors PEFT then loads to no effect",
+            required=False)
+    return of_fresh(adapter)
 
 
 def of_fresh(adapter):
@@ -39,32 +38,6 @@ def of_fresh(adapter):
         return Refusal(("ADAPTER_CONFIG",), "MultiheadAttention has no bias of "
                        "lora_B; PEFT trains and saves one, and ignores it")
     return None
-
-
-def _gap_of_load(adapter):
-    """What PEFT loads and this version does not."""
-    config, kinds = adapter.config, adapter.kinds
-    bias = getattr(config, "bias", "none")
-    if config.peft_type.value in ("IA3", "ADALORA") and \
-            kinds & {"Conv2d", "Conv3d"}:
-        return _gap("ADAPTER_CONFIG", "IA3 and AdaLoRA on convolutions")
-    if bias == "all":
-        return _gap("TENSOR_MISSING", "bias \"all\" beside a module whose bias "
-                    "PEFT saves under another name, or not at all "
-                    "(MultiheadAttention, BERT's tied decoder)")
-    if getattr(config, "ensure_weight_tying", False):
-        return _gap("TENSOR_UNEXPECTED", "ensure_weight_tying on GPT-2")
-    return None
-
-
-def check_open(adapters):
-    """NoReference for sets of adapters that docs/parity.md lists as open."""
-    if any("parameter" in a.kinds for a in adapters) and any(
-            getattr(a.config, "lora_bias", False) for a in adapters):
-        raise reference.NoReference("a parameter drops the bias of lora_B")
-    if any(_saved_modules(a) and getattr(b.config, "bias", "none") == "all"
-           for a in adapters for b in adapters if a is not b):
-        raise reference.NoReference("a bias of a module that is replaced")
 
 
 _MERGED = Refusal(("MERGED", "ADAPTER_SCALE"), "unmerge first; PEFT: ValueError, or a silent "

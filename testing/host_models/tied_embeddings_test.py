@@ -1,4 +1,5 @@
-"""Adapters that touch embeddings and heads of a Llama, against PEFT."""
+"""Adapters that touch embeddings and heads that share a weight, against
+PEFT."""
 
 import json
 import pathlib
@@ -11,6 +12,7 @@ import torch
 import transformers
 
 from testing import peft_ctypes
+from testing import peft_verbs
 from testing.host_models import toy_models
 
 LIBRARY = toy_models.library()
@@ -20,12 +22,25 @@ VOCABULARY = 23
 warnings.simplefilter("ignore")
 
 
-def make_base(folder, tied):
-    torch.manual_seed(3)
-    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(
+def new_model(kind, tied):
+    if kind == "gpt2":
+        return transformers.GPT2LMHeadModel(transformers.GPT2Config(
+            vocab_size=VOCABULARY, n_embd=16, n_layer=1, n_head=2,
+            n_positions=VOCABULARY, tie_word_embeddings=tied))
+    if kind == "bert":
+        return transformers.BertForMaskedLM(transformers.BertConfig(
+            vocab_size=VOCABULARY, hidden_size=16, num_hidden_layers=1,
+            num_attention_heads=2, intermediate_size=24,
+            max_position_embeddings=VOCABULARY, tie_word_embeddings=tied))
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(
         vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24,
         num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
         tie_word_embeddings=tied))
+
+
+def make_base(folder, tied, kind="llama"):
+    torch.manual_seed(3)
+    model = new_model(kind, tied)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.3)
@@ -35,14 +50,14 @@ def make_base(folder, tied):
 
 class TiedEmbeddingsTest(unittest.TestCase):
 
-    def check(self, tied, change=None, **config):
+    def check(self, tied, change=None, kind="llama", **config):
         ids = torch.arange(VOCABULARY).reshape(1, -1)
         config = dict(target_modules=["q_proj"], r=4, lora_alpha=6, **config) \
             if "target_modules" not in config else dict(r=4, **config)
         with tempfile.TemporaryDirectory() as folder:
             base, adapter = pathlib.Path(folder, "b"), pathlib.Path(folder, "a")
-            model = make_base(base, tied)
-            host = peft_ctypes.Model(LIBRARY, base)
+            model = make_base(base, tied, kind)
+            host = peft_verbs.Model(LIBRARY, base, "logits")
             model = peft.get_peft_model(model, peft.LoraConfig(**config))
             with torch.no_grad():
                 for parameter in model.parameters():
@@ -52,15 +67,22 @@ class TiedEmbeddingsTest(unittest.TestCase):
                     change(model)
             model.eval()
             model.save_pretrained(adapter)
-            fresh = transformers.LlamaForCausalLM.from_pretrained(base)
+            fresh = type(new_model(kind, tied)).from_pretrained(base)
             loaded = peft.PeftModel.from_pretrained(fresh, adapter).eval()
             report = host.load_adapter(adapter, "a")
             with torch.no_grad():
                 expected = loaded(ids).logits
             error = toy_models.error_of(host.forward(ids.numpy()), expected)
             self.assertLess(error, TOLERANCE)
+            host.merge_and_unload(pathlib.Path(folder, "merged"))
+            merged = type(model.base_model.model).from_pretrained(
+                pathlib.Path(folder, "merged")).eval()
+            with torch.no_grad():
+                error = toy_models.error_of(merged(ids).logits.numpy(),
+                                            expected)
+            self.assertLess(error, TOLERANCE)
             host.disable_adapters()
-            fresh = transformers.LlamaForCausalLM.from_pretrained(base)
+            fresh = type(fresh).from_pretrained(base)
             with torch.no_grad():
                 error = toy_models.error_of(host.forward(ids.numpy()),
                                             fresh(ids).logits)
@@ -91,6 +113,20 @@ class TiedEmbeddingsTest(unittest.TestCase):
                 self.check(True, modules_to_save=[name],
                            ensure_weight_tying=True)
 
+    # PEFT ties what is called "embed_tokens" or "lm_head" only.
+    def test_modules_to_save_under_other_names(self):
+        for kind, target, names in (
+                ("gpt2", "c_attn", ["wte", "lm_head"]),
+                ("bert", "query", ["word_embeddings", "decoder", "lm_head"])):
+            for chosen in [[name] for name in names] + [names]:
+                for tying in (False, True):
+                    if chosen == ["lm_head"] and kind == "bert" and not tying:
+                        continue  # saves nothing
+                    with self.subTest(kind=kind, chosen=chosen, tying=tying):
+                        self.check(True, kind=kind, target_modules=[target],
+                                   modules_to_save=list(chosen),
+                                   ensure_weight_tying=tying)
+
     def test_factors_of_an_embedding(self):
         self.check(False, target_modules=["embed_tokens", "lm_head"])
         self.check(True, target_modules=["embed_tokens"])
@@ -102,12 +138,9 @@ class TiedEmbeddingsTest(unittest.TestCase):
                            ensure_weight_tying=True)
 
     def test_factors_of_a_head_that_peft_loses(self):
-        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(
-            vocab_size=VOCABULARY, n_embd=16, n_layer=1, n_head=2,
-            n_positions=VOCABULARY))
         with tempfile.TemporaryDirectory() as folder:
             base, adapter = pathlib.Path(folder, "b"), pathlib.Path(folder, "a")
-            model.save_pretrained(base)
+            model = make_base(base, True, "gpt2")
             host = peft_ctypes.Model(LIBRARY, base)
             trained = peft.get_peft_model(model, peft.LoraConfig(
                 target_modules=["lm_head"], r=2, ensure_weight_tying=True))

@@ -13,7 +13,8 @@ namespace {
 
 const char kCommand[] = "add-weighted";
 const char kUsage[] =
-    "peft add-weighted --model DIR (--adapter DIR --weight W)... --output DIR "
+    "peft add-weighted [--model DIR] (--adapter DIR --weight W)... --output "
+    "DIR "
     "[OPTIONS]";
 const char kNotes[] =
     "The types, with d the change that an adapter makes to a weight, and A and "
@@ -58,8 +59,12 @@ constexpr NamedType kSignMethods[] = {
 
 std::vector<OptionSpec> Specs() {
   return {
-      {"--model", "DIR", "folder of the base model (Hugging Face layout)"},
-      {"--adapter", "DIR", "PEFT adapter folder of that base; repeat"},
+      {"--model", "DIR",
+       "the base model, a folder or a Hub id; by default what the adapters "
+       "name"},
+      {"--adapter", "DIR", "PEFT adapter of that base, likewise; repeat"},
+      {"--model-revision", "R", "of a model of the Hub (main)"},
+      {"--adapter-revision", "R", "of an --adapter of the Hub (main)"},
       {"--weight", "W", "what its effect counts; one per --adapter"},
       {"--output", "DIR", "folder to write; its parent must exist"},
       {"--type", "TYPE", "how they are combined, see below; default svd"},

@@ -38,10 +38,9 @@ class DownloadBar {
 
   // For a download that ends before this bar does.
   peft::hub::ProgressCallback Callback();
-
- private:
   void Show(const peft::hub::Progress& progress);
 
+ private:
   using Clock = std::chrono::steady_clock;
 
   const bool is_terminal_;

@@ -1,5 +1,6 @@
 """`peft download` leaves what huggingface_hub leaves."""
 
+import json
 import os
 import subprocess
 import sys
@@ -67,6 +68,13 @@ class DownloadTest(unittest.TestCase):
                     file: content.File(read(os.path.join(folder, file)),
                                        lfs=file.endswith(".safetensors"))
                     for file in os.listdir(folder)})
+        named = dict(self.hub.repositories["model", "org/german"].commits[
+            self.hub.repositories["model", "org/german"].branches["main"]])
+        config = json.loads(named["adapter_config.json"].data)
+        config["base_model_name_or_path"] = "org/base"
+        named["adapter_config.json"] = content.File(
+            json.dumps(config).encode())
+        self.hub.add(content.Repository("org/named")).commit(named)
         words = ["--prompt-ids", "1,7,13"]
         local, _ = self.peft("--model", "examples/quickstart/base", "--adapter",
                              "examples/quickstart/adapters/german", *words,
@@ -74,6 +82,12 @@ class DownloadTest(unittest.TestCase):
         remote, _ = self.peft("--model", "org/base", "--adapter", "org/german",
                               *words, command="generate")
         self.assertEqual(remote, local)
+        named, _ = self.peft("--adapter", "org/named", "--model-revision",
+                             "main", *words, command="generate")
+        self.assertEqual(named, local)
+        summary, _ = self.peft("org/named", "--model", "org/base",
+                               command="inspect")
+        self.assertRegex(summary, r"loads +yes")
         _, complaint = self.peft("--model", "org/base", "--adapter", "org/none",
                                  *words, command="generate", code=1)
         self.assertIn("HUB_REPOSITORY_NOT_FOUND", complaint)

@@ -1,62 +1,48 @@
 #include "tools/peft/fetch.h"
 
-#include "hub/repo_id.h"
-#include "hub/settings.h"
-#include "hub/source.h"
-#include "peft_cc/base/error.h"
-#include "peft_cc/base/file.h"
 #include "tools/peft/download_bar.h"
 #include "tools/peft/handles.h"
+#include "tools/peft/interrupt.h"
 
 namespace peft_tool {
+namespace {
 
-namespace hub = peft::hub;
-
-absl::Status Fetcher::MakeClient() {
-  if (client_ != nullptr) return absl::OkStatus();
-  PEFT_ASSIGN_OR_RETURN(
-      transport_, hub::HttpsTransport::Create(hub::HttpsOptionsFromProcess()));
-  PEFT_ASSIGN_OR_RETURN(
-      client_,
-      hub::CreateClient({}, hub::SettingsFromProcess(), transport_.get()));
-  return absl::OkStatus();
+int32_t OnDownload(void* user_data, int64_t bytes, int64_t total_bytes,
+                   int64_t files, int64_t total_files) {
+  auto* const bar = static_cast<DownloadBar*>(user_data);
+  bar->Show({bytes, total_bytes, static_cast<int>(files),
+             static_cast<int>(total_files)});
+  return Interrupted() ? 1 : 0;
 }
 
-absl::StatusOr<std::string> Fetcher::Find(Finder find, const std::string& path,
-                                          const std::string& revision) {
-  PEFT_RETURN_IF_ERROR(MakeClient());
-  hub::Options options;
-  options.revision = revision;
+// `fetch` is a function of peft_c.h. Ctrl-C ends it, and the process as ever
+// where there is nothing to fetch: what was fetched is kept.
+template <typename Options>
+int Fetch(peft_status_t* (*fetch)(const char*, const Options*, peft_string_t**),
+          const std::string& path, Options options, std::string* out_folder) {
   DownloadBar bar;
-  hub::DownloadOptions download;
-  download.on_progress = bar.Callback();
-  PEFT_ASSIGN_OR_RETURN(const hub::Source source,
-                        find(path, "", options, *client_, download));
-  return source.folder;
-}
-
-int Fetcher::Fetch(Finder find, const char* file, const std::string& path,
-                   const std::string& revision, std::string* out_folder) {
-  *out_folder = path;
-  // What is no repository is a path, and its own errors say more.
-  if (peft::FileExists(path + "/" + file) || !hub::IsOwnedName(path)) {
-    return kExitOk;
+  options.on_download = OnDownload;
+  options.user_data = &bar;
+  peft_string_t* raw = nullptr;
+  if (peft_status_t* status =
+          fetch(path.empty() ? nullptr : path.c_str(), &options, &raw)) {
+    return Fail(status);
   }
-  const absl::StatusOr<std::string> folder = Find(find, path, revision);
-  if (!folder.ok()) return Fail(folder.status());
-  *out_folder = *folder;
+  const String folder(raw);
+  *out_folder = peft_string_data(raw);
   return kExitOk;
 }
 
-int Fetcher::Model(const std::string& path, const std::string& revision,
-                   std::string* out_folder) {
-  return Fetch(&hub::FindModel, "config.json", path, revision, out_folder);
+}  // namespace
+
+int FetchModel(const std::string& path, peft_model_options_t options,
+               std::string* out_folder) {
+  return Fetch(peft_fetch_model, path, options, out_folder);
 }
 
-int Fetcher::Adapter(const std::string& path, const std::string& revision,
-                     std::string* out_folder) {
-  return Fetch(&hub::FindAdapter, "adapter_config.json", path, revision,
-               out_folder);
+int FetchAdapter(const std::string& path, peft_load_options_t options,
+                 std::string* out_folder) {
+  return Fetch(peft_fetch_adapter, path, options, out_folder);
 }
 
 }  // namespace peft_tool

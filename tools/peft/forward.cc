@@ -10,7 +10,7 @@ namespace peft_tool {
 namespace {
 
 const char kUsage[] =
-    "peft forward --model DIR [--adapter DIR]... --ids FILE --output FILE";
+    "peft forward [--model DIR] [--adapter DIR]... --ids FILE --output FILE";
 
 std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();

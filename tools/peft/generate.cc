@@ -12,7 +12,7 @@ namespace peft_tool {
 namespace {
 
 const char kUsage[] =
-    "peft generate --model DIR [--adapter DIR]... (--ids FILE | --prompt-ids "
+    "peft generate [--model DIR] [--adapter DIR]... (--ids FILE | --prompt-ids "
     "1,2,3)";
 
 std::vector<OptionSpec> Specs() {

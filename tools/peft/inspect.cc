@@ -4,6 +4,7 @@
 
 #include "nlohmann/json.hpp"
 #include "tools/peft/commands.h"
+#include "tools/peft/fetch.h"
 #include "tools/peft/handles.h"
 #include "tools/peft/setup.h"
 
@@ -20,6 +21,8 @@ std::vector<OptionSpec> Specs() {
   return {
       {"--model", "DIR", "also say which modules of this base model match"},
       {"--subfolder", "NAME", "folder below ADAPTER that holds the adapter"},
+      {"--revision", "R", "of an ADAPTER of the Hub (main)"},
+      {"--model-revision", "R", "of a --model of the Hub (main)"},
       {"--json", nullptr, "print everything as JSON"},
       {"--help", nullptr, "show this text"},
   };
@@ -83,6 +86,7 @@ void PrintSummary(const Json& summary) {
   PrintLine("lora_alpha", Text(summary["lora_alpha"]));
   PrintRanks(summary);
   PrintLine("target_modules", Text(summary["target_modules"]));
+  PrintLine("layers", Text(summary["layer_replication"]));
   PrintLine("tensors", Text(summary["num_tensors"]) + ", " +
                            Text(summary["num_parameters"]) + " parameters, " +
                            Text(summary["size_bytes"]) + " bytes, " +
@@ -95,6 +99,16 @@ void PrintSummary(const Json& summary) {
   if (summary.contains("model")) PrintModel(summary["model"]);
 }
 
+// The folder of the adapter that the command line names.
+int FindAdapter(const Args& args, std::string* out_folder) {
+  const std::string subfolder = args.Get("--subfolder");
+  const std::string revision = args.Get("--revision");
+  peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
+  options.subfolder = subfolder.c_str();
+  if (!revision.empty()) options.revision = revision.c_str();
+  return FetchAdapter(args.positional()[0], options, out_folder);
+}
+
 }  // namespace
 
 int RunInspect(const std::vector<std::string>& words) {
@@ -105,27 +119,26 @@ int RunInspect(const std::vector<std::string>& words) {
         "Says what a PEFT adapter folder holds, of any method, and whether it "
         "can run.",
         Specs(),
-        "Fails (exit code 1) when the folder cannot be read. With --model, "
-        "\"loads\" says\nwhether a strict load on that model would succeed."));
+        "ADAPTER is a folder, or owner/name of the Hub. Fails (exit code 1) "
+        "when it\ncannot be read. With --model, \"loads\" says whether a "
+        "strict "
+        "load on that model\nwould succeed."));
   }
   if (!args.error().empty()) return FailUsage("inspect", args.error());
   if (args.positional().size() != 1) {
-    return FailUsage("inspect", "give one adapter folder");
+    return FailUsage("inspect", "give one adapter");
   }
+  std::string folder;
+  if (int code = FindAdapter(args, &folder)) return code;
   Model model;
-  const std::string subfolder = args.Get("--subfolder");
   if (args.Has("--model")) {
-    const std::string folder =
-        args.positional()[0] + (subfolder.empty() ? "" : "/" + subfolder);
-    if (int code = OpenBaseFor({folder}, args.Get("--model"),
-                               PEFT_MODEL_OPTIONS_INIT, &model)) {
+    if (int code = OpenBase(args, {folder}, PEFT_MODEL_OPTIONS_INIT, &model)) {
       return code;
     }
   }
   peft_string_t* raw = nullptr;
-  if (peft_status_t* status = peft_inspect_adapter(
-          args.positional()[0].c_str(),
-          subfolder.empty() ? nullptr : subfolder.c_str(), model.get(), &raw)) {
+  if (peft_status_t* status =
+          peft_inspect_adapter(folder.c_str(), nullptr, model.get(), &raw)) {
     return Fail(status);
   }
   String json(raw);

@@ -9,7 +9,8 @@
 namespace peft_tool {
 namespace {
 
-const char kUsage[] = "peft list --model DIR --adapter DIR [--adapter DIR]...";
+const char kUsage[] =
+    "peft list [--model DIR] --adapter DIR [--adapter DIR]...";
 
 int PrintAdapter(const Model& model, const char* name) {
   peft_adapter_info_t info = PEFT_ADAPTER_INFO_INIT;

@@ -11,7 +11,7 @@ namespace peft_tool {
 namespace {
 
 const char kUsage[] =
-    "peft merge --model DIR --adapter DIR [--adapter DIR]... --output DIR";
+    "peft merge [--model DIR] --adapter DIR [--adapter DIR]... --output DIR";
 
 std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();

@@ -1,7 +1,11 @@
 #!/bin/bash
 # The peft command from the outside: output, exit codes, messages.
+#
+#   peft_test.sh PEFT HUB   (off: a build without network code)
 set -u
 peft=$1
+hub=$2
+export HF_HUB_OFFLINE=1 HF_HOME=$TEST_TMPDIR/home
 data=examples/quickstart
 tmp=$TEST_TMPDIR
 failures=0
@@ -38,10 +42,27 @@ run 2
 run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
-for command in inspect list save add-weighted download merge probe forward generate; do
+commands='inspect list save add-weighted merge probe forward generate'
+[ "$hub" = off ] || commands="$commands download"
+for command in $commands; do
   run 0 $command --help && says "usage: peft $command"
   run 2 $command --nonsense && complains 'unknown option --nonsense'
 done
+
+# Hub ids
+run 1 inspect owner/name
+if [ "$hub" = off ]; then
+  complains 'no network code' && complains UNIMPLEMENTED
+  run 1 download owner/name && complains UNIMPLEMENTED
+  cached=$HF_HOME/hub/models--owner--name
+  commit=0123456789abcdef0123456789abcdef01234567
+  mkdir -p $cached/refs $cached/snapshots
+  printf %s $commit >$cached/refs/main
+  cp -r $data/adapters/french $cached/snapshots/$commit
+  run 0 inspect owner/name && says LORA
+else
+  complains HUB_LOCAL_ENTRY_NOT_FOUND
+fi
 
 # inspect
 run 2 inspect
@@ -65,7 +86,14 @@ run 0 list --model $data/base --adapter $data/adapters/german \
   --adapter $data/adapters/roman
 says "$(printf 'german\tLORA\t16')"
 says "$(printf 'roman\tLORA\t16')"
-run 2 list --adapter $data/adapters/german
+run 2 list && complains '--model DIR is needed'
+
+# The base by the adapter's word, which is relative to where one is.
+run 1 list --adapter $data/adapters/german && complains '"../../base"'
+mkdir -p $tmp/named
+cp $data/adapters/german/* $tmp/named/
+sed -i "s|\"../../base\"|\"$data/base\"|" $tmp/named/adapter_config.json
+run 0 list --adapter $tmp/named && says "$(printf 'named\tLORA\t16')"
 
 # save
 run 0 save --model $data/base --adapter $data/adapters/roman \

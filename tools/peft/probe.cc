@@ -11,7 +11,7 @@ namespace peft_tool {
 namespace {
 
 const char kUsage[] =
-    "peft probe --model DIR --adapter DIR [--adapter DIR]... [--summary]";
+    "peft probe [--model DIR] --adapter DIR [--adapter DIR]... [--summary]";
 
 std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();

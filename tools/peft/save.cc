@@ -9,12 +9,16 @@ namespace peft_tool {
 namespace {
 
 const char kUsage[] =
-    "peft save --model DIR --adapter DIR --output DIR [--overwrite]";
+    "peft save [--model DIR] --adapter DIR --output DIR [--overwrite]";
 
 std::vector<OptionSpec> Specs() {
   return {
-      {"--model", "DIR", "folder of the base model (Hugging Face layout)"},
-      {"--adapter", "DIR", "PEFT adapter folder, of safetensors or .bin"},
+      {"--model", "DIR",
+       "the base model, a folder or a Hub id; by default what the adapter "
+       "names"},
+      {"--adapter", "DIR", "PEFT adapter, of safetensors or .bin, likewise"},
+      {"--model-revision", "R", "of a model of the Hub (main)"},
+      {"--adapter-revision", "R", "of an --adapter of the Hub (main)"},
       {"--output", "DIR", "folder to write; its parent must exist"},
       {"--overwrite", nullptr, "replace the adapter that is at --output"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},

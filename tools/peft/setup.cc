@@ -50,6 +50,13 @@ void PrintReport(const peft_load_report_t* report, const std::string& name) {
   }
 }
 
+std::vector<const char*> Pointers(const std::vector<std::string>& texts) {
+  std::vector<const char*> pointers;
+  pointers.reserve(texts.size());
+  for (const std::string& text : texts) pointers.push_back(text.c_str());
+  return pointers;
+}
+
 // `folders` are where the adapters of --adapter are.
 int LoadAdapters(const std::string& command, const Args& args,
                  const std::vector<std::string>& folders, peft_model_t* model) {
@@ -80,13 +87,28 @@ int LoadAdapters(const std::string& command, const Args& args,
   if (!scales.empty() && scales.size() != names.size()) {
     return Fail("give one --scale for each --adapter, or none");
   }
-  std::vector<const char*> pointers;
-  for (const std::string& name : names) pointers.push_back(name.c_str());
+  const std::vector<const char*> pointers = Pointers(names);
   peft_set_adapter_options_t options = PEFT_SET_ADAPTER_OPTIONS_INIT;
   options.scales = scales.empty() ? nullptr : scales.data();
   peft_status_t* status =
       peft_model_set_adapter(model, pointers.data(), pointers.size(), &options);
   return status != nullptr ? Fail(status) : kExitOk;
+}
+
+// Opens the model in the folder `path`.
+int OpenBaseFor(const std::vector<std::string>& adapters,
+                const std::string& path, peft_model_options_t options,
+                Model* out_model) {
+  Progress progress("opening the model");
+  const std::vector<const char*> folders = Pointers(adapters);
+  options.for_adapters = folders.data();
+  options.num_for_adapters = folders.size();
+  peft_model_t* raw = nullptr;
+  if (peft_status_t* status = peft_model_open(path.c_str(), &options, &raw)) {
+    return Fail(status);
+  }
+  out_model->reset(raw);
+  return kExitOk;
 }
 
 // Copies an integer tensor of one or two dimensions.
@@ -147,10 +169,12 @@ bool HasTensor(const peft_state_dict_t* file, const std::string& name) {
 
 std::vector<OptionSpec> ModelOptionSpecs() {
   return {
-      {"--model", "DIR", "the base model: a folder, or owner/name of the Hub"},
+      {"--model", "DIR",
+       "the base model: a folder, or owner/name of the Hub; by default what "
+       "the adapter names"},
       {"--adapter", "DIR",
        "a PEFT adapter, likewise; repeat for several at once"},
-      {"--model-revision", "R", "of a --model of the Hub (main)"},
+      {"--model-revision", "R", "of a model of the Hub (main)"},
       {"--adapter-revision", "R", "of all --adapter of the Hub (main)"},
       {"--scale", "S", "multiplies an adapter's effect; one per --adapter"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
@@ -159,43 +183,37 @@ std::vector<OptionSpec> ModelOptionSpecs() {
   };
 }
 
-int OpenBaseFor(const std::vector<std::string>& adapters,
-                const std::string& path, peft_model_options_t options,
-                Model* out_model) {
-  Progress progress("opening the model");
-  std::vector<const char*> folders;
-  for (const std::string& folder : adapters) folders.push_back(folder.c_str());
-  options.for_adapters = folders.data();
-  options.num_for_adapters = folders.size();
-  peft_model_t* raw = nullptr;
-  if (peft_status_t* status = peft_model_open(path.c_str(), &options, &raw)) {
-    return Fail(status);
-  }
-  out_model->reset(raw);
-  return kExitOk;
+int OpenBase(const Args& args, const std::vector<std::string>& adapters,
+             peft_model_options_t options, Model* out_model) {
+  const std::string revision = args.Get("--model-revision");
+  const std::vector<const char*> folders = Pointers(adapters);
+  peft_model_options_t fetch = options;
+  if (!revision.empty()) fetch.revision = revision.c_str();
+  // Without a model they name it.
+  fetch.for_adapters = folders.data();
+  fetch.num_for_adapters = folders.size();
+  std::string folder;
+  if (int code = FetchModel(args.Get("--model"), fetch, &folder)) return code;
+  return OpenBaseFor(adapters, folder, options, out_model);
 }
 
 int OpenModel(const std::string& command, Args& args, Model* out_model) {
-  if (!args.Has("--model")) return FailUsage(command, "--model DIR is needed");
+  if (!args.Has("--model") && !args.Has("--adapter")) {
+    return FailUsage(command, "--model DIR is needed without --adapter");
+  }
   peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
   options.num_threads =
       static_cast<int32_t>(args.GetInt("--threads", 0, 0, 1024));
   if (!args.error().empty()) return FailUsage(command, args.error());
-  Fetcher fetcher;
-  std::string base;
-  if (int code = fetcher.Model(args.Get("--model"),
-                               args.Get("--model-revision"), &base)) {
-    return code;
-  }
+  const std::string revision = args.Get("--adapter-revision");
+  peft_load_options_t load = PEFT_LOAD_OPTIONS_INIT;
+  if (!revision.empty()) load.revision = revision.c_str();
   std::vector<std::string> folders;
   for (const std::string& path : args.GetAll("--adapter")) {
     folders.emplace_back();
-    if (int code = fetcher.Adapter(path, args.Get("--adapter-revision"),
-                                   &folders.back())) {
-      return code;
-    }
+    if (int code = FetchAdapter(path, load, &folders.back())) return code;
   }
-  if (int code = OpenBaseFor(folders, base, options, out_model)) return code;
+  if (int code = OpenBase(args, folders, options, out_model)) return code;
   Progress progress("loading the adapters");
   return LoadAdapters(command, args, folders, out_model->get());
 }

@@ -15,16 +15,16 @@ namespace peft_tool {
 // Options of every command that runs a model.
 std::vector<OptionSpec> ModelOptionSpecs();
 
-// Opens the model in the folder `path` for the adapters in these folders, with
-// its layers replicated where they need it; says so when it takes long. Returns
-// an exit code; prints what went wrong.
-int OpenBaseFor(const std::vector<std::string>& adapters,
-                const std::string& path, peft_model_options_t options,
-                Model* out_model);
+// Fetches and opens --model at --model-revision, or where that is not given the
+// model that the adapters in these folders name, for those adapters: with its
+// layers replicated where they need it. Says so when it takes long. Returns an
+// exit code; prints what went wrong.
+int OpenBase(const Args& args, const std::vector<std::string>& adapters,
+             peft_model_options_t options, Model* out_model);
 
-// Opens --model and loads each --adapter; all of them are active together,
-// each with its --scale. Returns an exit code; prints what went wrong, and the
-// notes of the load reports, to stderr.
+// Opens --model, or what the adapters name, and loads each --adapter; all of
+// them are active together, each with its --scale. Returns an exit code; prints
+// what went wrong, and the notes of the load reports, to stderr.
 int OpenModel(const std::string& command, Args& args, Model* out_model);
 
 // Token ids with their mask, row-major.
