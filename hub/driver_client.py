@@ -12,18 +12,26 @@ class OurError(Exception):
         self.id = error_id
 
 
-class OurClient:
-    """Downloads from `hub` into the cache `cache_dir`, a process each time."""
+# Seconds that nothing but a fault takes, on the slowest machine.
+PATIENCE = 30
 
-    def __init__(self, driver, hub, cache_dir, token=None, environment=()):
+
+class OurClient:
+    """Downloads from `hub` into the cache `cache_dir`, a process each time.
+
+    `timeout_s`: of each wait for the Hub; small where it is to stall.
+    """
+
+    def __init__(self, driver, hub, cache_dir, token=None, environment=(),
+                 timeout_s=PATIENCE):
         self.driver = driver
         self.token = token
         self.environment = {
             "HF_ENDPOINT": hub.url,
             "HF_HOME": os.path.join(cache_dir, "home-of-no-token"),
             "HF_HUB_CACHE": cache_dir,
-            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
-            "HF_HUB_ETAG_TIMEOUT": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": str(timeout_s),
+            "HF_HUB_ETAG_TIMEOUT": str(timeout_s),
             "SSL_CERT_FILE": hub.ca,
             **dict(environment),
         }

@@ -107,8 +107,8 @@ class CachedAndRefusedTest(Fixture):
                     self.start_anew()
                     path = getattr(self.ours, verb)(*arguments)
                     self.hub.misbehave(kind, value, times=None)
-                    self.assertEqual(getattr(self.ours, verb)(*arguments),
-                                     path)
+                    hasty = self.our_client(timeout_s=1)
+                    self.assertEqual(getattr(hasty, verb)(*arguments), path)
 
     def test_offline(self):
         self.on_both("download", "org/adapter", CONFIG)

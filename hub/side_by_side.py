@@ -44,9 +44,9 @@ class Fixture(unittest.TestCase):
             self.assertNotRegex(request.target + str(request.headers),
                                 "authorization|hf_(reader|stranger|wrong)")
 
-    def our_client(self, token=None, cache=None, environment=()):
+    def our_client(self, token=None, cache=None, environment=(), **options):
         return OurClient(DRIVER, self.hub, cache or self.our_cache, token,
-                         environment)
+                         environment, **options)
 
     def python_client(self, token=False, cache=None):
         return python_client.PythonClient(self.hub, cache or self.python_cache,

@@ -25,6 +25,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// Within a wait that would else not end, on a machine that is busy with more.
+constexpr milliseconds kSoon{30000};
+
 bool Never() { return false; }
 
 // A resolver that answers when it is told to, and the test's wait for it.
@@ -59,7 +62,7 @@ class SlowResolver {
 };
 
 TEST(LookUpTest, ReturnsWhatTheResolverFinds) {
-  const Wait wait(Never, 10000);
+  const Wait wait(Never, kSoon.count());
   const auto addresses = LookUp(
       "a.test", 80, wait,
       [](const std::string& host, uint16_t port, std::vector<Address>* found) {
@@ -71,7 +74,7 @@ TEST(LookUpTest, ReturnsWhatTheResolverFinds) {
 }
 
 TEST(LookUpTest, SaysWhichNameItDoesNotFind) {
-  const Wait wait(Never, 10000);
+  const Wait wait(Never, kSoon.count());
   const auto addresses =
       LookUp("a.test", 80, wait,
              [](const std::string&, uint16_t, std::vector<Address>*) {
@@ -86,15 +89,11 @@ TEST(LookUpTest, LeavesAResolverThatHangsBehindWhenItIsCancelled) {
   SlowResolver resolver;
   const auto begin = steady_clock::now();
   int asked = 0;
-  const auto cancel = [&] {
-    ++asked;
-    return steady_clock::now() - begin > milliseconds(300);
-  };
+  const auto cancel = [&] { return ++asked >= 5; };
   const Wait wait(cancel, 60000);
   const auto addresses = LookUp("a.test", 80, wait, resolver.function());
   EXPECT_EQ(ErrorId(addresses.status()), error_id::kCancelled);
-  EXPECT_GE(asked, 3);
-  EXPECT_LT(steady_clock::now() - begin, milliseconds(5000));
+  EXPECT_LT(steady_clock::now() - begin, kSoon);
   resolver.LetItAnswer();
 }
 
@@ -111,7 +110,7 @@ TEST(LookUpTest, LeavesAResolverThatHangsBehindInTime) {
 }
 
 TEST(LookUpTest, ReadsAddressesItself) {
-  const Wait wait(Never, 10000);
+  const Wait wait(Never, kSoon.count());
   const auto v4 = LookUp("127.0.0.1", 80, wait);
   ASSERT_TRUE(v4.ok()) << v4.status();
   EXPECT_EQ(v4->front().storage.ss_family, AF_INET);
@@ -121,7 +120,7 @@ TEST(LookUpTest, ReadsAddressesItself) {
 }
 
 TEST(ConnectTcpTest, TriesTheNextAddressWhereOneRefuses) {
-  const Wait wait(Never, 10000);
+  const Wait wait(Never, kSoon.count());
   uint16_t closed = 0;
   {
     closed = TestServer([](TestPeer&) {}).port();
@@ -139,7 +138,7 @@ TEST(ConnectTcpTest, TriesTheNextAddressWhereOneRefuses) {
 }
 
 TEST(ConnectTcpTest, SaysWhyTheLastAddressFailed) {
-  const Wait wait(Never, 10000);
+  const Wait wait(Never, kSoon.count());
   uint16_t closed = 0;
   {
     closed = TestServer([](TestPeer&) {}).port();
@@ -150,7 +149,7 @@ TEST(ConnectTcpTest, SaysWhyTheLastAddressFailed) {
 }
 
 TEST(ByteStreamTest, IsQuietUntilSomethingComes) {
-  const Wait wait(Never, 10000);
+  const Wait wait(Never, kSoon.count());
   TestServer server([](TestPeer& peer) {
     peer.ReadRequest();
     peer.Write("x");
@@ -164,7 +163,7 @@ TEST(ByteStreamTest, IsQuietUntilSomethingComes) {
   ASSERT_TRUE((*stream)->Write(request, wait).ok());
   const auto begin = steady_clock::now();
   while ((*stream)->IsQuiet()) {
-    ASSERT_LT(steady_clock::now() - begin, milliseconds(10000));
+    ASSERT_LT(steady_clock::now() - begin, kSoon);
   }
 }
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 
-from hub.driver_client import OurClient, OurError
+from hub.driver_client import PATIENCE, OurClient, OurError
 from testing.fake_hub import trees, world
 from testing.fake_hub.server import FakeHub
 
@@ -23,10 +23,11 @@ class Trial:
     """A Hub of its own and an empty cache, while it is entered.
 
     `verb`: "snapshot", or "download" of the largest file of `repo`. `options`:
-    of the driver.
+    of the driver. `timeout_s`: OurClient's.
     """
 
-    def __init__(self, driver, verb, repo, big, options=()):
+    def __init__(self, driver, verb, repo, big, options=(),
+                 timeout_s=PATIENCE):
         self.verb = verb
         self.options = options
         self.repo = repo
@@ -36,7 +37,8 @@ class Trial:
         self.files = made.commits[self.commit]
         self.largest = max(self.files, key=lambda f: len(self.files[f].data))
         self.cache = tempfile.mkdtemp()
-        self.ours = OurClient(driver, self.hub, self.cache, world.READER)
+        self.ours = OurClient(driver, self.hub, self.cache, world.READER,
+                              timeout_s=timeout_s)
 
     def __enter__(self):
         self.hub.__enter__()

@@ -13,8 +13,9 @@ os.environ.update({
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_XET": "1",
-    "HF_HUB_DOWNLOAD_TIMEOUT": "2",
-    "HF_HUB_ETAG_TIMEOUT": "2",
+    # Seconds that nothing takes, on the slowest machine.
+    "HF_HUB_DOWNLOAD_TIMEOUT": "30",
+    "HF_HUB_ETAG_TIMEOUT": "30",
     "HF_HUB_OFFLINE": "0",
     "SSL_CERT_FILE": _CA,
 })

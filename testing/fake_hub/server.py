@@ -157,6 +157,8 @@ class _Connection(socketserver.BaseRequestHandler):
         hub = self.server.hub
         self.request.settimeout(_IDLE_S)
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # What is sent is nearly what has arrived.
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
         connection = self.request
         try:
             if self.server.context:
