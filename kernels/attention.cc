@@ -15,8 +15,9 @@ namespace {
 using cpu::AttentionSums;
 using cpu::AttentionTile;
 
-// Query rows (positions x heads of a group) that share a pass over the keys.
-constexpr int64_t kTileRows = 32;
+// Query rows (positions x heads of a group) that share a pass over the keys:
+// enough to make up for repacking these, so few that all of it stays in L2.
+constexpr int64_t kTileRows = 96;
 
 // Keys whose sums are made in one go. All sums of a row are made over the same
 // chunks and merged in order, whether by one thread or by several, so the
