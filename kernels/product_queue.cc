@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/dispatch.h"
 #include "kernels/elem.h"
+#include "kernels/lanes.h"
 
 namespace peft {
 namespace kernels {
@@ -126,7 +127,7 @@ void ProductQueue::Run() {
     work += tile.rows * tile.last_output * WorkPerOutput(tile);
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
-  threads.ParallelFor(pieces, [&](int64_t piece) {
+  RunInLanes(pieces, threads, [&](int64_t piece, int64_t) {
     const Product* product = products_;
     while (piece >= product->Pieces()) {
       piece -= product->Pieces();
