@@ -2,10 +2,10 @@
 // cpu/attention.inc.
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 
 #include "kernels/cpu/dispatch.h"
+#include "kernels/lanes.h"
 #include "kernels/nn.h"
 
 namespace peft {
@@ -15,8 +15,9 @@ namespace {
 using cpu::AttentionSums;
 using cpu::AttentionTile;
 
-// Query rows (positions x heads of a group) that share a pass over the keys.
-constexpr int64_t kTileRows = 32;
+// Query rows (positions x heads of a group) that share a pass over the keys:
+// enough to make up for repacking these, so few that all of it stays in L2.
+constexpr int64_t kTileRows = 96;
 
 // Keys whose sums are made in one go. All sums of a row are made over the same
 // chunks and merged in order, whether by one thread or by several, so the
@@ -199,16 +200,12 @@ class Run {
 };
 
 // Calls run(i, scratch) for each i in [0, count), with scratch that nobody
-// else uses meanwhile: each of the pool's pieces is one lane, which takes
-// indices until there are none.
-void RunInLanes(int64_t count, int64_t scratch_floats, float* scratch,
-                ThreadPool& pool,
-                absl::FunctionRef<void(int64_t, float*)> run) {
-  std::atomic<int64_t> next{0};
-  const int64_t lanes = std::min<int64_t>(count, pool.num_threads());
-  pool.ParallelFor(lanes, [&](int64_t lane) {
-    float* const own = scratch + lane * scratch_floats;
-    for (int64_t i = next++; i < count; i = next++) run(i, own);
+// else uses meanwhile.
+void RunWithScratch(int64_t count, int64_t scratch_floats, float* scratch,
+                    ThreadPool& pool,
+                    absl::FunctionRef<void(int64_t, float*)> run) {
+  RunInLanes(count, pool, [&](int64_t i, int64_t lane) {
+    run(i, scratch + lane * scratch_floats);
   });
 }
 
@@ -232,16 +229,16 @@ void Attention(const AttentionShape& shape, ConstRows queries,
                        shape.num_heads * shape.head_dim;
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool;
   if (!cut.split) {
-    return RunInLanes(
+    return RunWithScratch(
         cut.NumTiles(), cut.ScratchFloats(), workspace, threads,
         [&](int64_t i, float* scratch) { run.WholeTile(i, scratch); });
   }
   float* const parts = workspace + cut.ScratchFloats() * pool.num_threads();
-  RunInLanes(cut.NumTiles() * cut.num_chunks, cut.ScratchFloats(), workspace,
-             threads, [&](int64_t i, float* scratch) {
-               run.PartOfTile(i / cut.num_chunks, i % cut.num_chunks, scratch,
-                              parts);
-             });
+  RunWithScratch(cut.NumTiles() * cut.num_chunks, cut.ScratchFloats(),
+                 workspace, threads, [&](int64_t i, float* scratch) {
+                   run.PartOfTile(i / cut.num_chunks, i % cut.num_chunks,
+                                  scratch, parts);
+                 });
   threads.ParallelFor(cut.NumTiles(),
                       [&](int64_t i) { run.MergeParts(i, parts); });
 }

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/dispatch.h"
 #include "kernels/elem.h"
+#include "kernels/lanes.h"
 
 namespace peft {
 namespace kernels {
@@ -19,12 +20,13 @@ constexpr int64_t kFewRows = 8;
 // Weights of one piece of work with few rows: some microseconds.
 constexpr int64_t kPieceBytes = 64 * 1024;
 
-// Rows of one piece of work with many rows: a multiple of every register
-// tile's rows, enough to make up for packing the weights. Where the outputs
-// give few pieces, fewer rows.
-constexpr int64_t kPieceRows = 240;
+// Rows that one piece of work with many rows has at most, and where the outputs
+// give few pieces: enough to make up for packing the weights.
+constexpr int64_t kPieceRows = 384;
 constexpr int64_t kPieceRowsOfNarrow = 48;
-constexpr int64_t kNarrow = 16;
+constexpr int64_t kNarrow = 12;
+// A multiple of every register tile's rows.
+constexpr int64_t kTileRows = 24;
 
 // Below this many multiplications, waking a thread costs more than it gives.
 constexpr int64_t kInlineWork = 32 * 1024;
@@ -41,6 +43,13 @@ int64_t BytesPerOutput(const LinearTile& tile) {
     bytes += tile.terms[i].k * (tile.terms[i].elem == cpu::kElemF32 ? 4 : 2);
   }
   return bytes;
+}
+
+// `rows` cut into pieces of about the same size, at most `most` each.
+int64_t RowsAtOnce(int64_t rows, int64_t most) {
+  const int64_t pieces = std::max<int64_t>(1, (rows + most - 1) / most);
+  const int64_t even = (rows + pieces - 1) / pieces;
+  return std::max<int64_t>(1, (even + kTileRows - 1) / kTileRows) * kTileRows;
 }
 
 bool IsTransposed(const LinearTile& tile) {
@@ -72,8 +81,9 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
     return product;
   }
   product.outputs_at_once = cpu::Kernels().panel_width;
-  product.rows_at_once =
-      product.OutputBlocks() < kNarrow ? kPieceRowsOfNarrow : kPieceRows;
+  product.rows_at_once = RowsAtOnce(tile.rows, product.OutputBlocks() < kNarrow
+                                                   ? kPieceRowsOfNarrow
+                                                   : kPieceRows);
   return product;
 }
 
@@ -117,7 +127,7 @@ void ProductQueue::Run() {
     work += tile.rows * tile.last_output * WorkPerOutput(tile);
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
-  threads.ParallelFor(pieces, [&](int64_t piece) {
+  RunInLanes(pieces, threads, [&](int64_t piece, int64_t) {
     const Product* product = products_;
     while (piece >= product->Pieces()) {
       piece -= product->Pieces();

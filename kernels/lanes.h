@@ -1,0 +1,25 @@
+// Work on memory that lies in a row, shared among the threads of a pool.
+#ifndef KERNELS_LANES_H_
+#define KERNELS_LANES_H_
+
+#include <cstdint>
+
+#include "absl/functional/function_ref.h"
+#include "kernels/thread_pool.h"
+
+namespace peft {
+namespace kernels {
+
+// Calls run(index, lane) once for each index in [0, count), below 2^31, and
+// returns when all have returned. A lane, below pool.num_threads(), is one
+// thread at a time, so it may have memory of its own. Each lane has a range of
+// indices that it takes in order, and one that is done takes from the end of
+// another's range: threads that read neighbouring pieces in turns fetch ahead
+// what the other one needs, and read at half the rate.
+void RunInLanes(int64_t count, ThreadPool& pool,
+                absl::FunctionRef<void(int64_t index, int64_t lane)> run);
+
+}  // namespace kernels
+}  // namespace peft
+
+#endif  // KERNELS_LANES_H_

@@ -1,0 +1,74 @@
+#include "kernels/lanes.h"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace peft {
+namespace kernels {
+namespace {
+
+void ExpectEachOnce(int64_t count, ThreadPool& pool) {
+  std::vector<std::atomic<int>> calls(count);
+  RunInLanes(count, pool, [&](int64_t index, int64_t lane) {
+    EXPECT_LT(lane, pool.num_threads());
+    ++calls[index];
+  });
+  for (int64_t i = 0; i < count; ++i) {
+    ASSERT_EQ(calls[i], 1) << i << " of " << count;
+  }
+}
+
+TEST(LanesTest, EachIndexRunsOnce) {
+  for (const int threads : {1, 2, 3, 8, 100}) {
+    const std::unique_ptr<ThreadPool> pool = CreateThreadPool(threads);
+    for (const int64_t count : {0, 1, 2, 3, 7, 64, 1000}) {
+      ExpectEachOnce(count, *pool);
+    }
+  }
+}
+
+TEST(LanesTest, OneThreadTakesThemInOrder) {
+  std::vector<int64_t> order;
+  RunInLanes(5, InlineThreadPool(), [&](int64_t index, int64_t lane) {
+    EXPECT_EQ(lane, 0);
+    order.push_back(index);
+  });
+  EXPECT_EQ(order, (std::vector<int64_t>{0, 1, 2, 3, 4}));
+}
+
+TEST(LanesTest, ALaneIsOneThreadAtATime) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(4);
+  std::atomic<int> inside[4] = {};
+  RunInLanes(2000, *pool, [&](int64_t, int64_t lane) {
+    EXPECT_EQ(inside[lane].fetch_add(1), 0);
+    inside[lane].fetch_sub(1);
+  });
+}
+
+// The first index takes long: the others, those of its own range included, are
+// done by whoever is free.
+TEST(LanesTest, AThreadThatIsHeldUpDelaysItsPieceOnly) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(2);
+  std::atomic<int> done{0};
+  RunInLanes(100, *pool, [&](int64_t index, int64_t) {
+    if (index != 0) {
+      ++done;
+      return;
+    }
+    const auto end =
+        std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (done < 99 && std::chrono::steady_clock::now() < end) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(done, 99);
+  });
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace peft
