@@ -28,6 +28,17 @@ namespace {
 // wake-up costs more than that; longer spinning only takes time from others.
 constexpr std::chrono::microseconds kSpin(20);
 
+// A caller that waited longer than this for others' last pieces, and longer
+// than it had worked itself, was held up by a thread that the system had taken
+// away. It then works alone for so many times as long, at most kMaxAlone:
+// otherwise that thread would be taken away in the middle of a piece again and
+// again.
+constexpr std::chrono::microseconds kHeldUp(200);
+constexpr int kAloneFactor = 16;
+constexpr std::chrono::milliseconds kMaxAlone(50);
+
+using Clock = std::chrono::steady_clock;
+
 // Callers that are served at once; further ones work alone.
 constexpr int kNumSlots = 8;
 
@@ -125,10 +136,10 @@ class OwnThreadPool : public ThreadPool {
   int num_threads() const override { return num_threads_; }
 
   void ParallelFor(int64_t num_pieces, Piece piece) override {
-    Slot* const slot =
-        num_pieces > 1 && num_threads_ > 1 && !NestedCall::IsInsidePiece()
-            ? TakeSlot()
-            : nullptr;
+    Slot* const slot = num_pieces > 1 && num_threads_ > 1 &&
+                               !NestedCall::IsInsidePiece() && !WorksAlone()
+                           ? TakeSlot()
+                           : nullptr;
     if (slot == nullptr) return NestedCall::RunInline(num_pieces, piece);
     std::call_once(started_, [this] { StartThreads(); });
     for (int64_t first = 0; first < num_pieces; first += kMaxRound) {
@@ -163,12 +174,31 @@ class OwnThreadPool : public ThreadPool {
     const uint64_t round = (slot.ticket.load() >> 32) + 1;
     slot.ticket.store(round << 32 | static_cast<uint64_t>(num_pieces));
     Announce(static_cast<int>(std::min<int64_t>(num_pieces, num_threads_) - 1));
+    const Clock::time_point start = Clock::now();
     {
       NestedCall inside;
       while (RunOnePiece(slot)) {
       }
     }
+    const Clock::time_point done = Clock::now();
     AwaitLastPieces(slot);
+    NoteWait(done - start, Clock::now() - done);
+  }
+
+  void NoteWait(Clock::duration worked, Clock::duration waited) {
+    if (waited <= std::max<Clock::duration>(kHeldUp, worked)) return;
+    const Clock::duration alone =
+        std::min<Clock::duration>(kAloneFactor * waited, kMaxAlone);
+    alone_until_.store((Clock::now() + alone).time_since_epoch().count(),
+                       std::memory_order_relaxed);
+  }
+
+  bool WorksAlone() {
+    const Clock::rep until = alone_until_.load(std::memory_order_relaxed);
+    if (until == 0) return false;
+    if (Clock::now().time_since_epoch().count() < until) return true;
+    alone_until_.store(0, std::memory_order_relaxed);
+    return false;
   }
 
   static void AwaitLastPieces(Slot& slot) {
@@ -215,6 +245,7 @@ class OwnThreadPool : public ThreadPool {
   alignas(64) std::atomic<uint32_t> changes_{0};
   alignas(64) std::atomic<int> num_sleeping_{0};
   std::atomic<bool> stop_{false};
+  std::atomic<Clock::rep> alone_until_{0};  // 0: not alone
 };
 
 class CallerOnly : public ThreadPool {

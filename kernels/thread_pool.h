@@ -30,8 +30,9 @@ class ThreadPool {
 // process may run on). Pieces are taken from a shared counter by whichever
 // thread is free; a thread without work sleeps, and the caller, waiting for
 // the last pieces, spins only briefly and then sleeps: a thread that the
-// system has taken away delays its current piece and nothing else. No thread
-// is started before the first ParallelFor that needs one.
+// system has taken away delays its current piece and nothing else. After such
+// a delay callers work alone for some milliseconds. No thread is started before
+// the first ParallelFor that needs one.
 std::unique_ptr<ThreadPool> CreateThreadPool(int num_threads);
 
 // Runs everything on the calling thread. Never freed.

@@ -106,6 +106,21 @@ TEST(ThreadPoolTest, NoMoreThreadsThanAskedFor) {
   EXPECT_LE(std::set<std::thread::id>(ids.begin(), ids.end()).size(), 3u);
 }
 
+TEST(ThreadPoolTest, ACallerThatWasHeldUpWorksAloneForAWhile) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(2);
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<bool> other_runs{false};
+  pool->ParallelFor(2, [&](int64_t) {
+    if (std::this_thread::get_id() != caller) {
+      other_runs = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    while (!other_runs) std::this_thread::yield();
+  });
+  pool->ParallelFor(
+      20, [&](int64_t) { EXPECT_EQ(std::this_thread::get_id(), caller); });
+}
+
 TEST(ThreadPoolTest, ZeroMeansAllProcessors) {
   EXPECT_GE(CreateThreadPool(0)->num_threads(), 1);
   EXPECT_GE(CreateThreadPool(-1)->num_threads(), 1);
