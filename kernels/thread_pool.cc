@@ -33,8 +33,8 @@ constexpr std::chrono::microseconds kSpin(20);
 // away. It then works alone for so many times as long, at most kMaxAlone:
 // otherwise that thread would be taken away in the middle of a piece again and
 // again.
-constexpr std::chrono::microseconds kHeldUp(200);
-constexpr int kAloneFactor = 16;
+constexpr std::chrono::microseconds kHeldUp(500);
+constexpr int kAloneFactor = 8;
 constexpr std::chrono::milliseconds kMaxAlone(50);
 
 using Clock = std::chrono::steady_clock;
