@@ -193,8 +193,8 @@ TEST_P(LinearTest, ManySegmentsAllCount) {
 
 TEST_P(LinearTest, LongInputsAndHighRanks) {
   Random random(13);
-  for (const int64_t rows : {1, 6, 30}) {
-    const Shape shape = {rows, 1003, 53, {512, 385}, false, true};
+  for (const int64_t rows : {1, 6, 12}) {
+    const Shape shape = {rows, 1003, 3, {512, 65}, false, true};
     const Layer layer(shape, DType::kBF16, DType::kF32, random);
     RandomRows x(rows, shape.in, 1, random);
     RandomRows y(rows, shape.out, 0, random);
