@@ -191,6 +191,18 @@ TEST_P(LinearTest, ManySegmentsAllCount) {
   }
 }
 
+TEST_P(LinearTest, LongInputsAndHighRanks) {
+  Random random(13);
+  for (const int64_t rows : {1, 6, 12}) {
+    const Shape shape = {rows, 1003, 3, {512, 65}, false, true};
+    const Layer layer(shape, DType::kBF16, DType::kF32, random);
+    RandomRows x(rows, shape.in, 1, random);
+    RandomRows y(rows, shape.out, 0, random);
+    RunInto(layer, x, y, InlineThreadPool());
+    ExpectRight(layer, x, y, shape);
+  }
+}
+
 TEST_P(LinearTest, ManyPiecesAndBlocksOfRows) {
   Random random(10);
   const Shape shape = {500, 150, 60, {8}, false, true};
