@@ -1,104 +1,20 @@
 """Models and adapters by their Hub ids, through the C ABI, from a fake Hub."""
 
 import ctypes as C
-import gzip
-import http.client
 import json
 import os
 import pathlib
-import ssl
-import sys
-import tempfile
 import time
 import unittest
-import urllib.parse
-from unittest import mock
-
-import numpy as np
 
 from testing import peft_ctypes
 from testing import peft_structs as structs
 from testing.fake_hub import content
 from testing.fake_hub.proxy import Proxy
-from testing.fake_hub.server import FakeHub
-
-LIBRARY = peft_ctypes.Library(os.path.abspath(sys.argv.pop(1)))
-QUICKSTART = pathlib.Path("examples/quickstart").absolute()
-READER = "hf_reader"
-TRANSPORT_OK, TRANSPORT_CONNECT, TRANSPORT_TLS = 0, 1, 3
-PROMPT = np.array([[1, 4, 5, 6, 7, 13]])
+from testing.hub_case import LIBRARY, QUICKSTART, READER, HubCase
 
 
-def files(folder, prefix="", **changes):
-    """A folder's files for the Hub; `changes` are of adapter_config.json."""
-    found = {}
-    for path in (QUICKSTART / folder).iterdir():
-        data = path.read_bytes()
-        if path.name == "adapter_config.json":
-            data = json.dumps(dict(json.loads(data), **changes)).encode()
-        found[prefix + path.name] = content.File(
-            data, lfs=path.suffix == ".safetensors")
-    return found
-
-
-class HubIdsTest(unittest.TestCase):
-
-    def setUp(self):
-        self.hub = self.enterContext(FakeHub())
-        self.hub.tokens.add(READER)
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.folder = pathlib.Path(folder).resolve()
-        self.cache = self.folder / "cache"
-        self.enterContext(mock.patch.dict(os.environ, {
-            "HF_ENDPOINT": self.hub.url, "SSL_CERT_FILE": self.hub.ca,
-            "HF_HOME": str(self.folder), "HF_HUB_CACHE": str(self.cache),
-            "HF_HUB_OFFLINE": "0"}))
-        base = self.add("org/base")
-        base.commit(files("base"))
-        base.tags["good"] = base.branches["main"]
-        adapter = self.add("org/german")
-        adapter.commit(self.named("adapters/french", "org/base"))
-        adapter.tags["v1"] = adapter.branches["main"]
-        adapter.commit(dict(
-            self.named("adapters/german", "org/base"),
-            **self.named("adapters/roman", "org/base", prefix="sub/")))
-        self.add("org/private", readers={READER}).commit(
-            self.named("adapters/german", "org/base"))
-
-    def add(self, name, **access):
-        return self.hub.add(content.Repository(name, **access))
-
-    def named(self, folder, base, **more):
-        return files(folder, base_model_name_or_path=base, **more)
-
-    def open(self, path, **options):
-        model = peft_ctypes.Model(LIBRARY, path, **options)
-        self.addCleanup(model.close)
-        return model
-
-    def fresh_config(self, model):
-        """The config of an adapter that is made for the model."""
-        options = structs.AddAdapterOptions()
-        LIBRARY.call("peft_model_add_adapter", model.handle, b"fresh",
-                     b'{"peft_type": "LORA"}', C.byref(options))
-        text = LIBRARY.new("peft_model_get_adapter_config", model.handle,
-                           b"fresh")
-        return json.loads(LIBRARY.lib.peft_string_data(text))
-
-    def assert_runs(self, model, adapter):
-        """The model computes what base and adapter of the quickstart do."""
-        local = self.open(QUICKSTART / "base")
-        if adapter is not None:
-            local.load_adapter(QUICKSTART / "adapters" / adapter, "a")
-        np.testing.assert_array_equal(model.forward(PROMPT),
-                                      local.forward(PROMPT))
-
-    def assert_fails(self, error_id, call, *words, **options):
-        with self.assertRaises(peft_ctypes.PeftError) as caught:
-            call(*words, **options)
-        self.assertEqual(caught.exception.id, error_id,
-                         caught.exception.message)
-        return caught.exception.message
+class HubIdsTest(HubCase):
 
     # -- what an id stands for
 
@@ -283,127 +199,6 @@ class HubIdsTest(unittest.TestCase):
         self.assert_fails("HUB_PROXY", model.load_adapter, "org/german", "c",
                           revision="v1", force_download=1,
                           proxies=["all=http://127.0.0.1:1"])
-
-    # -- by the program's own network code
-
-    def transport(self, request, exchange):
-        """A peft_transport_fn by Python's http.client."""
-        self.asked.append(request.method + b" " + request.url)
-        url = urllib.parse.urlsplit(request.url.decode())
-        connection = http.client.HTTPSConnection(
-            url.netloc, timeout=request.timeout_ms / 1000,
-            context=ssl.create_default_context(cafile=self.hub.ca))
-        try:
-            connection.request(
-                request.method.decode(),
-                url.path + ("?" + url.query if url.query else ""),
-                headers={request.field_names[i].decode():
-                         request.field_values[i].decode()
-                         for i in range(request.num_fields)})
-            return self.answer(connection.getresponse(), exchange)
-        except ssl.SSLError:
-            return TRANSPORT_TLS
-        except (OSError, http.client.HTTPException):
-            return TRANSPORT_CONNECT
-        finally:
-            connection.close()
-
-    def answer(self, response, exchange):
-        fields = [(name.encode(), value.encode())
-                  for name, value in response.getheaders()
-                  if name.lower() != "content-encoding"]
-        names, values = ((C.c_char_p * len(fields))(*column)
-                         for column in zip(*fields))
-        exchange = C.c_void_p(exchange)
-        end = LIBRARY.lib.peft_exchange_respond(
-            exchange, response.status, names, values,
-            C.c_size_t(len(fields)))
-        body = response
-        if response.getheader("Content-Encoding") == "gzip":
-            body = gzip.GzipFile(fileobj=response)
-        while not end and (part := body.read(10_000)):
-            end = LIBRARY.lib.peft_exchange_write(exchange, part,
-                                                  C.c_size_t(len(part)))
-        return TRANSPORT_OK
-
-    def with_transport(self, transport=None):
-        """Options that have this transport, where ours would go astray."""
-        self.asked = []
-        os.environ["SSL_CERT_FILE"] = os.devnull
-        return {"transport": transport or self.transport}
-
-    def test_the_programs_transport_fetches(self):
-        options = self.with_transport()
-        model = self.open("org/base", **options)
-        model.load_adapter("org/private", "a", token=READER, **options)
-        self.assert_runs(model, "german")
-        self.assertEqual(len(self.asked), len(self.hub.requests))
-        self.assertTrue(any(asked.startswith(b"HEAD ")
-                            for asked in self.asked))
-
-    def test_faults_are_made_good_over_the_programs_transport(self):
-        self.hub.misbehave("cut", value=500, at=0, origin="cdn")
-        model = self.open("org/base", **self.with_transport())
-        self.assert_runs(model, None)
-
-    def test_what_a_transport_may_do_wrong(self):
-        def says(value):
-            return lambda request, exchange: value
-
-        def writes_first(request, exchange):
-            LIBRARY.lib.peft_exchange_write(C.c_void_p(exchange), b"x",
-                                            C.c_size_t(1))
-            return TRANSPORT_OK
-
-        def status_of(status, count):
-            def answer(request, exchange):
-                LIBRARY.lib.peft_exchange_respond(C.c_void_p(exchange), status,
-                                                  None, None, C.c_size_t(count))
-                return TRANSPORT_OK
-            return answer
-
-        for error_id, transport in (
-                ("HUB_CONNECT", says(TRANSPORT_OK)),
-                ("HUB_CONNECT", says(TRANSPORT_CONNECT)),
-                ("HUB_CONNECT", says(77)), ("HUB_TIMEOUT", says(2)),
-                ("HUB_TLS", says(TRANSPORT_TLS)),
-                ("ARGUMENT", writes_first),
-                ("ARGUMENT", status_of(7, 0)),
-                ("ARGUMENT", status_of(200, 1))):
-            self.assert_fails(error_id, self.open, "org/base",
-                              **self.with_transport(transport))
-        self.assert_fails("ARGUMENT", self.open, "org/base",
-                          proxies=["all=http://127.0.0.1:1"],
-                          **self.with_transport())
-
-    def test_an_exchange_ends_with_its_call(self):
-        kept = []
-
-        def keep(request, exchange):
-            kept.append(exchange)
-            return self.transport(request, exchange)
-
-        self.open("org/base", **self.with_transport(keep))
-        late = C.c_void_p(kept[0])
-        lib = LIBRARY.lib
-        self.assertEqual(lib.peft_exchange_is_cancelled(late), 1)
-        self.assertEqual(lib.peft_exchange_write(late, b"x", C.c_size_t(1)), 1)
-        self.assertEqual(
-            lib.peft_exchange_respond(late, 200, None, None, C.c_size_t(0)), 1)
-
-    def test_a_program_is_cancelled_in_its_transport(self):
-        start = time.monotonic()
-
-        def waits(request, exchange):
-            while not LIBRARY.lib.peft_exchange_is_cancelled(
-                    C.c_void_p(exchange)):
-                time.sleep(0.05)
-            return TRANSPORT_OK
-
-        self.assert_fails(
-            "CANCELLED", self.open, "org/base",
-            on_download=lambda *_: time.monotonic() - start > 0.5,
-            **self.with_transport(waits))
 
     # -- meanwhile
 
