@@ -11,7 +11,7 @@ from testing import peft_ctypes
 from testing import peft_structs as structs
 from testing.fake_hub import content
 from testing.fake_hub.proxy import Proxy
-from testing.hub_case import LIBRARY, QUICKSTART, READER, HubCase
+from testing.hub_case import LIBRARY, QUICKSTART, READER, HubCase, files
 
 
 class HubIdsTest(HubCase):

@@ -8,6 +8,7 @@ import ssl
 import time
 import unittest
 import urllib.parse
+from concurrent import futures
 
 from testing.hub_case import LIBRARY, READER, HubCase
 
@@ -91,16 +92,21 @@ class HubTransportTest(HubCase):
                 return TRANSPORT_OK
             return answer
 
-        for error_id, transport in (
+        def check(case):
+            error_id, transport = case
+            self.assert_fails(error_id, self.open, "org/base",
+                              **self.with_transport(transport))
+
+        # At once: some are tried again and again, with pauses.
+        with futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(check, (
                 ("HUB_CONNECT", says(TRANSPORT_OK)),
                 ("HUB_CONNECT", says(TRANSPORT_CONNECT)),
                 ("HUB_CONNECT", says(77)), ("HUB_TIMEOUT", says(2)),
                 ("HUB_TLS", says(TRANSPORT_TLS)),
                 ("ARGUMENT", writes_first),
                 ("ARGUMENT", status_of(7, 0)),
-                ("ARGUMENT", status_of(200, 1))):
-            self.assert_fails(error_id, self.open, "org/base",
-                              **self.with_transport(transport))
+                ("ARGUMENT", status_of(200, 1)))))
         self.assert_fails("ARGUMENT", self.open, "org/base",
                           proxies=["all=http://127.0.0.1:1"],
                           **self.with_transport())
