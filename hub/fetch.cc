@@ -36,8 +36,11 @@ absl::StatusOr<Source> Fetch(decltype(&FindAdapter) find, const char* file,
                              const FetchOptions& options) {
   PEFT_RETURN_IF_ERROR(CheckOptions(options));
   if (IsLocal(path, subfolder, file)) return Source{path, ""};
-  PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<HttpsTransport> transport,
-                        HttpsTransport::Create(TransportOptions(options)));
+  std::shared_ptr<Transport> transport = options.transport;
+  if (transport == nullptr) {
+    PEFT_ASSIGN_OR_RETURN(transport,
+                          HttpsTransport::Create(TransportOptions(options)));
+  }
   PEFT_ASSIGN_OR_RETURN(
       const std::unique_ptr<HubClient> client,
       CreateClient(options, SettingsWith(options), transport.get()));

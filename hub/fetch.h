@@ -5,12 +5,14 @@
 #define HUB_FETCH_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "hub/progress.h"
 #include "hub/source.h"
+#include "hub/transport.h"
 
 namespace peft {
 namespace hub {
@@ -23,6 +25,8 @@ struct FetchOptions : Options {
   // Asked by any thread, at least ten times a second while something is
   // fetched, also while nothing arrives. Null: never.
   std::function<bool()> is_cancelled;
+  // Makes the requests; null: hub/https_transport.h.
+  std::shared_ptr<Transport> transport;
 };
 
 // The folder of the adapter `path`, which holds its files below `subfolder`

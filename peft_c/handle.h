@@ -83,7 +83,8 @@ void FreeHandle(absl::string_view function, Handle* handle) noexcept {
 }
 
 // A handle that is freed at the end unless it was released: for an entry point
-// that must not fail any more once its work is done.
+// that must not fail any more once its work is done, and for what a callback
+// gets.
 template <typename Handle>
 class PendingHandle {
  public:
@@ -94,6 +95,7 @@ class PendingHandle {
   PendingHandle& operator=(const PendingHandle&) = delete;
   ~PendingHandle() { FreeHandle("PendingHandle", handle_); }
 
+  Handle* get() const { return handle_; }
   Handle* Release() { return std::exchange(handle_, nullptr); }
 
  private:

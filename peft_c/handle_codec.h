@@ -29,7 +29,8 @@ enum class HandleKind : uint8_t {
   kGenerateResult,
   kActivation,
   kProbeReport,
-  kLast = kProbeReport,
+  kExchange,
+  kLast = kExchange,
 };
 
 // The parts of a handle. A slot with a generation is one object, ever.

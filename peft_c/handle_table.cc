@@ -139,6 +139,8 @@ const char* HandleKindName(HandleKind kind) {
       return "activation";
     case HandleKind::kProbeReport:
       return "probe report";
+    case HandleKind::kExchange:
+      return "exchange";
   }
   return "handle";
 }

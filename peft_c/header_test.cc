@@ -47,8 +47,18 @@ TEST(HeaderTest, TensorView) {
   EXPECT_FIELD(peft_tensor_view_t, strides, 40);
 }
 
+TEST(HeaderTest, Requests) {
+  EXPECT_EQ(sizeof(peft_http_request_t), 56u);
+  EXPECT_FIELD(peft_http_request_t, method, 8);
+  EXPECT_FIELD(peft_http_request_t, url, 16);
+  EXPECT_FIELD(peft_http_request_t, field_names, 24);
+  EXPECT_FIELD(peft_http_request_t, field_values, 32);
+  EXPECT_FIELD(peft_http_request_t, num_fields, 40);
+  EXPECT_FIELD(peft_http_request_t, timeout_ms, 48);
+}
+
 TEST(HeaderTest, Model) {
-  EXPECT_EQ(sizeof(peft_model_options_t), 144u);
+  EXPECT_EQ(sizeof(peft_model_options_t), 160u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
   EXPECT_FIELD(peft_model_options_t, layer_replication, 16);
@@ -68,6 +78,8 @@ TEST(HeaderTest, Model) {
   EXPECT_FIELD(peft_model_options_t, user_data, 120);
   EXPECT_FIELD(peft_model_options_t, adapter_revision, 128);
   EXPECT_FIELD(peft_model_options_t, adapter_subfolder, 136);
+  EXPECT_FIELD(peft_model_options_t, transport, 144);
+  EXPECT_FIELD(peft_model_options_t, transport_user_data, 152);
   EXPECT_EQ(sizeof(peft_model_info_t), 120u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);
@@ -86,7 +98,7 @@ TEST(HeaderTest, Model) {
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 112u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 128u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
   EXPECT_FIELD(peft_load_options_t, revision, 24);
@@ -102,6 +114,8 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, endpoint, 88);
   EXPECT_FIELD(peft_load_options_t, on_download, 96);
   EXPECT_FIELD(peft_load_options_t, user_data, 104);
+  EXPECT_FIELD(peft_load_options_t, transport, 112);
+  EXPECT_FIELD(peft_load_options_t, transport_user_data, 120);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
   EXPECT_EQ(sizeof(peft_save_options_t), 16u);

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "peft_c/arguments.h"
+#include "peft_c/host_transport.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -83,6 +84,15 @@ absl::StatusOr<hub::FetchOptions> ReadHubOptions(const HubFields& fields) {
   PEFT_ASSIGN_OR_RETURN(hub.endpoint,
                         HubText("options.endpoint", fields.endpoint));
   PEFT_RETURN_IF_ERROR(hub::CheckOptions(hub));
+  if (fields.transport != nullptr) {
+    if (fields.num_proxies > 0) {
+      return BadArgument("options.proxies",
+                         "is given beside options.transport, which it cannot "
+                         "reach; leave one of them out");
+    }
+    hub.transport = std::make_shared<HostTransport>(fields.transport,
+                                                    fields.transport_user_data);
+  }
   if (fields.on_download != nullptr) {
     const auto callback = std::make_shared<DownloadCallback>(fields.on_download,
                                                              fields.user_data);

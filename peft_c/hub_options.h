@@ -26,6 +26,8 @@ struct HubFields {
   const char* endpoint = nullptr;
   peft_download_fn on_download = nullptr;
   void* user_data = nullptr;
+  peft_transport_fn transport = nullptr;
+  void* transport_user_data = nullptr;
 };
 
 // Those of `options`.
@@ -42,6 +44,8 @@ HubFields HubFieldsOf(const Options& options) {
   fields.endpoint = options.endpoint;
   fields.on_download = options.on_download;
   fields.user_data = options.user_data;
+  fields.transport = options.transport;
+  fields.transport_user_data = options.transport_user_data;
   return fields;
 }
 

@@ -374,6 +374,66 @@ typedef int32_t (*peft_download_fn)(void* user_data, int64_t bytes,
                                     int64_t total_bytes, int64_t files,
                                     int64_t total_files);
 
+/* How a program with its own network stack makes the library's requests to the
+ * Hub. Since: 3. */
+
+/* What to send. All of it is borrowed until the function that got it returns.
+ * Since: 3. */
+typedef struct peft_http_request {
+  size_t struct_size;
+  const char* method; /* "GET" or "HEAD" */
+  const char* url;    /* absolute, http or https, already encoded */
+  /* The header fields, all but Host and Connection. An access token may be
+   * among them: send them to no other address, not even after a redirect. */
+  const char* const* field_names;
+  const char* const* field_values;
+  size_t num_fields;
+  /* For connecting, and between any two parts of the answer. */
+  int32_t timeout_ms;
+} peft_http_request_t;
+
+/* Where the answer to one request goes. Exists until the function that got it
+ * returns: later it is like a handle that was freed. Thread-compatible.
+ * Since: 3. */
+typedef struct peft_exchange peft_exchange_t;
+
+/* What a transport returns. Since: 3. */
+#define PEFT_TRANSPORT_OK 0 /* the answer is complete */
+#define PEFT_TRANSPORT_CONNECT                                                \
+  1                              /* no connection, or it broke: "HUB_CONNECT" \
+                                  */
+#define PEFT_TRANSPORT_TIMEOUT 2 /* "HUB_TIMEOUT" */
+#define PEFT_TRANSPORT_TLS 3     /* the server is not trusted: "HUB_TLS" */
+
+/* Sends `request`, hands the answer to `exchange` and returns one of
+ * PEFT_TRANSPORT_...: first its head, then the parts of its body, decoded
+ * (gzip, chunked) in order. Follows no redirect; sends nothing to a server
+ * whose certificate it has not verified. A connection that ends before the
+ * whole body is there is PEFT_TRANSPORT_CONNECT. When one of the functions
+ * below says so it ends the exchange and returns, whatever value. While nothing
+ * arrives it asks peft_exchange_is_cancelled ten times a second. Called on
+ * several threads at once. Since: 3. */
+typedef int32_t (*peft_transport_fn)(void* user_data,
+                                     const peft_http_request_t* request,
+                                     peft_exchange_t* exchange);
+
+/* Hands over the head of the answer: its status and header fields, borrowed.
+ * Returns 0 to go on; 1 to end the exchange, as the rest is of no use, or after
+ * a wrong argument or a second head. Since: 3. */
+PEFT_API int32_t peft_exchange_respond(peft_exchange_t* exchange,
+                                       int32_t http_status,
+                                       const char* const* field_names,
+                                       const char* const* field_values,
+                                       size_t num_fields);
+
+/* Hands over the next `size` bytes of the body, borrowed. Returns 0 to go on; 1
+ * to end the exchange, also where there was no head yet. Since: 3. */
+PEFT_API int32_t peft_exchange_write(peft_exchange_t* exchange,
+                                     const void* data, size_t size);
+
+/* Returns 1 when the exchange is to end, else 0. Since: 3. */
+PEFT_API int32_t peft_exchange_is_cancelled(peft_exchange_t* exchange);
+
 /* How base weights are read. Truncating a mapped file kills the process with
  * SIGBUS: where others may write to the folder, copy. Since: 1. */
 #define PEFT_READ_MODE_MAP 1  /* map the files: nothing is copied */
@@ -422,13 +482,19 @@ typedef struct peft_model_options {
    * own. Default NULL: main, none. Since: 3. */
   const char* adapter_revision;
   const char* adapter_subfolder;
+  /* Of the Hub: makes the requests, with transport_user_data, in place of the
+   * library's own network code; then there are no proxies. Default NULL.
+   * Since: 3. */
+  peft_transport_fn transport;
+  void* transport_user_data;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
-#define PEFT_MODEL_OPTIONS_INIT                                             \
-  {                                                                         \
-    sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0,  \
-        NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL \
+#define PEFT_MODEL_OPTIONS_INIT                                              \
+  {                                                                          \
+    sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0,   \
+        NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, \
+        NULL, NULL                                                           \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
@@ -562,13 +628,16 @@ typedef struct peft_load_options {
    */
   peft_download_fn on_download;
   void* user_data;
+  /* Of the Hub, as in peft_model_options_t. Since: 3. */
+  peft_transport_fn transport;
+  void* transport_user_data;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_LOAD_OPTIONS_INIT                                                \
   {                                                                           \
     sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
-        0, 0, NULL, NULL, NULL                                                \
+        0, 0, NULL, NULL, NULL, NULL, NULL                                    \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */

@@ -103,8 +103,8 @@ def _view(array):
 
 def hub_options(options):
     """Fields of options structs as ctypes takes them: texts, a list of proxies
-    or adapters, and on_download(bytes, total_bytes, files, total_files), which
-    returns true to cancel."""
+    or adapters, on_download(bytes, total_bytes, files, total_files), which
+    returns true to cancel, and transport(request, exchange)."""
     fields = {}
     for name, value in options.items():
         if name in ("proxies", "for_adapters"):
@@ -114,6 +114,10 @@ def hub_options(options):
             callback = value
             value = structs.DownloadFn(
                 lambda _, *counts: int(bool(callback(*counts))))
+        elif name == "transport":
+            transport = value
+            value = structs.TransportFn(
+                lambda _, request, exchange: transport(request[0], exchange))
         elif isinstance(value, str):
             value = value.encode()
         fields[name] = value

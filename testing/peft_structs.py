@@ -15,6 +15,18 @@ DownloadFn = C.CFUNCTYPE(C.c_int32, C.c_void_p, C.c_int64, C.c_int64,
                          C.c_int64, C.c_int64)
 
 
+class HttpRequest(Struct):
+    _fields_ = [("struct_size", C.c_size_t), ("method", C.c_char_p),
+                ("url", C.c_char_p), ("field_names", C.POINTER(C.c_char_p)),
+                ("field_values", C.POINTER(C.c_char_p)),
+                ("num_fields", C.c_size_t), ("timeout_ms", C.c_int32)]
+
+
+# peft_transport_fn: user_data, request, exchange.
+TransportFn = C.CFUNCTYPE(C.c_int32, C.c_void_p, C.POINTER(HttpRequest),
+                          C.c_void_p)
+
+
 class BuildInfo(Struct):
     _fields_ = [("struct_size", C.c_size_t), ("api_version", C.c_int32),
                 ("version", C.c_char_p), ("compiler", C.c_char_p),
@@ -43,7 +55,9 @@ class ModelOptions(Struct):
                 ("force_download", C.c_int32), ("endpoint", C.c_char_p),
                 ("on_download", DownloadFn), ("user_data", C.c_void_p),
                 ("adapter_revision", C.c_char_p),
-                ("adapter_subfolder", C.c_char_p)]
+                ("adapter_subfolder", C.c_char_p),
+                ("transport", TransportFn),
+                ("transport_user_data", C.c_void_p)]
 
 
 class ModelInfo(Struct):
@@ -69,7 +83,8 @@ class LoadOptions(Struct):
                 ("allow_unconverted_init", C.c_int32),
                 ("expected_generation", C.c_uint64),
                 ("endpoint", C.c_char_p), ("on_download", DownloadFn),
-                ("user_data", C.c_void_p)]
+                ("user_data", C.c_void_p), ("transport", TransportFn),
+                ("transport_user_data", C.c_void_p)]
 
 
 class AddAdapterOptions(Struct):

@@ -9,6 +9,7 @@
 int main(void) {
   PRINT(peft_build_info_t);
   PRINT(peft_tensor_view_t);
+  PRINT(peft_http_request_t);
   PRINT(peft_model_options_t);
   PRINT(peft_model_info_t);
   PRINT(peft_load_options_t);
