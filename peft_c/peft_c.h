@@ -381,7 +381,7 @@ typedef int32_t (*peft_download_fn)(void* user_data, int64_t bytes,
  * Since: 3. */
 typedef struct peft_http_request {
   size_t struct_size;
-  const char* method; /* "GET" or "HEAD" */
+  const char* method; /* GET or HEAD */
   const char* url;    /* absolute, http or https, already encoded */
   /* The header fields, all but Host and Connection. An access token may be
    * among them: send them to no other address, not even after a redirect. */
