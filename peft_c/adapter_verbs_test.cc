@@ -221,6 +221,21 @@ TEST_F(AdapterVerbsTest, MemoryIsReadAsStrictlyAsAFolder) {
   EXPECT_EQ(Has("a"), 0);
 }
 
+TEST_F(AdapterVerbsTest, AMappedFileComputesTheSame) {
+  Load("german");
+  const Row copied = Active();
+  peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
+  options.map_file = 1;
+  const std::string folder = Folder("german");
+  ASSERT_PEFT_OK(peft_model_load_adapter(model_.get(), "mapped", folder.c_str(),
+                                         &options, nullptr));
+  EXPECT_EQ(Active(), copied);
+  options.map_file = 2;
+  EXPECT_PEFT_ERROR(peft_model_load_adapter(model_.get(), "x", folder.c_str(),
+                                            &options, nullptr),
+                    PEFT_INVALID_ARGUMENT, "ARGUMENT");
+}
+
 TEST_F(AdapterVerbsTest, ReplacingTakesOverUnderTheSameName) {
   Load("german");
   Load("roman");

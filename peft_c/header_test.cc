@@ -98,7 +98,7 @@ TEST(HeaderTest, Model) {
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 128u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 136u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
   EXPECT_FIELD(peft_load_options_t, revision, 24);
@@ -116,6 +116,7 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, user_data, 104);
   EXPECT_FIELD(peft_load_options_t, transport, 112);
   EXPECT_FIELD(peft_load_options_t, transport_user_data, 120);
+  EXPECT_FIELD(peft_load_options_t, map_file, 128);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
   EXPECT_EQ(sizeof(peft_save_options_t), 16u);

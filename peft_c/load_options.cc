@@ -25,6 +25,9 @@ absl::StatusOr<LoadOptions> ReadLoadOptions(
       result.is_trainable,
       FlagArgument("options.is_trainable", known.is_trainable));
   result.expected_generation = known.expected_generation;
+  PEFT_ASSIGN_OR_RETURN(const bool map_file,
+                        FlagArgument("options.map_file", known.map_file));
+  if (map_file) result.load.read_mode = ReadMode::kMap;
   PEFT_ASSIGN_OR_RETURN(result.load.hub, ReadHubOptions(HubFieldsOf(known)));
   return result;
 }

@@ -631,13 +631,20 @@ typedef struct peft_load_options {
   /* Of the Hub, as in peft_model_options_t. Since: 3. */
   peft_transport_fn transport;
   void* transport_user_data;
+  /* 1: map the file of the tensors instead of copying it, which is faster and
+   * takes no memory but the system's cache. Truncating it then kills the
+   * process with SIGBUS, and writing to it changes the adapter: for files that
+   * are only ever replaced, as those of the Hub's cache. Python writes over the
+   * files of a folder that it saves to. No effect on tensors in memory.
+   * Default 0. Since: 3. */
+  int32_t map_file;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_LOAD_OPTIONS_INIT                                                \
   {                                                                           \
     sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
-        0, 0, NULL, NULL, NULL, NULL, NULL                                    \
+        0, 0, NULL, NULL, NULL, NULL, NULL, 0                                 \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */

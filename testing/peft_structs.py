@@ -84,7 +84,7 @@ class LoadOptions(Struct):
                 ("expected_generation", C.c_uint64),
                 ("endpoint", C.c_char_p), ("on_download", DownloadFn),
                 ("user_data", C.c_void_p), ("transport", TransportFn),
-                ("transport_user_data", C.c_void_p)]
+                ("transport_user_data", C.c_void_p), ("map_file", C.c_int32)]
 
 
 class AddAdapterOptions(Struct):

@@ -12,6 +12,7 @@
 #include "kernels/thread_pool.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
+#include "peft_cc/base/file.h"
 #include "peft_cc/config/adapter_config.h"
 #include "peft_cc/methods/forms.h"
 #include "peft_cc/tensors/tensor.h"
@@ -60,6 +61,8 @@ struct AdapterLoadOptions {
   // says, into lines of the report instead of errors. Shape mismatches, NaN
   // configs and unimplemented features stay errors.
   bool lenient = false;
+  // How the tensors of a folder are read.
+  ReadMode read_mode = ReadMode::kRead;
   // Take a file whose initialisation changed the base in a way that neither
   // file nor base tell, and that was not converted.
   bool allow_unconverted_init = false;

@@ -60,13 +60,13 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(
 }
 
 absl::StatusOr<TensorMap> ReadAdapterTensors(
-    const std::string& folder, kernels::ThreadPool& pool,
+    const std::string& folder, ReadMode mode, kernels::ThreadPool& pool,
     std::map<std::string, std::string>* metadata) {
   PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile file,
                         FindAdapterTensors(folder));
-  if (!file.is_safetensors) return ReadTorchFile(file.path, ReadMode::kRead);
+  if (!file.is_safetensors) return ReadTorchFile(file.path, mode);
   PEFT_ASSIGN_OR_RETURN(SafetensorsFile read,
-                        ReadSafetensors(file.path, ReadMode::kRead, pool));
+                        ReadSafetensors(file.path, mode, pool));
   if (metadata != nullptr) *metadata = std::move(read.metadata);
   return std::move(read.tensors);
 }

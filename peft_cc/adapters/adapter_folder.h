@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
+#include "peft_cc/base/file.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -26,11 +27,11 @@ struct AdapterTensorFile {
 absl::StatusOr<AdapterTensorFile> FindAdapterTensors(const std::string& folder);
 
 // Reads adapter_model.safetensors of `folder`, where there is none
-// adapter_model.bin, into memory: not mapped, so that truncating the file
-// later harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both. `metadata`, where
-// it is not null, receives what the safetensors file says beside its tensors.
+// adapter_model.bin. By default into memory, so that truncating the file later
+// harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both. `metadata`, where it is
+// not null, receives what the safetensors file says beside its tensors.
 absl::StatusOr<TensorMap> ReadAdapterTensors(
-    const std::string& folder,
+    const std::string& folder, ReadMode mode = ReadMode::kRead,
     kernels::ThreadPool& pool = kernels::InlineThreadPool(),
     std::map<std::string, std::string>* metadata = nullptr);
 

@@ -1,7 +1,9 @@
 #include "peft_cc/adapters/adapter_folder.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -60,6 +62,33 @@ TEST(FindAdapterFolderTest, SubfolderStaysInside) {
 TEST(ReadAdapterTensorsTest, ReadsEitherFile) {
   EXPECT_THAT(*ReadAdapterTensors(Golden("plain")), SizeIs(8));
   EXPECT_THAT(*ReadAdapterTensors(Golden("bias_all")), SizeIs(14));
+}
+
+// True if the elements lie in a map of a file of that name.
+bool IsMapped(const Tensor& tensor, const std::string& name) {
+  const auto address = reinterpret_cast<uintptr_t>(tensor.data());
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0;
+    uintptr_t end = 0;
+    char dash = 0;
+    std::istringstream(line) >> std::hex >> begin >> dash >> end;
+    if (begin <= address && address < end) {
+      return line.find(name) != std::string::npos;
+    }
+  }
+  return false;
+}
+
+TEST(ReadAdapterTensorsTest, CopiesOrMapsTheFile) {
+  const TensorMap copied = *ReadAdapterTensors(Golden("plain"));
+  const TensorMap mapped = *ReadAdapterTensors(Golden("plain"), ReadMode::kMap);
+  ASSERT_THAT(mapped, SizeIs(8));
+  for (const auto& [name, tensor] : mapped) {
+    EXPECT_TRUE(IsMapped(tensor, "adapter_model.safetensors")) << name;
+    EXPECT_FALSE(IsMapped(copied.at(name), "adapter_model")) << name;
+    EXPECT_EQ(tensor.ToF32(), copied.at(name).ToF32()) << name;
+  }
 }
 
 TEST(ReadAdapterTensorsTest, SafetensorsIsPreferred) {

@@ -33,7 +33,7 @@ absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
   PEFT_ASSIGN_OR_RETURN(
       files.tensors,
       ReadAdapterTensors(
-          folder,
+          folder, options.read_mode,
           options.pool != nullptr ? *options.pool : kernels::InlineThreadPool(),
           &metadata));
   files.base_fingerprint = std::move(metadata[kBaseFingerprintKey]);

@@ -1,6 +1,6 @@
 // What loading an adapter costs with a warm page cache: LoRA of r = 16 on all
 // seven linears of a Llama of 135M parameters, 20 MB of f32. Arguments: how
-// many others are resident, threads.
+// many others are resident, threads, whether the file is mapped.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -81,8 +81,9 @@ std::string WriteFolder(const SiteTable& sites) {
 
 void Load(const SiteTable& sites, const std::string& folder,
           AdapterRegistry& registry, const std::string& name,
-          kernels::ThreadPool& pool) {
+          kernels::ThreadPool& pool, ReadMode mode) {
   AdapterLoadOptions options;
+  options.read_mode = mode;
   options.pool = &pool;
   const auto loaded = LoadAdapter(sites, name, folder, options);
   if (!registry.Reserve(name).ok() ||
@@ -95,12 +96,13 @@ void BM_LoadAdapter(benchmark::State& state) {
   const SiteTable sites = MakeSites();
   const std::string folder = WriteFolder(sites);
   const auto pool = kernels::CreateThreadPool(static_cast<int>(state.range(1)));
+  const ReadMode mode = state.range(2) != 0 ? ReadMode::kMap : ReadMode::kRead;
   AdapterRegistry registry(&sites);
   for (int64_t i = 0; i < state.range(0); ++i) {
-    Load(sites, folder, registry, absl::StrCat("resident", i), *pool);
+    Load(sites, folder, registry, absl::StrCat("resident", i), *pool, mode);
   }
   for (auto _ : state) {
-    Load(sites, folder, registry, "new", *pool);
+    Load(sites, folder, registry, "new", *pool, mode);
     state.PauseTiming();
     if (!registry.Delete({"new"}).ok()) std::abort();
     state.ResumeTiming();
@@ -108,7 +110,7 @@ void BM_LoadAdapter(benchmark::State& state) {
   std::filesystem::remove_all(folder);
 }
 BENCHMARK(BM_LoadAdapter)
-    ->ArgsProduct({{0, 99}, {1, 0}})
+    ->ArgsProduct({{0, 99}, {1, 0}, {0, 1}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
