@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "hub/partial_owner.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
@@ -94,13 +95,6 @@ class RepoLocks {
   bool is_held_ = false;
 };
 
-// True if somebody has the partial download `path` open under its lock.
-bool IsWrittenTo(const std::string& path) {
-  const ScopedFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  return fd.is_open() && flock(fd.get(), LOCK_EX | LOCK_NB) != 0 &&
-         errno == EWOULDBLOCK;
-}
-
 // Removes from one repository.
 class Remover {
  public:
@@ -123,7 +117,7 @@ class Remover {
     }
     const CachedRepo repo = ScanRepo(cache_, removal_.folder);
     for (const std::string& partial : repo.partials) {
-      if (removal_.whole && IsWrittenTo(partial)) {
+      if (removal_.whole && IsLocked(partial)) {
         Keep(folder_, "somebody is fetching into it");
         return std::move(removed_);
       }
@@ -210,7 +204,7 @@ class Remover {
 
   void RemovePartials(const CachedRepo& repo) {
     for (const std::string& partial : repo.partials) {
-      if (IsWrittenTo(partial) || ChangedSince(partial, since_)) {
+      if (IsLocked(partial) || ChangedSince(partial, since_)) {
         Keep(partial, "somebody may be writing to it");
         continue;
       }

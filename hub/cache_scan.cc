@@ -1,6 +1,5 @@
 #include "hub/cache_scan.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -19,8 +18,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/types/optional.h"
+#include "hub/partial_owner.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/base/new_folder.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -30,8 +31,6 @@ namespace {
 // Deeper than any repository; a folder in a folder costs a system call each.
 constexpr int kMaxDepth = 64;
 constexpr uint64_t kMaxRef = 4096;
-constexpr char kPartialSuffix[] = ".incomplete";
-constexpr char kRecordSuffix[] = ".incomplete.peft";
 constexpr char kSharedMarker[] = ".huggingface-shared-blobs";
 
 enum class Kind { kNothing, kFile, kFolder, kLink, kOther };
@@ -50,15 +49,9 @@ Kind KindOf(const std::string& path) {
 }
 
 // The names in a folder, in order; none where it cannot be read.
-std::vector<std::string> NamesIn(const std::string& folder) {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(folder.c_str()),
-                                                 closedir);
-  if (open == nullptr) return names;
-  while (const dirent* const entry = readdir(open.get())) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
+std::vector<std::string> SortedNamesIn(const std::string& folder) {
+  std::vector<std::string> names =
+      NamesIn(folder).value_or(std::vector<std::string>());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -138,7 +131,7 @@ class RepoScan {
       return Report(snapshots, "there is no such folder");
     }
     std::map<std::string, std::vector<std::string>> refs = ReadRefs();
-    for (const std::string& commit : NamesIn(snapshots)) {
+    for (const std::string& commit : SortedNamesIn(snapshots)) {
       if (IsDesktopFile(commit)) continue;
       const std::string folder = absl::StrCat(snapshots, "/", commit);
       if (KindOf(folder) != Kind::kFolder) {
@@ -191,7 +184,7 @@ class RepoScan {
       newest_folder_ = std::max<int64_t>(newest_folder_, info.st_mtime);
     }
     for (const std::string& entry :
-         NamesIn(absl::StrCat(folder, "/", prefix))) {
+         SortedNamesIn(absl::StrCat(folder, "/", prefix))) {
       const std::string name = prefix + entry;
       const std::string path = absl::StrCat(folder, "/", name);
       if (KindOf(path) != Kind::kFolder) {
@@ -267,14 +260,14 @@ class RepoScan {
     const Kind kind = KindOf(folder);
     if (kind == Kind::kNothing) return;
     if (kind != Kind::kFolder) return Report(folder, "is no folder");
-    for (const std::string& name : NamesIn(folder)) {
+    for (const std::string& name : SortedNamesIn(folder)) {
       if (IsDesktopFile(name)) continue;
       const std::string path = blobs_ + name;
       struct stat info;
       Kind kind_of_blob = KindOf(path);
       if (kind_of_blob == Kind::kLink) kind_of_blob = KindOfShared(path, &info);
       if (absl::EndsWith(name, kPartialSuffix) ||
-          absl::EndsWith(name, kRecordSuffix)) {
+          absl::EndsWith(name, kPartialRecordSuffix)) {
         repo_.partials.push_back(path);
       } else if (kind_of_blob != Kind::kFile) {
         Report(path, "is no file of the cache");
@@ -353,7 +346,7 @@ absl::StatusOr<CacheScan> ScanCache(const std::string& cache_dir) {
   }
   CacheScan scan;
   scan.folder = real.get();
-  for (const std::string& name : NamesIn(scan.folder)) {
+  for (const std::string& name : SortedNamesIn(scan.folder)) {
     const std::string path = absl::StrCat(scan.folder, "/", name);
     if (IsOwnName(scan.folder, name) || IsDesktopFile(name)) continue;
     if (KindOf(path) != Kind::kFolder) {

@@ -1,6 +1,5 @@
 #include "hub/cache_writer.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -17,6 +15,7 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/new_folder.h"
 #include "peft_cc/base/scoped_fd.h"
 
 namespace peft {
@@ -190,14 +189,12 @@ void CacheWriter::RemoveTree(absl::string_view commit) const {
 
 uint64_t CacheWriter::PartialBytes(absl::string_view etag) const {
   const std::string folder = absl::StrCat(folder_, "/blobs");
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()),
-                                                    closedir);
-  if (entries == nullptr) return 0;
   uint64_t bytes = 0;
-  while (const dirent* entry = readdir(entries.get())) {
-    if (!absl::StartsWith(entry->d_name, etag)) continue;
+  for (const std::string& name :
+       NamesIn(folder).value_or(std::vector<std::string>())) {
+    if (!absl::StartsWith(name, etag)) continue;
     struct stat info;
-    if (fstatat(dirfd(entries.get()), entry->d_name, &info, 0) == 0) {
+    if (stat(absl::StrCat(folder, "/", name).c_str(), &info) == 0) {
       bytes += static_cast<uint64_t>(info.st_size);
     }
   }

@@ -1,6 +1,5 @@
 #include "hub/partial_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,7 +8,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -22,14 +20,14 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/new_folder.h"
 #include "peft_cc/base/temporary_file.h"
 
 namespace peft {
 namespace hub {
 namespace {
 
-constexpr char kSuffix[] = ".incomplete";
-constexpr char kRecordSuffix[] = ".peft";
+constexpr char kRecordSuffix[] = ".peft";  // after the file's own name
 constexpr size_t kRecordSuffixSize = sizeof(kRecordSuffix) - 1;
 constexpr uint64_t kMaxRecord = 64 << 20;
 constexpr size_t kAheadBuffer = 1 << 20;
@@ -115,8 +113,8 @@ absl::Status PartialFile::Create() {
   for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
     uint32_t random;
     if (getentropy(&random, sizeof(random)) != 0) break;
-    const std::string path =
-        absl::StrCat(blob_path_, absl::StrFormat(".%08x", random), kSuffix);
+    const std::string path = absl::StrCat(
+        blob_path_, absl::StrFormat(".%08x", random), kPartialSuffix);
     fd_ = ScopedFd(
         open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (fd_.is_open()) {
@@ -135,21 +133,18 @@ absl::Status PartialFile::Create() {
 
 std::vector<std::string> PartialFile::Others(absl::string_view suffix) const {
   const std::string folder = FolderOf(blob_path_);
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()),
-                                                    closedir);
   std::vector<std::string> paths;
-  if (entries == nullptr) return paths;
-  while (const dirent* entry = readdir(entries.get())) {
-    if (absl::StartsWith(entry->d_name, etag_ + ".") &&
-        absl::EndsWith(entry->d_name, absl::StrCat(kSuffix, suffix))) {
-      paths.push_back(absl::StrCat(folder, "/", entry->d_name));
+  for (const std::string& name :
+       NamesIn(folder).value_or(std::vector<std::string>())) {
+    if (absl::StartsWith(name, etag_ + ".") && absl::EndsWith(name, suffix)) {
+      paths.push_back(absl::StrCat(folder, "/", name));
     }
   }
   return paths;
 }
 
 bool PartialFile::TakeOverAny(CancelCheck is_cancelled) {
-  for (const std::string& path : Others()) {
+  for (const std::string& path : Others(kPartialSuffix)) {
     if (TakeOver(path, is_cancelled)) return true;
   }
   return false;
@@ -206,12 +201,12 @@ ScopedFd PartialFile::Claim(const std::string& path,
 }
 
 void PartialFile::RemoveOthers() const {
-  for (const std::string& path : Others()) {
+  for (const std::string& path : Others(kPartialSuffix)) {
     std::string record;
     if (Claim(path, &record).is_open()) Remove(path);
   }
   // A record without its file is one that somebody had no time to remove.
-  for (const std::string& path : Others(kRecordSuffix)) {
+  for (const std::string& path : Others(kPartialRecordSuffix)) {
     const std::string file = path.substr(0, path.size() - kRecordSuffixSize);
     if (access(file.c_str(), F_OK) != 0) unlink(path.c_str());
   }

@@ -87,9 +87,8 @@ class PartialFile {
   // Adds bytes that are written to the digest, and parts to the record.
   absl::Status Count(absl::Span<const uint8_t> bytes);
   absl::Status Create();
-  // What else lies there for the same blob: files, or with the suffix of
-  // records these.
-  std::vector<std::string> Others(absl::string_view suffix = "") const;
+  // What else lies there for the same blob under names that end so.
+  std::vector<std::string> Others(absl::string_view suffix) const;
   // Opens and locks the file `path` if its owner is gone and its record, which
   // is read, fits; else the result is not open. Removes a file that nobody can
   // go on with.

@@ -31,15 +31,13 @@ std::string HostName() {
   return absl::StrCat(name, name[0] == '\0' ? "?" : "");
 }
 
-// True if the lock that this process has on `path` keeps others out: some file
-// systems grant locks to everyone.
-bool LocksExclude(const std::string& path) {
-  const ScopedFd other(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  return other.is_open() && flock(other.get(), LOCK_EX | LOCK_NB) != 0 &&
+}  // namespace
+
+bool IsLocked(const std::string& path) {
+  const ScopedFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  return fd.is_open() && flock(fd.get(), LOCK_EX | LOCK_NB) != 0 &&
          errno == EWOULDBLOCK;
 }
-
-}  // namespace
 
 std::string PartialHeaderLine(const std::string& etag, uint64_t size) {
   return absl::StrCat(kMagic, " ", etag, " ", size, " ", getpid(), " ",
@@ -67,9 +65,9 @@ bool IsQuiet(int fd) {
 
 bool IsAbandoned(const PartialHeader& header, const std::string& path, int fd) {
   if (header.host == HostName()) {
-    // On one host the lock tells, also of an owner that was killed and is still
-    // in the table of processes.
-    if (LocksExclude(path)) return true;
+    // On one host our lock tells, where it keeps others out, also of an owner
+    // that was killed and is still in the table of processes.
+    if (IsLocked(path)) return true;
     const bool exists =
         kill(static_cast<pid_t>(header.pid), 0) == 0 || errno != ESRCH;
     if (!exists) return true;

@@ -10,6 +10,14 @@
 namespace peft {
 namespace hub {
 
+// How the names of partial files end, and those of their records.
+inline constexpr char kPartialSuffix[] = ".incomplete";
+inline constexpr char kPartialRecordSuffix[] = ".incomplete.peft";
+
+// True if a lock on the file `path` keeps others out, and somebody, who may be
+// this process, has it: some file systems grant locks to everyone.
+bool IsLocked(const std::string& path);
+
 // The first line of a partial file's record.
 struct PartialHeader {
   std::string etag;   // of the blob
