@@ -103,17 +103,6 @@ absl::StatusOr<OpenFile> OpenRegularFile(const std::string& path,
   return file;
 }
 
-// Memory for `size` bytes, in huge pages where it fills some.
-std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
-  const bool huge = size >= kHugePage;
-  const uint64_t alignment = huge ? kHugePage : 64;
-  if (size > SIZE_MAX - alignment) return nullptr;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, size) != 0) return nullptr;
-  PreferHugePages(memory, size);
-  return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
-}
-
 // Outcomes of ReadRange beside the system's errors.
 constexpr int kReadAll = 0;
 constexpr int kEndOfFile = -1;
@@ -158,7 +147,7 @@ absl::Status ReadExactly(const std::string& path, const OpenFile& file,
 
 absl::StatusOr<Bytes> ReadIntoMemory(const std::string& path,
                                      const OpenFile& file, PieceRunner run) {
-  std::shared_ptr<uint8_t> buffer = AllocateBuffer(file.size);
+  std::shared_ptr<uint8_t> buffer = AllocateBlock(file.size);
   if (buffer == nullptr) return OutOfMemoryError(path, file.size);
   PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size, buffer.get(), run));
   return Bytes{absl::MakeConstSpan(buffer.get(), file.size), buffer};
