@@ -26,6 +26,7 @@ import time
 import numpy as np
 
 from benchmarks import side_by_side
+from benchmarks.timer import Timer
 from testing import peft_ctypes
 from testing import peft_verbs as ours
 
@@ -363,7 +364,7 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     library = peft_ctypes.Library(os.path.abspath(arguments.library))
-    timer = side_by_side.Timer()
+    timer = Timer()
     extra = {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
