@@ -1,5 +1,6 @@
 """Third-party code that every build needs, from the system's packages."""
 
+load("//third_party:aarch64.bzl", "aarch64")
 load("//third_party:source_package.bzl", "source_package")
 load("//third_party:system_folder.bzl", "system_folder")
 load("//third_party/python:cuda.bzl", "cuda")
@@ -12,6 +13,7 @@ def peft_repositories():
         name = "rules_cc",
         path = "third_party/rules_cc",
     )
+    aarch64(name = "aarch64")
     native.local_repository(
         name = "remote_coverage_tools",
         path = "third_party/remote_coverage_tools",
