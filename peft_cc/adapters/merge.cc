@@ -213,7 +213,7 @@ absl::StatusOr<BaseOverlay::Weights> MergeSite(
     const MergeAdapterOptions& options, MergeMemory& memory,
     kernels::ThreadPool& pool) {
   const Site& found = sites.sites()[site];
-  if (found.weight.dtype() == DType::kUnspecified) return NoWeight(found);
+  if (!found.has_weight()) return NoWeight(found);
   PEFT_ASSIGN_OR_RETURN(BaseOverlay::Weights merged,
                         Merge(found, plan, site, memory, pool));
   if (options.check_finite &&
@@ -226,7 +226,7 @@ absl::StatusOr<BaseOverlay::Weights> MergeSite(
 absl::StatusOr<Tensor> MergeWeightF32(const SiteTable& sites, const Plan& plan,
                                       int site, kernels::ThreadPool& pool) {
   const Site& found = sites.sites()[site];
-  if (found.weight.dtype() == DType::kUnspecified) return NoWeight(found);
+  if (!found.has_weight()) return NoWeight(found);
   MergeMemory memory(/*expected_bytes=*/0);
   return MergeWeight(found, plan.linear(site), DType::kF32, memory, pool);
 }
