@@ -96,7 +96,7 @@ class MarkupTest(unittest.TestCase):
     def setUp(self):
         self.links = markup.Links(
             {"peft_do": "#peft_do", "PEFT_KIND_": "#kinds",
-             "error A_BC": "#error"}, ["A_BC"], {"errors.md": "#errors"})
+             "error A_BC": "#error", "PEFT_NOT_FOUND": "#code"}, ["A_BC"], {"errors.md": "#errors"})
 
     def test_names_become_links(self):
         for text, expected in (
@@ -106,6 +106,8 @@ class MarkupTest(unittest.TestCase):
                  '<a href="#kinds"><code>PEFT_KIND_...</code></a>'),
                 ('"A_BC"', '"<a href="#error"><code>A_BC</code></a>"'),
                 ('"LORA"', '"LORA"'),
+                ("NOT_FOUND", '<a href="#code">NOT_FOUND</a>'),
+                ("HF_HOME is IGNORED", "HF_HOME is IGNORED"),
                 ("docs/errors.md", '<a href="#errors">docs/errors.md</a>'),
                 ("docs/c-api.md", "docs/c-api.md"),
                 ("`a < b`", "<code>a &lt; b</code>"),
@@ -127,7 +129,8 @@ class MarkupTest(unittest.TestCase):
     def test_terms(self):
         self.assertEqual(
             self.links.terms("Errors: as such\n  and so.\nText is UTF-8."),
-            '<dl>\n<dt id="convention-errors">Errors</dt><dd>as such and so.'
+            '<dl class="terms">\n<dt id="convention-errors">Errors</dt><dd>As '
+            'such and so.'
             '</dd>\n<dt id="convention-text">Text</dt><dd>Text is UTF-8.</dd>'
             "\n</dl>")
 

@@ -3,11 +3,12 @@
 import html
 import re
 
-# A name of the header, in backquotes or not, or the id of an error in quotes.
+# A name of the header, in backquotes or not, the id of an error in quotes, a
+# file, other code, an emphasised word, a status's code.
 _NAME = re.compile(r"`(\w+)`|\b(PEFT_[A-Z0-9_]+_)\.\.\.|"
                    r"\b(peft_\w+|PEFT_\w+|DLManagedTensor)\b|"
                    r'"([A-Z][A-Z0-9_]{2,})"|(?:docs/)?\b([\w-]+\.md)\b|'
-                   r"`([^`]+)`|\*(\w[\w -]*)\*")
+                   r"`([^`]+)`|\*(\w[\w -]*)\*|\b([A-Z][A-Z_]{5,})\b")
 
 
 def _slug(text):
@@ -36,9 +37,13 @@ class Links:
         return f'<a href="{address}"><code>{shown}</code></a>'
 
     def _replacement(self, match):
-        quoted, group, bare, error_id, file, code, stress = match.groups()
+        quoted, group, bare, error_id, file, code, stress, status = (
+            match.groups())
         if stress:
             return f"<em>{stress}</em>"
+        if status:
+            address = self.to("PEFT_" + status)
+            return f'<a href="{address}">{status}</a>' if address else status
         if group:
             return self.name(group, group + "...")
         if error_id:
@@ -68,7 +73,7 @@ class Links:
                          re.split(r"\n\s*\n", text) if part.strip())
 
     def _paragraph(self, text):
-        lines = text.split("\n")
+        lines = text.strip("\n").split("\n")
         if all(line.startswith("  ") for line in lines):
             code = "\n".join(line[2:] for line in lines)
             return f"<pre><code>{html.escape(code, quote=False)}</code></pre>"
@@ -108,10 +113,11 @@ class Links:
             match = re.match(r"([A-Z][^:.;`]{0,40}): ", text)
             term = match.group(1) if match else text.split(" ")[0]
             rest = text[match.end():] if match else text
+            rest = rest[:1].upper() + rest[1:]
             rows.append(f'<dt id="convention-{_slug(term)}">'
                         f"{html.escape(term)}</dt>"
                         f"<dd>{self.inline(rest)}</dd>")
-        return "<dl>\n" + "\n".join(rows) + "\n</dl>"
+        return '<dl class="terms">\n' + "\n".join(rows) + "\n</dl>"
 
     def markdown(self, text):
         """A cell of a table in Markdown: code, and links to other files."""

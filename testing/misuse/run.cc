@@ -131,9 +131,9 @@ Pool& Run::PoolOf(size_t kind) {
 }
 
 void Run::Play() {
-  for (uint64_t i = random_.Below(6); i > 0; --i) GoodCall();
+  for (uint64_t i = random_.Below(8); i > 0; --i) GoodCall();
   for (uint64_t i = 5 + random_.Below(30); i > 0; --i) {
-    if (random_.Percent(10)) GoodCall();
+    if (random_.Percent(15)) GoodCall();
     AnyCall();
   }
 }
@@ -145,7 +145,7 @@ void Run::AnyCall() {
 }
 
 void Run::Keep(std::unique_ptr<char[]> memory) {
-  kept_.push_back(std::move(memory));
+  (shared_ == nullptr ? own_ : *shared_).Keep(std::move(memory));
 }
 
 void Run::Adopt(DLManagedTensor* tensor) {
@@ -183,7 +183,7 @@ std::string Run::Describe() const {
 // -- Calls that work ----------------------------------------------------------
 
 void Run::GoodCall() {
-  switch (random_.Below(6)) {
+  switch (random_.Below(7)) {
     case 0:
       return OpenModel();
     case 1:
@@ -192,6 +192,8 @@ void Run::GoodCall() {
       return MakeStateDict();
     case 3:
       return MakeSession();
+    case 4:
+      return Forward();
     default:
       return LoadAdapter();
   }
@@ -267,6 +269,20 @@ void Run::MakeSession() {
   peft_session_t* session = nullptr;
   if (!Take(peft_session_create(model, nullptr, &session))) return;
   PoolOf(kKind<peft_session_t>).Add(kKind<peft_session_t>, session);
+}
+
+void Run::Forward() {
+  auto* const session = static_cast<peft_session_t*>(
+      PoolOf(kKind<peft_session_t>).Live(kKind<peft_session_t>, random_));
+  if (session == nullptr) return MakeSession();
+  Log("runs two tokens");
+  static constexpr int64_t kIds[] = {1, 2};
+  peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
+  input.ids = kIds;
+  input.batch = 1;
+  input.length = 2;
+  peft_tensor_view_t logits = PEFT_TENSOR_VIEW_INIT;
+  Take(peft_session_forward(session, &input, nullptr, &logits));
 }
 
 void Run::MakeStateDict() {
