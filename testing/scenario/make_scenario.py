@@ -9,107 +9,16 @@ import json
 import pathlib
 import warnings
 
+import torch
+
+from testing.scenario import recorder
 from testing.scenario import scenario_files as files
 from testing.scenario import scenario_peft as reference
 
-IDS = [[1, 7, 5, 3, 10, 13], [1, 30, 22, 9, 4, 18]]
+IDS, numbers = recorder.IDS, recorder.numbers
 MASK = [[1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
 INVALID, NOT_FOUND, EXISTS, LIMIT, STATE, UNIMPLEMENTED, CANCELLED = \
     3, 5, 6, 8, 9, 12, 1
-
-
-class Scenario:
-    """Steps, and the state of adapters that they lead to."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.peft = reference.Peft(folder)
-        self.steps = []
-        self.loaded = {}  # name -> folder with its files, in load order
-        self.active = []  # (name, scale)
-
-    def step(self, verb, expect=None, **arguments):
-        self.steps.append({"verb": verb, **arguments, "expect": expect or {}})
-
-    def refuse(self, verb, error, code, **arguments):
-        self.step(verb, {"error": error, "code": code}, **arguments)
-
-    # -- verbs that change which adapters there are
-
-    def report(self, folder, missing=0):
-        tensors = reference.read_tensors(folder)
-        sites = reference.sites(folder, self.folder / "base")
-        return {
-            "matched": len(tensors), "missing": missing, "unexpected": 0,
-            "mismatched": 0, "ignored_keys": 0,
-            "num_sites": sites - missing,  # those that it changes
-            "num_parameters": sum(t.numel() for t in tensors.values())}
-
-    def load(self, name, verb="load_adapter", missing=0, **arguments):
-        path = f"adapters/{name}"
-        where = {"path": path}
-        if verb.endswith("from_memory"):
-            where = {"config": f"{path}/adapter_config.json",
-                     "tensors": f"{path}/adapter_model.safetensors"}
-        self.step(verb, self.report(self.folder / path, missing), name=name,
-                  **where, **arguments)
-        self.loaded[name] = self.folder / path
-        self.active = [(name, 1)]
-
-    def replace(self, name, by):
-        path = f"adapters/{by}"
-        self.step("replace_adapter", self.report(self.folder / path),
-                  name=name, path=path)
-        self.loaded[name] = self.folder / path
-
-    def set(self, *names, scales=None):
-        arguments = {} if scales is None else {"scales": scales}
-        self.step("set_adapter", names=list(names), **arguments)
-        self.active = list(zip(names, scales or [1] * len(names)))
-
-    def delete(self, *names):
-        self.step("delete_adapter", names=list(names))
-        for name in names:
-            del self.loaded[name]
-        self.active = [(n, s) for n, s in self.active if n not in names]
-
-    def rename(self, name, new_name):
-        self.step("rename_adapter", name=name, new_name=new_name)
-        self.loaded = {new_name if n == name else n: folder
-                       for n, folder in self.loaded.items()}
-        self.active = [(new_name if n == name else n, s)
-                       for n, s in self.active]
-
-    # -- verbs that only look
-
-    def names(self):
-        self.step("list_adapters", {"names": list(self.loaded)})
-        self.step("active_adapters", {"names": [n for n, _ in self.active]})
-
-    def entries(self, active=None):
-        return [(self.loaded[name], scale)
-                for name, scale in self.active if active is None]
-
-    def model(self):
-        return self.peft.model(self.entries())
-
-    def logits(self, model=None, ids=IDS, mask=None, keep=1, options=None,
-               **arguments):
-        """A forward; `options` are those of PEFT's forward."""
-        model = model or self.model()
-        if mask is not None:
-            arguments["attention_mask"] = mask
-        values = reference.logits(model, ids, mask, keep, **(options or {}))
-        self.step("forward", {"shape": list(values.shape),
-                              "logits": values.flatten().tolist()},
-                  ids=ids, logits_to_keep=keep, **arguments)
-
-    def state_dict(self, name):
-        self.step("get_adapter_state_dict", {"tensors": [
-            {"name": key, "dtype": str(value.dtype).removeprefix("torch."),
-             "shape": list(value.shape), "fnv1a": reference.fnv1a(value)}
-            for key, value in reference.read_tensors(
-                self.loaded[name]).items()]}, name=name)
 
 
 def base(s):
@@ -123,7 +32,15 @@ def base(s):
     s.names()
     s.logits(save_as="base")
     s.logits(mask=MASK, keep=2)
+    short = torch.tensor([IDS[0][:3]])
+    hidden = model(short, output_hidden_states=True).hidden_states[-1]
+    s.step("forward", ids=short.tolist(), outputs=["last_hidden_state"])
+    s.step("get_output", numbers(hidden), output="last_hidden_state")
+    s.refuse("get_output", "OUTPUT_NOT_COMPUTED", STATE, output="logits")
     s.refuse("forward", "TOKEN_OUT_OF_RANGE", INVALID, ids=[[1, 32]])
+    s.step("create_session", max_length=4)
+    s.refuse("forward", "SEQUENCE_TOO_LONG", LIMIT, ids=IDS)
+    s.step("create_session")
     s.refuse("open_model", "FILE_NOT_FOUND", NOT_FOUND, path="no_such_folder")
 
 
@@ -187,6 +104,11 @@ def rows(s):
            scales=[0.5, 2])
     both = s.peft.model([(s.loaded["plain"], 0.5), (s.loaded["bf16"], 2)])
     s.logits(both, activations=["both"])
+    s.logits(s.peft.model([]), activations=[""])
+    each = torch.cat([reference.logits(both, IDS[:1]),
+                      reference.logits(s.peft.model([]), IDS[1:])])
+    s.step("forward", numbers(each, "logits"), ids=IDS, logits_to_keep=1,
+           activations=["both", ""])
     s.step("free_activation", activation="both")
     s.refuse("forward", "ADAPTER_NOT_FOUND", NOT_FOUND, ids=IDS,
              adapter_names=["plain", "none"])
@@ -211,6 +133,10 @@ def generating(s):
     first = tokens[0][:tokens[0].index(end) + 1]
     s.step("generate", {"tokens": [first], "finish": ["eos"]},
            ids=prompt[:1], max_new_tokens=6, eos_token_ids=[end])
+    stop = tokens[0][1:4]
+    s.step("generate", {"tokens": [tokens[0][:4]], "finish": ["stop"]},
+           ids=prompt[:1], max_new_tokens=6, ignore_eos=1,
+           stop_sequences=[[31, 0], stop])
     s.refuse("generate", "CANCELLED", CANCELLED, **arguments, cancel_after=3)
 
 
@@ -220,9 +146,8 @@ def cache(s):
     s.step("forward", ids=[IDS[0][:4]], logits_to_keep=1)
     s.step("cache_length", {"length": 4})
     values = reference.logits(s.model(), IDS[:1])
-    s.step("forward", {"shape": list(values.shape),
-                       "logits": values.flatten().tolist()},
-           ids=[IDS[0][4:]], logits_to_keep=1, keep_cache=1)
+    s.step("forward", numbers(values, "logits"), ids=[IDS[0][4:]],
+           logits_to_keep=1, keep_cache=1)
     s.step("cache_length", {"length": 6})
     s.set("ranks")
     s.refuse("forward", "ACTIVATION_CHANGED", STATE, ids=[[5]], keep_cache=1)
@@ -282,6 +207,8 @@ def making(s):
     s.step("forward", ids=IDS, logits_to_keep=1, equal_to="plain")
     s.replace("renamed", "swap")
     s.logits()
+    s.replace("renamed", "bf16", "replace_adapter_from_memory")
+    s.logits()
     s.refuse("replace_adapter", "ADAPTER_NOT_FOUND", NOT_FOUND, name="none",
              path="adapters/swap")
     s.refuse("rename_adapter", "ADAPTER_EXISTS", EXISTS, name="renamed",
@@ -303,6 +230,13 @@ def saving(s):
     s.active = [("again", 1)]
     s.state_dict("again")
     s.step("forward", ids=IDS, logits_to_keep=1, equal_to="dora")
+    s.step("write_state_dict", name="again", path="$TMP/dora.safetensors")
+    s.step("load_adapter_from_memory", name="third",
+           config="adapters/dora/adapter_config.json",
+           tensors="$TMP/dora.safetensors")
+    s.step("forward", ids=IDS, logits_to_keep=1, equal_to="dora")
+    s.step("delete_adapter", names=["third"])
+    s.set("again")
 
 
 def facts(s):
@@ -329,6 +263,9 @@ def facts(s):
     s.step("inspect_adapter", {
         "peft_type": "LOHA", "runnable": False,
         "reason_id": "ADAPTER_METHOD_UNSUPPORTED"}, path="adapters/loha")
+    s.step("fetch_adapter", {"path": "adapters/ranks"}, path="adapters/ranks")
+    s.step("probe_adapter", {"num_sites": report["num_sites"],
+                             "num_unchanged": 0}, name="rescale")
     s.step("has_adapter", {"has": 1}, name="ranks")
     s.step("has_adapter", {"has": 0}, name="none")
     s.refuse("get_adapter_info", "ADAPTER_NOT_FOUND", NOT_FOUND, name="none")
@@ -361,6 +298,36 @@ def merged_model(s):
     s.names()
 
 
+def host(s):
+    """A model of a program's own layers."""
+    kinds = {"table": "embedding", "first": "linear", "second": "conv1d_hf"}
+    layers = [{"name": name, "kind": kind, "weight": f"{name}.weight"}
+              for name, kind in kinds.items()]
+    for layer in layers[1:]:
+        layer["bias"] = layer["name"] + ".bias"
+    s.step("create_model", {"model_type": "", "num_sites": 3},
+           tensors="host/weights.safetensors", layers=layers)
+    s.refuse("create_session", "MODEL_NOT_RUNNABLE", STATE)
+    run_layers(s, files.host_network())
+    folder = s.folder / "host/adapter"
+    s.step("load_adapter", s.report(folder, model=files.host_network()),
+           name="host", path="host/adapter")
+    run_layers(s, s.peft.host(folder))
+    s.refuse("run_layer", "LAYER_NOT_FOUND", NOT_FOUND, layer="third",
+             shape=[1], x=[1])
+
+
+def run_layers(s, network):
+    ids = torch.tensor([[3, 0], [9, 3]])
+    s.step("run_layer", numbers(network.table(ids)), layer="table",
+           shape=[2, 2], ids=ids.flatten().tolist())
+    rng = files.np.random.default_rng([files.SEED, 2])
+    for name, width in (("first", 6), ("second", 8)):
+        x = files.draw(rng, (3, width), 2.0)
+        s.step("run_layer", numbers(getattr(network, name)(x)), layer=name,
+               shape=[3, width], x=x.flatten().tolist())
+
+
 def text_of(value):
     """JSON without exponents; a step to a line."""
     if isinstance(value, float):
@@ -378,9 +345,9 @@ def make(folder):
     """Everything, in a folder that has none of it."""
     warnings.simplefilter("ignore")
     files.save_all(folder)
-    scenario = Scenario(folder)
+    scenario = recorder.Scenario(folder)
     for part in (base, loading, switching, rows, generating, cache, merging,
-                 making, saving, facts, limits, merged_model):
+                 making, saving, facts, limits, merged_model, host):
         part(scenario)
     lines = ",\n".join(text_of(step) for step in scenario.steps)
     (folder / "scenario.json").write_text(

@@ -12,6 +12,8 @@ import peft
 import safetensors.torch
 import torch
 import transformers
+from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 SEED = 8
 VOCAB = 32
@@ -144,6 +146,38 @@ def save_tensors(tensors, folder):
                                 {"format": "pt"})
 
 
+class HostNetwork(nn.Module):
+    """What a program with its own forward might have."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(10, 6)
+        self.first = nn.Linear(6, 8)
+        self.second = Conv1D(5, 8)
+
+
+def host_network():
+    """With the numbers that are in its file."""
+    rng = np.random.default_rng([SEED, 1])
+    model = HostNetwork()
+    with torch.no_grad():
+        for _, parameter in sorted(model.named_parameters()):
+            parameter.copy_(draw(rng, parameter.shape, 1.0))
+    return model.eval()
+
+
+def save_host(folder):
+    """The weights of a host model, and an adapter for it."""
+    folder.mkdir()
+    tensors = dict(host_network().named_parameters())
+    safetensors.torch.save_file(
+        {name: tensor.detach() for name, tensor in tensors.items()},
+        folder / "weights.safetensors")
+    config = peft.LoraConfig(r=2, lora_alpha=3, fan_in_fan_out=False,
+                             target_modules=["table", "first", "second"])
+    save_adapter(host_network(), "adapter", config, folder / "adapter")
+
+
 def write_json(path, value):
     pathlib.Path(path).write_text(
         json.dumps(value, indent=1, sort_keys=True) + "\n")
@@ -157,6 +191,7 @@ def save_all(folder):
         save_adapter(open_base(folder / "base"), name, config,
                      adapters / name)
     save_refused(folder / "base", adapters)
+    save_host(folder / "host")
     write_json(folder / "fresh_lora.json", dict(
         peft_type="LORA", r=3, lora_alpha=6, task_type="CAUSAL_LM",
         target_modules=["q_proj", "down_proj"]))

@@ -46,6 +46,11 @@ class Peft:
         model.set_adapter(names)
         return model.eval()
 
+    def host(self, folder):
+        """The host network with an adapter."""
+        return peft.PeftModel.from_pretrained(files.host_network(),
+                                              folder).eval().base_model.model
+
     def make_fresh(self, config_json, seed):
         """The folder of a new adapter, drawn after torch.manual_seed."""
         base = files.open_base(self.base)
@@ -96,12 +101,13 @@ def read_tensors(folder):
     return {k.removeprefix(PREFIX): v for k, v in sorted(tensors.items())}
 
 
-def sites(folder, base):
+def sites(base, folder):
     """The number of layers that an adapter is in, as PEFT injects it."""
-    model = peft.PeftModel.from_pretrained(files.open_base(base), folder, "a0")
+    model = peft.PeftModel.from_pretrained(base, folder, "a0")
     count = 0
     for module in model.modules():
         adapters = set(getattr(module, "lora_A", {}))
+        adapters |= set(getattr(module, "lora_embedding_A", {}))
         adapters |= set(getattr(module, "ia3_l", {}))
         adapters |= set(getattr(module, "modules_to_save", {}) or {})
         count += "a0" in adapters

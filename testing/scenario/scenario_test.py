@@ -46,13 +46,18 @@ class ScenarioTest(unittest.TestCase):
                 self.check_json(found[key], value, f"{where}.{key}")
         elif isinstance(expected, list):
             self.assertEqual(len(found), len(expected), where)
+            if expected and isinstance(expected[0], float):
+                self.check_numbers(found, expected, where)
+                return
             for i, value in enumerate(expected):
                 self.check_json(found[i], value, f"{where}[{i}]")
-        elif isinstance(expected, float):
-            self.assertLessEqual(abs(found - expected),
-                                 1e-6 * max(1, abs(expected)), where)
         else:
             self.assertEqual(found, expected, where)
+
+    def check_numbers(self, found, expected, where):
+        largest = max(map(abs, expected))
+        for a, b in zip(found, expected):
+            self.assertLessEqual(abs(a - b), 1e-6 * largest, where)
 
     def check_tensors(self, found, expected, name):
         self.assertEqual(sorted(found), sorted(expected), name)
