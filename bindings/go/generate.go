@@ -77,7 +77,7 @@ func (s *Session) Generate(ctx context.Context, input Input, options *GenerateOp
 	}
 	s.guard.newLoan()
 	var result *C.peft_generate_result_t
-	status := C.peft_go_generate(s.handle, pointer[C.int64_t](input.IDs), batch, length,
+	status := C.peft_go_generate(s.number(), pointer[C.int64_t](input.IDs), batch, length,
 		pointer[C.int64_t](input.AttentionMask), pointer[C.int64_t](input.PositionIDs),
 		pointer[C.int64_t](input.TokenTypeIDs), cOptions, &result)
 	if err := call.finish(toError(status)); err != nil {

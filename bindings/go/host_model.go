@@ -166,7 +166,7 @@ func (m *Model) RunLayer(name string, x View, options *RunLayerOptions) (*Tensor
 	}
 	data, dtype, rank, sizes, strides := x.c()
 	var handle *C.peft_tensor_t
-	status := C.peft_go_run_layer(m.c(), cName, data, dtype, rank, sizes, strides, expert, &handle)
+	status := C.peft_go_run_layer(m.number(), cName, data, dtype, rank, sizes, strides, expert, &handle)
 	if err := toError(status); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"unsafe"
 )
 
 // The logger that is set: what its user data holds.
@@ -26,11 +25,12 @@ func SetLogger(callback func(level LogLevel, line string)) {
 	defer logger.mu.Unlock()
 	old := logger.arena
 	logger.arena = &arena{}
-	var userData unsafe.Pointer
-	if callback != nil {
-		userData = logger.arena.userData(callback)
+	if callback == nil {
+		C.peft_set_logger(nil, nil)
+	} else {
+		userData := logger.arena.userData(callback)
+		C.peft_set_logger(C.peft_log_fn(C.peft_go_log), userData)
 	}
-	C.peft_go_set_logger(userData)
 	if old != nil {
 		old.free()
 	}

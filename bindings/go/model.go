@@ -31,6 +31,11 @@ func (m *Model) c() *C.peft_model_t {
 	return m.handle
 }
 
+// number is the handle without a pointer's type.
+func (m *Model) number() C.uintptr_t {
+	return C.uintptr_t(uintptr(unsafe.Pointer(m.c())))
+}
+
 // Close frees the model and returns nil. Calls that use it go on to their end.
 func (m *Model) Close() error {
 	if m != nil && m.guard.close() {

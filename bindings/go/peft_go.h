@@ -1,12 +1,16 @@
 // What the package's cgo files include: the header of the library, C functions
 // that build on C's stack the structs which Go may not build (those that hold
 // pointers to Go memory), and functions of the types that callbacks have.
+//
+// Where a call has to be fast its handle comes as a number: cgo's check of a
+// pointer to an incomplete type allocates.
 #ifndef PEFT_GO_H_
 #define PEFT_GO_H_
 
 #ifdef __has_include
 #if !__has_include("peft_c/peft_c.h")
-#error "peft_c/peft_c.h not found: set CGO_CFLAGS=-I... and CGO_LDFLAGS=-L..., \
+#error \
+    "peft_c/peft_c.h not found: set CGO_CFLAGS=-I... and CGO_LDFLAGS=-L..., \
 or use pkg-config with -tags peft_pkgconfig (bindings/go/README.md)"
 #endif
 #endif
@@ -26,20 +30,10 @@ extern int32_t peftGoDownload(void* user_data, int64_t bytes,
 extern int32_t peftGoTransport(void* user_data, peft_http_request_t* request,
                                peft_exchange_t* exchange);
 
-static inline void peft_go_log(void* user_data, int32_t level,
-                               const char* line) {
-  peftGoLog(user_data, level, (char*)line);
-}
-
-static inline int32_t peft_go_transport(void* user_data,
-                                        const peft_http_request_t* request,
-                                        peft_exchange_t* exchange) {
-  return peftGoTransport(user_data, (peft_http_request_t*)request, exchange);
-}
-
-static inline void peft_go_set_logger(void* user_data) {
-  peft_set_logger(user_data ? peft_go_log : NULL, user_data);
-}
+// Of the types that the library calls (callbacks.c).
+void peft_go_log(void* user_data, int32_t level, const char* line);
+int32_t peft_go_transport(void* user_data, const peft_http_request_t* request,
+                          peft_exchange_t* exchange);
 
 // -- Tensors ------------------------------------------------------------------
 
@@ -61,22 +55,22 @@ static inline peft_tensor_view_t peft_go_view(const char* data, int32_t dtype,
 
 static inline peft_status_t* peft_go_state_dict_set(
     peft_state_dict_t* state_dict, const char* name, const char* data,
-    int32_t dtype, int32_t rank, const int64_t* sizes,
-    const int64_t* strides) {
+    int32_t dtype, int32_t rank, const int64_t* sizes, const int64_t* strides) {
   const peft_tensor_view_t view =
       peft_go_view(data, dtype, rank, sizes, strides);
   return peft_state_dict_set(state_dict, name, &view);
 }
 
 static inline peft_status_t* peft_go_run_layer(
-    const peft_model_t* model, const char* name, const char* data,
-    int32_t dtype, int32_t rank, const int64_t* sizes, const int64_t* strides,
-    int64_t expert, peft_tensor_t** out_y) {
+    uintptr_t model, const char* name, const char* data, int32_t dtype,
+    int32_t rank, const int64_t* sizes, const int64_t* strides, int64_t expert,
+    peft_tensor_t** out_y) {
   const peft_tensor_view_t x = peft_go_view(data, dtype, rank, sizes, strides);
   peft_run_layer_options_t options;
   peft_run_layer_options_init(&options, sizeof(options));
   options.expert = expert;
-  return peft_model_run_layer(model, name, &x, &options, out_y);
+  return peft_model_run_layer((const peft_model_t*)model, name, &x, &options,
+                              out_y);
 }
 
 // -- Verbs with arrays of numbers ---------------------------------------------
@@ -91,9 +85,11 @@ static inline peft_status_t* peft_go_set_adapter(peft_model_t* model,
   return peft_model_set_adapter(model, names, num_names, &options);
 }
 
-static inline peft_status_t* peft_go_merge_adapter(
-    peft_model_t* model, const char* const* names, size_t num_names,
-    const float* scales, int32_t safe_merge) {
+static inline peft_status_t* peft_go_merge_adapter(peft_model_t* model,
+                                                   const char* const* names,
+                                                   size_t num_names,
+                                                   const float* scales,
+                                                   int32_t safe_merge) {
   peft_merge_options_t options;
   peft_merge_options_init(&options, sizeof(options));
   options.scales = scales;
@@ -119,7 +115,7 @@ static inline peft_forward_input_t peft_go_input(
 }
 
 static inline peft_status_t* peft_go_forward(
-    peft_session_t* session, const int64_t* ids, int64_t batch, int64_t length,
+    uintptr_t session, const int64_t* ids, int64_t batch, int64_t length,
     const int64_t* attention_mask, const int64_t* position_ids,
     const int64_t* token_type_ids, int64_t logits_to_keep,
     int32_t allow_activation_change, const char* const* adapter_names,
@@ -136,17 +132,19 @@ static inline peft_status_t* peft_go_forward(
   options.activations = (const peft_activation_t* const*)activations;
   options.num_activations = num_activations;
   options.outputs = outputs;
-  return peft_session_forward(session, &input, &options, out_logits);
+  return peft_session_forward((peft_session_t*)session, &input, &options,
+                              out_logits);
 }
 
 static inline peft_status_t* peft_go_generate(
-    peft_session_t* session, const int64_t* ids, int64_t batch, int64_t length,
+    uintptr_t session, const int64_t* ids, int64_t batch, int64_t length,
     const int64_t* attention_mask, const int64_t* position_ids,
     const int64_t* token_type_ids, const peft_generate_options_t* options,
     peft_generate_result_t** out_result) {
   const peft_forward_input_t input = peft_go_input(
       ids, batch, length, attention_mask, position_ids, token_type_ids);
-  return peft_session_generate(session, &input, options, out_result);
+  return peft_session_generate((peft_session_t*)session, &input, options,
+                               out_result);
 }
 
 #endif  // PEFT_GO_H_

@@ -3,7 +3,10 @@ package peft
 // #include "peft_go.h"
 import "C"
 
-import "runtime"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // A Session is a KV cache with its workspace: one conversation, or one batch of
 // them. It takes one call at a time; any number of sessions of one model run at
@@ -11,9 +14,9 @@ import "runtime"
 type Session struct {
 	guard  guard
 	handle *C.peft_session_t
-	// What the library writes to and the views that are returned, here so that a
-	// forward allocates nothing.
-	out   C.peft_tensor_view_t
+	// What the library writes to, which must lie alone, and the views that are
+	// returned: made once, so that a forward allocates nothing.
+	out   *C.peft_tensor_view_t
 	views [3]View
 }
 
@@ -33,13 +36,18 @@ func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
 	if options != nil {
 		cOptions.max_length = C.int64_t(options.MaxLength)
 	}
-	session := &Session{}
-	C.peft_tensor_view_init(&session.out, C.sizeof_peft_tensor_view_t)
+	session := &Session{out: new(C.peft_tensor_view_t)}
+	C.peft_tensor_view_init(session.out, C.sizeof_peft_tensor_view_t)
 	if err := toError(C.peft_session_create(m.c(), &cOptions, &session.handle)); err != nil {
 		return nil, err
 	}
 	runtime.SetFinalizer(session, (*Session).Close)
 	return session, nil
+}
+
+// number is the handle without a pointer's type.
+func (s *Session) number() C.uintptr_t {
+	return C.uintptr_t(uintptr(unsafe.Pointer(s.handle)))
 }
 
 // Close frees the session and returns nil. A call that uses it goes on to its
@@ -164,7 +172,7 @@ func (s *Session) Forward(input Input, options *ForwardOptions) error {
 // sequences gives (batch, labels). The view ends with the next forward, generate
 // or reset of the session.
 func (s *Session) Logits(input Input, options *ForwardOptions) (View, error) {
-	if err := s.forward(&input, options, &s.out); err != nil {
+	if err := s.forward(&input, options, s.out); err != nil {
 		return View{}, err
 	}
 	return s.lent(0), nil
@@ -176,7 +184,7 @@ func (s *Session) Logits(input Input, options *ForwardOptions) (View, error) {
 // generate or reset of the session.
 func (s *Session) Output(output Outputs) (View, error) {
 	defer runtime.KeepAlive(s)
-	if err := toError(C.peft_session_get_output(s.handle, C.int32_t(output), &s.out)); err != nil {
+	if err := toError(C.peft_session_get_output(s.handle, C.int32_t(output), s.out)); err != nil {
 		return View{}, err
 	}
 	switch output {
@@ -191,7 +199,7 @@ func (s *Session) Output(output Outputs) (View, error) {
 // lent returns what the library wrote as a view, in a place of its own.
 func (s *Session) lent(place int) View {
 	view := &s.views[place]
-	view.borrow(&s.out)
+	view.borrow(s.out)
 	view.lender, view.loan = &s.guard, s.guard.loan
 	result := *view
 	result.owner = s
@@ -216,7 +224,7 @@ func (s *Session) forward(input *Input, options *ForwardOptions, out *C.peft_ten
 	}
 	activations := handles(options.Activations)
 	s.guard.newLoan()
-	return toError(C.peft_go_forward(s.handle, pointer[C.int64_t](input.IDs), batch, length,
+	return toError(C.peft_go_forward(s.number(), pointer[C.int64_t](input.IDs), batch, length,
 		pointer[C.int64_t](input.AttentionMask), pointer[C.int64_t](input.PositionIDs),
 		pointer[C.int64_t](input.TokenTypeIDs), C.int64_t(options.LogitsToKeep),
 		flag(options.AllowActivationChange), names, numNames,
