@@ -59,15 +59,15 @@ func (c *call) refuse(err error) C.int32_t {
 	if err == nil {
 		err = c.ctx.Err()
 	}
-	if err == nil {
-		return 0
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
 		c.err = err
 	}
-	return 1
+	if c.err != nil || c.panicked {
+		return 1
+	}
+	return 0
 }
 
 //export peftGoToken

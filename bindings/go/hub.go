@@ -126,8 +126,9 @@ func (e *Exchange) IsCancelled() bool {
 }
 
 // begin returns what the callbacks of a call that fetches need, and whether
-// the library must be told of downloads: not where nobody listens.
+// the library must ask on_download: where nobody listens, and no transport may
+// panic, it need not.
 func (h *HubOptions) begin(ctx context.Context) (c *call, listens bool) {
 	c = &call{ctx: ctx, onDownload: h.OnDownload, transport: h.Transport}
-	return c, h.OnDownload != nil || ctx.Done() != nil
+	return c, h.OnDownload != nil || h.Transport != nil || ctx.Done() != nil
 }
