@@ -56,7 +56,13 @@ let package = Package(
     .executableTarget(
       name: "SwitchAdapters",
       dependencies: ["Peft"],
-      path: "Examples"),
+      path: "Examples",
+      sources: ["SwitchAdapters.swift"]),
+    .executableTarget(
+      name: "Generate",
+      dependencies: ["Peft"],
+      path: "Examples",
+      sources: ["Generate.swift"]),
     .testTarget(name: "PeftTests", dependencies: ["Peft"]),
   ],
   swiftLanguageModes: [.v6])
