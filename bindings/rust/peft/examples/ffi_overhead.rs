@@ -65,14 +65,16 @@ fn measure(
 }
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let scenario = std::env::args().nth(1).ok_or("usage: ffi_overhead SCENARIO")?;
+    let scenario =
+        std::env::args().nth(1).ok_or("usage: ffi_overhead SCENARIO")?;
     let mut options = ModelOptions::new().num_threads(1);
     let model = Model::open_with(format!("{scenario}/base"), &mut options)?;
     model.load_adapter("plain", format!("{scenario}/adapters/plain"))?;
     let mut session = model.session()?;
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let (call, count) = line.split_once(' ').ok_or("not a call and a count")?;
+        let (call, count) =
+            line.split_once(' ').ok_or("not a call and a count")?;
         println!("{}", measure(&model, &mut session, call, count.parse()?)?);
         io::stdout().flush()?;
     }
