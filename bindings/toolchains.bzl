@@ -1,4 +1,4 @@
-"""Which languages' tools the machine has.
+"""Which tools the machine has: those of other languages, and some for tests.
 
 A target that needs one says `target_compatible_with = ["@host_go//:available"]`
 and is skipped, visibly, where it is missing.
@@ -48,17 +48,20 @@ _host_toolchain = repository_rule(
 )
 
 def peft_binding_toolchains():
-    """Declares @host_rust, @host_go, @host_swift and what their tests use."""
+    """Declares @host_rust, @host_go, @host_swift and what other tests use."""
+    _host_toolchain(name = "host_abidiff", programs = ["abidiff", "abidw"])
     _host_toolchain(
         name = "host_bindgen",
         programs = ["bindgen", "rustfmt"],
         # Others print the same declarations differently.
         versions = {"bindgen": " 0.60."},
     )
+    _host_toolchain(name = "host_clang", programs = ["clang++"])
     _host_toolchain(
         name = "host_clippy",
         programs = ["cargo", "cargo-clippy", "rustfmt"],
     )
+    _host_toolchain(name = "host_cmake", programs = ["cmake", "make", "pkg-config"])
     _host_toolchain(name = "host_go", programs = ["go"])
     _host_toolchain(name = "host_rust", programs = ["cargo", "rustc"])
     _host_toolchain(name = "host_swift", programs = ["swiftc"])
