@@ -173,6 +173,22 @@ macro_rules! hub_setters {
             self.closures.resume();
             result
         }
+
+        /// The same for files in place of a folder.
+        pub(crate) fn run_on<R>(
+            &mut self,
+            files: &mut [File<'_>],
+            f: impl FnOnce(*const Raw) -> Result<R>,
+        ) -> Result<R> {
+            with_files(files, |files, count| {
+                self.raw.files = files;
+                self.raw.num_files = count;
+                let result = self.run(f);
+                self.raw.files = std::ptr::null();
+                self.raw.num_files = 0;
+                result
+            })
+        }
     };
 }
 

@@ -33,7 +33,8 @@ impl<'a> Rows<'a> {
 /// `rows`.
 macro_rules! row_setters {
     () => {
-        /// Runs each row under an adapter of its own, whatever is active: one
+        /// Runs each row (of a layer each index along the first axis of its
+        /// input) under an adapter of its own, whatever is active: one
         /// name for each, "\_\_base\_\_" for the base model. While adapters are
         /// disabled all rows run the base model, as in Python; so with
         /// activations.
