@@ -11,7 +11,7 @@ use crate::error::{check, Result};
 use crate::handle::{default_struct, setters};
 use crate::model::Model;
 use crate::model_options::ModelOptions;
-use crate::rows::{row_setters, Rows};
+use crate::rows::{row_setters, RowFields, Rows};
 use crate::tensor::Tensor;
 use crate::tensor_view::TensorView;
 use crate::tensor_view_mut::TensorViewMut;
@@ -105,7 +105,7 @@ impl<'w> Layer<'w> {
     }
 
     fn name(&self) -> &str {
-        // SAFETY: The text is of `self.texts`, or null.
+        // SAFETY: The text is of the pool, or null.
         unsafe { str_of(self.raw.name) }.unwrap_or_default()
     }
 

@@ -9,7 +9,7 @@ use crate::constants::ReadMode;
 use crate::error::Result;
 use crate::file::{with_files, File};
 use crate::handle::{default_struct, setters, text_setters};
-use crate::hub::{hub_setters, Download, HubClosures};
+use crate::hub::{hub_setters, Download, HubClosures, HubFields};
 use crate::text::TextPool;
 use crate::thread_pool::{raw_pool, ThreadPool};
 use crate::transport::{Answer, Exchange, Request, Transport};
@@ -64,9 +64,9 @@ impl<'a> ModelOptions<'a> {
 
     text_setters! {
         /// Of the adapters of `for_adapters`: their revision. Default: main.
-        adapter_revision,
+        adapter_revision: &str,
         /// Of the adapters of `for_adapters`: the folder below their own.
-        adapter_subfolder,
+        adapter_subfolder: &str,
     }
 
     hub_setters!();
