@@ -1,0 +1,59 @@
+import CPeft
+
+/// A base model, or a program's own layers, with any number of adapters.
+///
+/// Thread-safe: it may be used by any number of tasks at the same time.
+/// Sessions and activations keep what they need of it.
+public final class Model: @unchecked Sendable, HandleOwner {
+  let handle: OpaquePointer
+  // The weights that are used where they are.
+  private let hostWeights: [HostTensor]
+
+  init(taking handle: OpaquePointer, hostWeights: [HostTensor]) {
+    self.handle = handle
+    self.hostWeights = hostWeights
+  }
+
+  deinit {
+    peft_model_free(handle)
+    withExtendedLifetime(hostWeights) {}
+  }
+
+  /// Opens the model in the Hugging Face folder, or of the Hub id, `path`. It
+  /// may be nil where `options` has ``ModelOptions/forAdapters``: the model is
+  /// then the one that their configs name.
+  public convenience init(
+    path: String?, options: ModelOptions = ModelOptions()
+  ) throws(PeftError) {
+    var model: OpaquePointer?
+    try options.with { (options) throws(PeftError) in
+      try check(withText(path) { peft_model_open($0, options, &model) })
+    }
+    guard let model else { throw .internalError("no model") }
+    self.init(taking: model, hostWeights: [])
+  }
+
+  /// The folder that ``init(path:options:)`` would open, fetched where it is of
+  /// the Hub: for a download ahead of time, and for the tokenizer's files.
+  public static func fetch(
+    _ path: String?, options: ModelOptions = ModelOptions()
+  ) throws(PeftError) -> String {
+    var folder = ""
+    try options.with { (options) throws(PeftError) in
+      var arena = Arena()
+      defer { arena.free() }
+      let path = try arena.text(path)
+      folder = try makeText { peft_fetch_model(path, options, $0) }
+    }
+    return folder
+  }
+
+  /// What the model is, as it is now.
+  public func info() throws(PeftError) -> ModelInfo {
+    var info = peft_model_info_t()
+    info.struct_size = MemoryLayout<peft_model_info_t>.stride
+    try run { peft_model_get_info($0, &info) }
+    // The texts are the model's.
+    return withExtendedLifetime(self) { ModelInfo(info) }
+  }
+}
