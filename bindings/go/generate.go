@@ -80,7 +80,7 @@ func (s *Session) Generate(ctx context.Context, input Input, options *GenerateOp
 	status := C.peft_go_generate(s.number(), pointer[C.int64_t](input.IDs), batch, length,
 		pointer[C.int64_t](input.AttentionMask), pointer[C.int64_t](input.PositionIDs),
 		pointer[C.int64_t](input.TokenTypeIDs), cOptions, &result)
-	if err := call.finish(toError(status)); err != nil {
+	if err := call.finish(s.pool.explain(toError(status))); err != nil {
 		return nil, err
 	}
 	return takeGenerateResult(result), nil

@@ -18,6 +18,7 @@ type Session struct {
 	// returned: made once, so that a forward allocates nothing.
 	out   *C.peft_tensor_view_t
 	views [3]View
+	pool  *pool
 }
 
 // SessionOptions say how a session is made.
@@ -41,6 +42,7 @@ func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
 	if err := toError(C.peft_session_create(m.c(), &cOptions, &session.handle)); err != nil {
 		return nil, err
 	}
+	session.pool = m.pool
 	runtime.SetFinalizer(session, (*Session).Close)
 	return session, nil
 }
@@ -224,12 +226,13 @@ func (s *Session) forward(input *Input, options *ForwardOptions, out *C.peft_ten
 	}
 	activations := handles(options.Activations)
 	s.guard.newLoan()
-	return toError(C.peft_go_forward(s.number(), pointer[C.int64_t](input.IDs), batch, length,
+	status := C.peft_go_forward(s.number(), pointer[C.int64_t](input.IDs), batch, length,
 		pointer[C.int64_t](input.AttentionMask), pointer[C.int64_t](input.PositionIDs),
 		pointer[C.int64_t](input.TokenTypeIDs), C.int64_t(options.LogitsToKeep),
 		flag(options.AllowActivationChange), names, numNames,
 		pointer[*C.peft_activation_t](activations), C.size_t(len(activations)),
-		C.int32_t(options.Outputs), out))
+		C.int32_t(options.Outputs), out)
+	return s.pool.explain(toError(status))
 }
 
 var noForwardOptions ForwardOptions

@@ -134,6 +134,9 @@ func (v View) Len() int {
 // Float32s returns a copy of the elements, which are F32, F16, BF16 or F64, in
 // the order of their indices.
 func (v View) Float32s() ([]float32, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
 	result := make([]float32, v.Len())
 	if _, err := v.CopyFloat32s(result); err != nil {
 		return nil, err
@@ -144,6 +147,9 @@ func (v View) Float32s() ([]float32, error) {
 // CopyFloat32s is Float32s into the program's memory, which must have room for
 // Len elements. It returns their number.
 func (v View) CopyFloat32s(into []float32) (int, error) {
+	if err := v.check(); err != nil {
+		return 0, err
+	}
 	count := v.Len()
 	if len(into) < count {
 		return 0, argumentError("room for %d elements, expected %d", len(into), count)
@@ -191,6 +197,9 @@ func (v View) Bytes() ([]byte, error) {
 // when the view has ended, which nothing checks; use runtime.KeepAlive with
 // what the view is of. Prefer the methods that copy.
 func (v View) Borrow() ([]byte, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
 	if v.strides != nil {
 		return nil, argumentError("the elements are not contiguous; use Float32s")
 	}
