@@ -37,6 +37,19 @@ final class LayerRunnerTest: XCTestCase {
     return y
   }
 
+  /// x W^T, whose rows are `width` long.
+  private func product(_ x: [Float], _ w: [Float], width: Int) -> [Float] {
+    var y: [Float] = []
+    for row in stride(from: 0, to: x.count, by: width) {
+      for output in stride(from: 0, to: w.count, by: width) {
+        var sum: Float = 0
+        for index in 0..<width { sum += x[row + index] * w[output + index] }
+        y.append(sum)
+      }
+    }
+    return y
+  }
+
   private func expected(_ model: Model) throws -> [Float] {
     try model.runLayer("proj", x, shape: [2, 3]).floats()
   }
@@ -64,8 +77,7 @@ final class LayerRunnerTest: XCTestCase {
   func testADeltaIsAddedToWhatTheProgramComputed() throws {
     let model = try model()
     let proj = try model.findLayer("proj")
-    // x W^T by hand.
-    let base: [Float] = [-2, -2, 4, 13]
+    let base = product(x, weight, width: 3)
     let runner = try LayerRunner(model)
     let y = try outputs(from: base) { (x, y) throws(PeftError) in
       try runner.addDelta(proj, x, to: y)
@@ -128,13 +140,7 @@ final class LayerRunnerTest: XCTestCase {
     let wanted = try expected(model)
     try model.mergeAdapters()
     XCTAssertNotEqual(Array(floats), weight)
-    let merged = Array(floats)
-    let y = (0..<4).map { index in
-      (0..<3).reduce(Float(0)) {
-        $0 + x[index / 2 * 3 + $1] * merged[index % 2 * 3 + $1]
-      }
-    }
-    assertClose(y, wanted)
+    assertClose(product(x, Array(floats), width: 3), wanted)
     try model.unmergeAdapter()
     XCTAssertEqual(Array(floats), weight)
   }
@@ -161,18 +167,9 @@ final class LayerRunnerTest: XCTestCase {
     XCTAssertEqual(form.kind, .lowRank)
     let a = try floats(lowered, .a)
     let b = try floats(lowered, .b)
-    // base + scale * (x A^T) B^T, A (2, 3), B (2, 2).
-    let base: [Float] = [-2, -2, 4, 13]
-    let y = (0..<4).map { index in
-      let row = index / 2 * 3
-      let delta = (0..<2).reduce(Float(0)) { sum, rank in
-        let inner = (0..<3).reduce(Float(0)) {
-          $0 + x[row + $1] * a[rank * 3 + $1]
-        }
-        return sum + inner * b[index % 2 * 2 + rank]
-      }
-      return base[index] + form.scale * delta
-    }
+    let delta = product(product(x, a, width: 3), b, width: 2)
+    let base = product(x, weight, width: 3)
+    let y = zip(base, delta).map { $0 + form.scale * $1 }
     assertClose(y, try expected(model))
     let missing = failure { () throws(PeftError) in
       try lowered.withTensor(0, .gate) { _ in }
