@@ -42,7 +42,7 @@ public struct TensorView: ~Copyable {
     guard let strides = view.strides else { return true }
     var expected: Int64 = 1
     for axis in (0..<rank).reversed() where size(axis) != 1 {
-      if strides[axis] != expected { return size(axis) == 0 || count == 0 }
+      if strides[axis] != expected { return count == 0 }
       expected *= view.sizes[axis]
     }
     return true
@@ -114,10 +114,12 @@ extension TensorView {
     guard isContiguous else {
       throw .argument("the tensor is not contiguous: elements(as:) copies it")
     }
-    let layout = try TensorLayout(dtype: dtype, shape: shape, strides: nil)
+    guard let bits = dtype.bits else {
+      throw .elementType("\(dtype) is not known: update the package")
+    }
     // The address of an empty tensor may be anything.
     return UnsafeRawBufferPointer(
-      start: layout.count == 0 ? nil : view.data, count: layout.byteCount)
+      start: count == 0 ? nil : view.data, count: (count * bits + 7) / 8)
   }
 
   private func checkType<T: TensorElement>(
