@@ -129,6 +129,11 @@ class Call {
   // `size` bytes that end with the call. Never null.
   char* Allocate(size_t size);
 
+  // Runs when the call has returned.
+  void AtEnd(std::function<void(bool success)> function) {
+    after_.push_back(std::move(function));
+  }
+
   void Note(const std::string& text) { line_ += text; }
 
   // Reads memory that the library lent.
@@ -204,6 +209,8 @@ void Adjust(Call& call, peft_generate_options_t& options);
 template <>
 void Adjust(Call& call, peft_layer_t& layer);
 template <>
+void Adjust(Call& call, peft_file_t& file);
+template <>
 void Adjust(Call& call, peft_model_options_t& options);
 template <>
 void Adjust(Call& call, peft_load_options_t& options);
@@ -224,6 +231,14 @@ template <>
 peft_transport_fn Call::Callback(const char* name);
 template <>
 peft_token_fn Call::Callback(const char* name);
+template <>
+peft_allocate_fn Call::Callback(const char* name);
+template <>
+peft_deallocate_fn Call::Callback(const char* name);
+template <>
+peft_parallel_for_fn Call::Callback(const char* name);
+template <>
+peft_read_fn Call::Callback(const char* name);
 
 // -- Implementation -----------------------------------------------------------
 

@@ -53,6 +53,7 @@ _ADJUSTED = {
     "peft_tensor_view_t": ("data", "sizes", "strides"),
     "peft_forward_input_t": ("ids", "attention_mask", "position_ids",
                              "token_type_ids"),
+    "peft_file_t": ("data", "size", "fd", "user_data"),
 }
 
 
@@ -137,7 +138,8 @@ class Generator:
         if kind.is_const and len(kind.pointers) == 1 and \
                 kind.base in self._structs:
             if "num_" + name in siblings:
-                return f'call.Structs<{kind.base}>("{name}", num_{name})'
+                count = siblings["num_" + name]
+                return f'call.Structs<{kind.base}>("{name}", {count})'
             is_optional = str(name == "options").lower()
             return f'call.AStruct<{kind.base}>("{name}", {is_optional})'
         if not kind.pointers and kind.base in self._callbacks:
@@ -237,8 +239,7 @@ class Generator:
     def _is_always_drawn(self, field, counts):
         """An array must be as long as its count, which is drawn before."""
         count = _COUNTS.get(field.name, ("num_" + field.name,))[0]
-        return (field.name.endswith("user_data") or
-                (self._is_array(field.type) and count in counts))
+        return field.name.endswith("user_data") or count in counts
 
     def _field(self, field, counts):
         name = field.name
@@ -295,7 +296,7 @@ namespace peft {
         if noun + "_free" in self._functions:
             free = (f"[](void* handle) {{ {noun}_free(static_cast<"
                     f"{handle.name}*>(handle)); }}")
-        is_safe = bool(re.search("[Tt]hread-safe|SESSION_BUSY", handle.doc))
+        is_safe = bool(re.search('[Tt]hread-safe|_BUSY"', handle.doc))
         return (f'      {{"{noun[5:]}", {free}, '
                 f"{str(is_safe).lower()}}},")
 

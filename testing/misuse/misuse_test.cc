@@ -86,6 +86,8 @@ class MisuseTest : public testing::TestWithParam<uint64_t> {
     for (size_t i = 0; i < counts.size(); ++i) {
       const FunctionInfo& function = FunctionInfos()[i];
       EXPECT_GT(counts[i].calls, 100u) << function.name;
+      // It must be the first call of a process.
+      if (std::string(function.name) == "peft_set_allocator") continue;
       EXPECT_GT(counts[i].successes, 0u) << function.name << " never worked";
     }
   }

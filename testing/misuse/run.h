@@ -58,11 +58,21 @@ class Run {
   std::string Describe() const;
 
  private:
+  // Counts a call that was to work.
+  bool Good(const char* function, peft_status_t* status);
+
+  template <typename Handle>
+  Handle* AnyLive();
+  template <typename Handle>
+  void Add(Handle* handle);
+
   void OpenModel();
   void MakeHostModel();
   void LoadAdapter();
   void MakeSession();
   void Forward();
+  void RunLayer();
+  void Replace();
   void MakeStateDict();
 
   const uint64_t seed_;
