@@ -45,12 +45,14 @@ impl<'w> Layer<'w> {
     /// F32, BF16 or F16. None for `LayerKind::Other`.
     pub fn weight(mut self, weight: TensorView<'w>) -> Self {
         self.weight = Some(weight);
+        self.raw.writable_weights = 0;
         self
     }
 
     /// One number per output. Default: none.
     pub fn bias(mut self, bias: TensorView<'w>) -> Self {
         self.bias = Some(bias);
+        self.raw.writable_weights = 0;
         self
     }
 
@@ -66,7 +68,8 @@ impl<'w> Layer<'w> {
     /// [`HostModel`] writes into, and
     /// [`unmerge_adapter`](Model::unmerge_adapter) writes back. Meanwhile
     /// [`HostModel::weight`] and [`HostModel::bias`] lend them. While adapters
-    /// are merged so, calls that read the base's weights are `Merged`.
+    /// are merged so, calls that read the base's weights are `Merged`. A
+    /// `weight` or `bias` that is set afterwards undoes it.
     pub fn writable_weights(
         mut self,
         weight: TensorViewMut<'w>,
