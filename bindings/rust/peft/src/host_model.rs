@@ -185,6 +185,27 @@ impl<'w> HostModel<'w> {
         self.layer(name)?.bias
     }
 
+    /// As [`weight`](HostModel::weight), where others use the model.
+    ///
+    /// # Safety
+    ///
+    /// Nobody merges or unmerges while the view is in use.
+    pub unsafe fn weight_unchecked(
+        &self,
+        name: &str,
+    ) -> Option<TensorView<'_>> {
+        self.layer(name)?.weight
+    }
+
+    /// As [`bias`](HostModel::bias), where others use the model.
+    ///
+    /// # Safety
+    ///
+    /// Nobody merges or unmerges while the view is in use.
+    pub unsafe fn bias_unchecked(&self, name: &str) -> Option<TensorView<'_>> {
+        self.layer(name)?.bias
+    }
+
     fn layer(&self, name: &str) -> Option<&Layer<'w>> {
         self.layers.iter().find(|layer| layer.name() == name)
     }
