@@ -116,6 +116,7 @@ impl<'a> File<'a> {
     fn raw(&mut self) -> Result<sys::peft_file_t> {
         self.name.check()?;
         if let Some(reader) = self.reader.as_deref_mut() {
+            reader.caught.take();
             self.raw.user_data = (reader as *mut Reader<'a>).cast();
         }
         Ok(self.raw)
@@ -129,7 +130,10 @@ pub(crate) fn with_files<R>(
     f: impl FnOnce(*const sys::peft_file_t, usize) -> Result<R>,
 ) -> Result<R> {
     let raw = files.iter_mut().map(File::raw).collect::<Result<Vec<_>>>()?;
-    let result = f(raw.as_ptr(), raw.len());
+    let result = match raw.len() {
+        0 => f(std::ptr::null(), 0),
+        count => f(raw.as_ptr(), count),
+    };
     for reader in files.iter().filter_map(|file| file.reader.as_ref()) {
         reader.caught.resume();
     }

@@ -45,12 +45,14 @@ impl<'w> Layer<'w> {
     /// F32, BF16 or F16. None for `LayerKind::Other`.
     pub fn weight(mut self, weight: TensorView<'w>) -> Self {
         self.weight = Some(weight);
+        self.raw.writable_weights = 0;
         self
     }
 
     /// One number per output. Default: none.
     pub fn bias(mut self, bias: TensorView<'w>) -> Self {
         self.bias = Some(bias);
+        self.raw.writable_weights = 0;
         self
     }
 
@@ -66,7 +68,8 @@ impl<'w> Layer<'w> {
     /// [`HostModel`] writes into, and
     /// [`unmerge_adapter`](Model::unmerge_adapter) writes back. Meanwhile
     /// [`HostModel::weight`] and [`HostModel::bias`] lend them. While adapters
-    /// are merged so, calls that read the base's weights are `Merged`.
+    /// are merged so, calls that read the base's weights are `Merged`. A
+    /// `weight` or `bias` that is set afterwards undoes it.
     pub fn writable_weights(
         mut self,
         weight: TensorViewMut<'w>,
@@ -179,6 +182,27 @@ impl<'w> HostModel<'w> {
 
     /// The bias of a layer as it is now, while nobody can merge.
     pub fn bias(&mut self, name: &str) -> Option<TensorView<'_>> {
+        self.layer(name)?.bias
+    }
+
+    /// As [`weight`](HostModel::weight), where others use the model.
+    ///
+    /// # Safety
+    ///
+    /// Nobody merges or unmerges while the view is in use.
+    pub unsafe fn weight_unchecked(
+        &self,
+        name: &str,
+    ) -> Option<TensorView<'_>> {
+        self.layer(name)?.weight
+    }
+
+    /// As [`bias`](HostModel::bias), where others use the model.
+    ///
+    /// # Safety
+    ///
+    /// Nobody merges or unmerges while the view is in use.
+    pub unsafe fn bias_unchecked(&self, name: &str) -> Option<TensorView<'_>> {
         self.layer(name)?.bias
     }
 

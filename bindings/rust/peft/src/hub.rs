@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 
 use peft_sys as sys;
 
-use crate::callback::Caught;
+use crate::callback::{Caught, Panic};
 use crate::transport::Transport;
 
 /// How far a download is. Both totals are 0 until the Hub has said them.
@@ -51,8 +51,10 @@ impl<'a> HubClosures<'a> {
         self.transport = Some(Box::new(transport));
     }
 
-    /// Sets the `user_data` of the two callbacks.
+    /// Sets the `user_data` of the two callbacks, and forgets what an earlier
+    /// call may have left.
     pub(crate) fn lend_to(&mut self, raw: &mut impl HubFields) {
+        self.take();
         if let Some(watcher) = self.watcher.as_deref_mut() {
             raw.set_user_data((watcher as *mut Watcher<'a>).cast());
         }
@@ -64,11 +66,15 @@ impl<'a> HubClosures<'a> {
 
     /// Goes on with what a closure panicked with.
     pub(crate) fn resume(&self) {
-        let watcher = self.watcher.as_ref().and_then(|it| it.caught.take());
-        let transport = self.transport.as_ref().and_then(|it| it.caught.take());
-        if let Some(panic) = watcher.or(transport) {
+        if let Some(panic) = self.take() {
             resume_unwind(panic);
         }
+    }
+
+    fn take(&self) -> Option<Panic> {
+        let watcher = self.watcher.as_ref().and_then(|it| it.caught.take());
+        let transport = self.transport.as_ref().and_then(|it| it.caught.take());
+        watcher.or(transport)
     }
 }
 
@@ -198,11 +204,7 @@ macro_rules! hub_setters {
             &mut self,
             f: impl FnOnce(*const Raw) -> Result<R>,
         ) -> Result<R> {
-            self.texts.check()?;
-            self.closures.lend_to(&mut self.raw);
-            let result = f(&self.raw);
-            self.closures.resume();
-            result
+            self.run_on(&mut [], f)
         }
 
         /// The same for files in place of a folder.
@@ -211,12 +213,14 @@ macro_rules! hub_setters {
             files: &mut [File<'_>],
             f: impl FnOnce(*const Raw) -> Result<R>,
         ) -> Result<R> {
-            with_files(files, |files, count| {
+            self.texts.check()?;
+            self.closures.lend_to(&mut self.raw);
+            let result = with_files(files, |files, count| {
                 self.raw.set_files(files, count);
-                let result = self.run(f);
-                self.raw.set_files(std::ptr::null(), 0);
-                result
-            })
+                f(&self.raw)
+            });
+            self.closures.resume();
+            result
         }
     };
 }

@@ -1,5 +1,6 @@
 //! Layers that run within a program's own forward.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use peft_sys as sys;
 
 use crate::error::{check, Result};
-use crate::host_model::RunLayerOptions;
+use crate::host_model::{HostModel, RunLayerOptions};
 use crate::model::Model;
 use crate::tensor_view::TensorView;
 use crate::tensor_view_mut::TensorViewMut;
@@ -53,9 +54,15 @@ pub struct LayerNumber(pub(crate) i64);
 pub struct LayerRunner<'m> {
     raw: *mut sys::peft_layer_runner_t,
     // Dropped after the runner is freed.
-    _model: Option<Arc<Model>>,
+    _model: Option<Arc<dyn Kept + 'm>>,
     lives: PhantomData<&'m Model>,
 }
+
+/// A model that a runner may keep.
+trait Kept: fmt::Debug + Send + Sync {}
+
+impl Kept for Model {}
+impl Kept for HostModel<'_> {}
 
 // SAFETY: A handle points to nothing and belongs to no thread.
 unsafe impl Send for LayerRunner<'_> {}
@@ -96,14 +103,19 @@ impl LayerRunner<'static> {
     }
 }
 
-impl LayerRunner<'_> {
-    fn new(model: &Model, keeps: Option<Arc<Model>>) -> Result<Self> {
+impl<'m> LayerRunner<'m> {
+    /// A runner that keeps its model, whose weights it may read.
+    pub fn shared_host(model: Arc<HostModel<'m>>) -> Result<Self> {
+        LayerRunner::new(&Arc::clone(&model), Some(model))
+    }
+
+    fn new(model: &Model, kept: Option<Arc<dyn Kept + 'm>>) -> Result<Self> {
         let mut raw = ptr::null_mut();
         // SAFETY: `raw` is the library's to write to.
         check(unsafe {
             sys::peft_layer_runner_create(model.as_raw(), &mut raw)
         })?;
-        Ok(LayerRunner { raw, _model: keeps, lives: PhantomData })
+        Ok(LayerRunner { raw, _model: kept, lives: PhantomData })
     }
 
     /// Writes what [`Model::run_layer`] computes to `y`, of the result's shape,

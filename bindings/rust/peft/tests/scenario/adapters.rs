@@ -4,9 +4,10 @@ use std::path::Path;
 
 use peft::{
     estimate_adapter, fetch_adapter, inspect_adapter, Activation,
-    AddAdapterOptions, Combination, CombineOptions, DType, LoadOptions,
-    LoadReport, MergeAndUnloadOptions, MergeOptions, Names, ProbeOptions,
-    ReportKind, Result, SaveOptions, SetAdapterOptions, StateDict, Tensor,
+    AdapterEstimate, AddAdapterOptions, Combination, CombineOptions, DType,
+    LoadOptions, LoadReport, MergeAndUnloadOptions, MergeOptions, Names,
+    ProbeOptions, ReportKind, Result, SaveOptions, SetAdapterOptions,
+    StateDict, Tensor, TensorView,
 };
 
 use crate::json::{object, Json};
@@ -203,7 +204,9 @@ impl Runner {
             "fetch_adapter" => {
                 end_of(step, &fetch_adapter(path(), &mut LoadOptions::new())?)
             }
-            "estimate_adapter" => estimate_facts(&path())?,
+            "estimate_adapter" => {
+                estimate_facts(&estimate_adapter(path(), None)?)
+            }
             "inspect_adapter" => {
                 Json::parse(&inspect_adapter(path(), None, None)?)
             }
@@ -242,7 +245,7 @@ fn names(names: Result<Names>) -> Result<Json> {
     Ok(object([("names", names.iter().collect::<Vec<_>>().into())]))
 }
 
-fn report_facts(report: &LoadReport) -> Json {
+pub fn report_facts(report: &LoadReport) -> Json {
     let count = |kind| (report.count(kind) as i64).into();
     object([
         ("matched", count(ReportKind::Matched)),
@@ -255,14 +258,13 @@ fn report_facts(report: &LoadReport) -> Json {
     ])
 }
 
-fn estimate_facts(path: &Path) -> Result<Json> {
-    let estimate = estimate_adapter(path, None)?;
-    Ok(object([
+pub fn estimate_facts(estimate: &AdapterEstimate) -> Json {
+    object([
         ("size_bytes", estimate.size_bytes.into()),
         ("file_bytes", estimate.file_bytes.into()),
         ("num_parameters", estimate.num_parameters.into()),
         ("num_tensors", estimate.num_tensors.into()),
-    ]))
+    ])
 }
 
 /// As much of the end of `path` as is expected.
@@ -276,23 +278,29 @@ fn end_of(step: &Step<'_>, path: &Path) -> Json {
 fn tensor_facts(dict: &StateDict) -> Result<Json> {
     let facts = |(name, tensor): (&str, Result<Tensor>)| {
         let tensor = tensor?;
-        let view = tensor.view()?;
-        let dtype = match view.dtype() {
-            DType::F32 => "float32",
-            DType::F16 => "float16",
-            DType::Bf16 => "bfloat16",
-            other => panic!("{other:?}"),
-        };
-        let hash = fnv1a(view.as_bytes().expect("contiguous"));
-        Ok(object([
-            ("name", name.into()),
-            ("dtype", dtype.into()),
-            ("shape", view.sizes().into()),
-            ("fnv1a", format!("{hash:016x}").as_str().into()),
-        ]))
+        let mut facts = element_facts(&tensor.view()?);
+        facts.insert("name", name.into());
+        Ok(facts)
     };
     let tensors = dict.iter().map(facts).collect::<Result<Vec<_>>>()?;
     Ok(object([("tensors", tensors.into())]))
+}
+
+/// Type, shape and hash of elements.
+pub fn element_facts(view: &TensorView<'_>) -> Json {
+    let dtype = match view.dtype() {
+        DType::F32 => "float32",
+        DType::F16 => "float16",
+        DType::Bf16 => "bfloat16",
+        DType::I64 => "int64",
+        other => panic!("{other:?}"),
+    };
+    let hash = fnv1a(view.as_bytes().expect("contiguous"));
+    object([
+        ("dtype", dtype.into()),
+        ("shape", view.sizes().into()),
+        ("fnv1a", format!("{hash:016x}").as_str().into()),
+    ])
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {

@@ -28,6 +28,14 @@ impl Json {
         }
     }
 
+    /// Adds a field to this object.
+    pub fn insert(&mut self, key: &str, value: Json) {
+        match self {
+            Json::Object(fields) => fields.insert(key.to_owned(), value),
+            other => panic!("no object: {other:?}"),
+        };
+    }
+
     pub fn number(&self) -> f64 {
         match self {
             Json::Number(number) => *number,

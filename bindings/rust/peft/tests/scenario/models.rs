@@ -4,13 +4,12 @@ use std::ops::ControlFlow;
 
 use peft::{
     Activation, FinishReason, ForwardInput, ForwardOptions, GenerateOptions,
-    GenerateResult, Layer, LayerKind, Model, ModelOptions, Output, ReadMode,
-    Result, RunLayerOptions, Session, SessionOptions, StateDict, Tensor,
-    TensorView,
+    GenerateResult, Model, ModelOptions, Output, ReadMode, Result, Session,
+    SessionOptions, TensorView,
 };
 
 use crate::json::{object, Json};
-use crate::runner::{Runner, Step};
+use crate::runner::{Loaded, Runner, Step};
 
 impl Runner {
     /// `None` where the verb is of another kind.
@@ -21,8 +20,6 @@ impl Runner {
     ) -> Option<Result<Json>> {
         Some(match verb {
             "open_model" => self.open_model(step),
-            "create_model" => self.create_model(step),
-            "run_layer" => self.run_layer(step),
             "create_session" => self.create_session(step),
             "reset_session" => self.session().reset().map(|()| object([])),
             "cache_length" => {
@@ -40,56 +37,16 @@ impl Runner {
         let path = self.path(step.text("path"));
         let model = Model::open_with(path, &mut model_options())?;
         self.session = Some(model.session()?);
-        self.take_model(model)
+        self.take_model(Loaded::Model(model))
     }
 
-    fn take_model(&mut self, model: Model) -> Result<Json> {
+    /// Frees what was there.
+    pub fn take_model(&mut self, model: Loaded) -> Result<Json> {
         let facts = model_facts(&model)?;
+        self.layer_runner = None;
         self.activations.clear();
         self.model = Some(model);
         Ok(facts)
-    }
-
-    fn create_model(&mut self, step: &Step<'_>) -> Result<Json> {
-        let dict = StateDict::read(self.path(step.text("tensors")))?;
-        let steps: Vec<_> =
-            step.get("layers").list().iter().map(Step).collect();
-        let tensors = steps
-            .iter()
-            .map(|step| {
-                let tensor = |key| {
-                    step.maybe(key).map(|it| dict.get(it.text())).transpose()
-                };
-                Ok((tensor("weight")?, tensor("bias")?))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let mut layers = Vec::new();
-        for (step, (weight, bias)) in steps.iter().zip(&tensors) {
-            let mut layer = Layer::new(step.text("name"), kind(step));
-            if let Some(weight) = weight {
-                layer = layer.weight(weight.view()?);
-            }
-            if let Some(bias) = bias {
-                layer = layer.bias(bias.view()?);
-            }
-            layers.push(layer);
-        }
-        let model = Model::create(&layers, &mut model_options())?;
-        self.session = None;
-        self.take_model(model)
-    }
-
-    fn run_layer(&mut self, step: &Step<'_>) -> Result<Json> {
-        let shape = step.get("shape").integers();
-        let name = step.text("layer");
-        let run = |x: TensorView<'_>| {
-            self.model().run_layer(name, &x, &RunLayerOptions::new())
-        };
-        let y: Tensor = match step.maybe("ids") {
-            Some(ids) => run(TensorView::new(&ids.integers(), &shape)?)?,
-            None => run(TensorView::new(&step.get("x").floats(), &shape)?)?,
-        };
-        Ok(view_facts("values", &y.view()?))
     }
 
     fn create_session(&mut self, step: &Step<'_>) -> Result<Json> {
@@ -194,7 +151,7 @@ fn generate_options<'a>(
     }
 }
 
-fn model_options() -> ModelOptions<'static> {
+pub fn model_options() -> ModelOptions<'static> {
     ModelOptions::new().read_mode(ReadMode::Map).num_threads(1)
 }
 
@@ -218,18 +175,9 @@ fn model_facts(model: &Model) -> Result<Json> {
     ]))
 }
 
-fn view_facts(name: &str, view: &TensorView<'_>) -> Json {
+pub fn view_facts(name: &str, view: &TensorView<'_>) -> Json {
     let numbers = view.as_slice::<f32>().expect("f32");
     object([("shape", view.sizes().into()), (name, numbers.into())])
-}
-
-fn kind(step: &Step<'_>) -> LayerKind {
-    match step.text("kind") {
-        "embedding" => LayerKind::Embedding,
-        "linear" => LayerKind::Linear,
-        "conv1d_hf" => LayerKind::Conv1dHf,
-        other => panic!("kind {other}"),
-    }
 }
 
 fn output(name: &str) -> Output {
@@ -242,7 +190,7 @@ fn output(name: &str) -> Output {
 }
 
 /// Activations by name, "" for the base model.
-fn rows<'a>(
+pub fn rows<'a>(
     activations: &'a std::collections::HashMap<String, Activation>,
     step: &Step<'_>,
 ) -> Option<Vec<Option<&'a Activation>>> {

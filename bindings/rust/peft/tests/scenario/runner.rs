@@ -1,9 +1,10 @@
 //! What the steps of a scenario work on, and whether they did what they say.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 
-use peft::{Activation, Error, Model, Result, Session};
+use peft::{Activation, Error, HostModel, LayerRunner, Model, Result, Session};
 
 use crate::json::Json;
 
@@ -33,20 +34,41 @@ impl<'a> Step<'a> {
     }
 }
 
+/// A model, opened or of the program's own layers. The latter are leaked, as
+/// their weights are, which the program looks at while a runner is there.
+pub enum Loaded {
+    Model(Model),
+    Host(&'static HostModel<'static>),
+}
+
+impl Deref for Loaded {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        match self {
+            Loaded::Model(model) => model,
+            Loaded::Host(model) => model,
+        }
+    }
+}
+
 /// One model, with one session, and what goes with them.
 pub struct Runner {
     folder: PathBuf,
     temp: PathBuf,
     tolerance: f64,
-    pub model: Option<Model>,
+    pub model: Option<Loaded>,
     pub session: Option<Session>,
+    pub layer_runner: Option<LayerRunner<'static>>,
+    /// Of a program's own tensors, the layer, and which of its it is.
+    pub tensors: HashMap<String, (String, &'static str)>,
     pub activations: HashMap<String, Activation>,
     pub saved: HashMap<String, Vec<f32>>,
 }
 
 impl Runner {
-    pub fn new(folder: PathBuf, tolerance: f64) -> Self {
-        let name = format!("peft-scenario-{}", std::process::id());
+    pub fn new(folder: PathBuf, name: &str, tolerance: f64) -> Self {
+        let name = format!("peft-{name}-{}", std::process::id());
         let temp = std::env::temp_dir().join(name);
         std::fs::create_dir(&temp).unwrap();
         Runner {
@@ -55,6 +77,8 @@ impl Runner {
             tolerance,
             model: None,
             session: None,
+            layer_runner: None,
+            tensors: HashMap::new(),
             activations: HashMap::new(),
             saved: HashMap::new(),
         }
@@ -79,10 +103,11 @@ impl Runner {
     pub fn check(&mut self, step: &Json) -> std::result::Result<(), String> {
         let step = Step(step);
         let verb = step.text("verb");
-        let found = match self.model_verb(verb, &step) {
-            Some(found) => found,
-            None => self.adapter_verb(verb, &step),
-        };
+        let found = self
+            .model_verb(verb, &step)
+            .or_else(|| self.host_verb(verb, &step))
+            .or_else(|| self.file_verb(verb, &step))
+            .unwrap_or_else(|| self.adapter_verb(verb, &step));
         self.compare(step.get("expect"), found)
     }
 
