@@ -378,7 +378,14 @@ enum class LogLevel : std::int32_t {
   kInfo = PEFT_LOG_INFO,
   kWarning = PEFT_LOG_WARNING,
   kError = PEFT_LOG_ERROR,
+  // Of no line: for SetLogLevel.
+  kNone = PEFT_LOG_NONE,
 };
+
+// Drops all lines below `level`. peft_set_log_level.
+inline Status SetLogLevel(LogLevel level) {
+  return Status(peft_set_log_level(static_cast<std::int32_t>(level)));
+}
 
 // As peft_log_fn; must not call the library.
 using Logger = std::function<void(LogLevel, std::string_view line)>;
@@ -397,6 +404,176 @@ inline void SetLogger(Logger logger) {
   peft_set_logger(next != nullptr ? peft_log_fn(log) : nullptr, next);
   delete std::exchange(current, next);
 }
+
+// ------------------------------------------------- the program's functions
+
+// Where the library's memory comes from. peft_allocator_t.
+struct Allocator {
+  // Returns so many bytes at a multiple of the alignment, or nullptr.
+  // peft_allocate_fn.
+  std::function<void*(std::size_t size, std::size_t alignment)> allocate;
+  // Takes them back. peft_deallocate_fn.
+  std::function<void(void* data, std::size_t size, std::size_t alignment)>
+      deallocate;
+};
+
+// Takes all memory of the library from `allocator`, to the end of the process.
+// Must be the first call of the library. peft_set_allocator.
+inline Status SetAllocator(Allocator allocator) {
+  // The library keeps it for good.
+  auto* const kept = new Allocator(std::move(allocator));
+  peft_allocator_t c;
+  peft_allocator_init(&c, sizeof(c));
+  c.user_data = kept;
+  if (kept->allocate) {
+    c.allocate = [](void* user_data, std::size_t size, std::size_t alignment) {
+      return static_cast<Allocator*>(user_data)->allocate(size, alignment);
+    };
+  }
+  if (kept->deallocate) {
+    c.deallocate = [](void* user_data, void* data, std::size_t size,
+                      std::size_t alignment) {
+      static_cast<Allocator*>(user_data)->deallocate(data, size, alignment);
+    };
+  }
+  Status status(peft_set_allocator(&c));
+  if (!status.ok()) delete kept;
+  return status;
+}
+
+// Does one piece of work; any thread may call it. peft_piece_fn.
+class Piece {
+ public:
+  Piece(peft_piece_fn piece, void* data) noexcept
+      : piece_(piece), data_(data) {}
+  void operator()(std::int64_t index) const { piece_(data_, index); }
+
+ private:
+  peft_piece_fn piece_;
+  void* data_;
+};
+
+// The program's own threads, for a model's work. peft_thread_pool_t.
+struct ThreadPool {
+  // Calls piece(i) for all i below num_pieces, on any threads, and returns true
+  // when all have returned; false where it could not. peft_parallel_for_fn.
+  std::function<bool(std::int64_t num_pieces, Piece piece)> parallel_for;
+  // How many threads work on one call, the one that calls included.
+  std::int32_t num_threads = 1;
+};
+
+// Where the bytes of a file are.
+enum class FileKind : std::int32_t {
+  kMemory = PEFT_FILE_MEMORY,
+  kFd = PEFT_FILE_FD,
+  kRead = PEFT_FILE_READ,
+};
+
+// Writes up to `size` bytes of the file, from `offset` on, to `buffer`; returns
+// their number, at least 1, or 0 where that failed. peft_read_fn.
+using ReadCallback = std::function<std::int64_t(
+    std::int64_t offset, void* buffer, std::int64_t size)>;
+
+// A file that is not in a folder. peft_file_t.
+struct File {
+  // As the folder would have it: "adapter_config.json".
+  std::string name;
+  FileKind kind = FileKind::kMemory;
+  std::int32_t fd = -1;
+  std::int64_t offset = 0;
+  std::int64_t size = 0;
+  const void* data = nullptr;
+  // false: tensors stay in the memory of `data`, until all that was made of it
+  // is gone.
+  bool copy_data = true;
+  ReadCallback read;
+
+  // The bytes of a vector, a string or a span, which are borrowed.
+  template <typename C>
+  static File Memory(std::string name, const C& bytes) {
+    static_assert(sizeof(*bytes.data()) == 1, "bytes are wanted");
+    File file;
+    file.name = std::move(name);
+    file.size = static_cast<std::int64_t>(bytes.size());
+    file.data = bytes.data();
+    return file;
+  }
+  // So many bytes of an open file, from `offset` on.
+  static File Fd(std::string name, std::int32_t fd, std::int64_t offset,
+                 std::int64_t size) {
+    File file;
+    file.name = std::move(name);
+    file.kind = FileKind::kFd;
+    file.fd = fd;
+    file.offset = offset;
+    file.size = size;
+    return file;
+  }
+  // So many bytes, which `read` gives.
+  static File Reader(std::string name, std::int64_t size, ReadCallback read) {
+    File file;
+    file.name = std::move(name);
+    file.kind = FileKind::kRead;
+    file.size = size;
+    file.read = std::move(read);
+    return file;
+  }
+};
+
+namespace detail {
+
+// Where C takes what it gives back to a callback. Callbacks are not changed.
+template <typename Callback>
+void* UserData(const Callback& callback) noexcept {
+  return callback ? const_cast<Callback*>(&callback) : nullptr;
+}
+
+// Functions of C call the std::function at `user_data`. What that throws is
+// caught by the library.
+inline std::int32_t CallParallelFor(void* user_data, std::int64_t num_pieces,
+                                    peft_piece_fn piece, void* piece_data) {
+  const auto& pool = *static_cast<const ThreadPool*>(user_data);
+  return pool.parallel_for(num_pieces, Piece(piece, piece_data)) ? 0 : 1;
+}
+
+inline std::int64_t CallRead(void* user_data, std::int64_t offset, void* buffer,
+                             std::int64_t size) {
+  return (*static_cast<const ReadCallback*>(user_data))(offset, buffer, size);
+}
+
+// Borrows `pool`, which the model keeps.
+inline peft_thread_pool_t ToC(const ThreadPool& pool) noexcept {
+  peft_thread_pool_t c;
+  peft_thread_pool_init(&c, sizeof(c));
+  c.user_data = const_cast<ThreadPool*>(&pool);
+  c.parallel_for = pool.parallel_for ? &CallParallelFor : nullptr;
+  c.num_threads = pool.num_threads;
+  return c;
+}
+
+// Borrows `file`.
+inline peft_file_t ToC(const File& file) noexcept {
+  peft_file_t c;
+  peft_file_init(&c, sizeof(c));
+  c.name = Text(file.name).c_str();
+  c.kind = static_cast<std::int32_t>(file.kind);
+  c.fd = file.fd;
+  c.offset = file.offset;
+  c.size = file.size;
+  c.data = file.data;
+  c.copy_data = file.copy_data;
+  c.read = file.read ? &CallRead : nullptr;
+  c.user_data = UserData(file.read);
+  return c;
+}
+
+inline std::vector<peft_file_t> ToC(Span<const File> files) {
+  std::vector<peft_file_t> c;
+  for (const File& file : files) c.push_back(ToC(file));
+  return c;
+}
+
+}  // namespace detail
 
 // ------------------------------------------------------------------- tensors
 
@@ -717,8 +894,6 @@ using Transport = std::function<TransportResult(const HttpRequest&, Exchange&)>;
 
 namespace detail {
 
-// Functions of C that call the std::function at `user_data`. What that throws
-// is caught by the library.
 inline std::int32_t CallDownload(void* user_data, std::int64_t bytes,
                                  std::int64_t total_bytes, std::int64_t files,
                                  std::int64_t total_files) {
@@ -735,12 +910,6 @@ inline std::int32_t CallTransport(void* user_data, const peft_http_request_t* c,
   Exchange exchange(c_exchange);
   const auto& transport = *static_cast<const Transport*>(user_data);
   return static_cast<std::int32_t>(transport(request, exchange));
-}
-
-// Where C takes what it gives back to a callback. Callbacks are not changed.
-template <typename Callback>
-void* UserData(const Callback& callback) noexcept {
-  return callback ? const_cast<Callback*>(&callback) : nullptr;
 }
 
 // The fields of the Hub, which a model's and an adapter's options share.
@@ -791,6 +960,10 @@ struct ModelOptions {
   std::optional<std::string> adapter_revision;
   std::optional<std::string> adapter_subfolder;
   Transport transport;
+  // Must outlive the model and all calls on it; nullptr: the library's threads.
+  const ThreadPool* thread_pool = nullptr;
+  // The files of the model's folder, wherever they are.
+  std::vector<File> files;
 };
 
 // peft_load_options_t. Texts that are not set are C's NULL.
@@ -811,6 +984,9 @@ struct LoadOptions {
   DownloadCallback on_download;
   Transport transport;
   bool map_file = false;
+  // The files of the adapter's folder, wherever they are; the path is then
+  // nullptr.
+  std::vector<File> files;
 };
 
 namespace detail {
@@ -819,7 +995,9 @@ namespace detail {
 class CModelOptions {
  public:
   explicit CModelOptions(const ModelOptions& options)
-      : for_adapters_(options.for_adapters), proxies_(options.proxies) {
+      : for_adapters_(options.for_adapters),
+        proxies_(options.proxies),
+        files_(ToC(Span<const File>(options.files))) {
     peft_model_options_init(&c_, sizeof(c_));
     c_.read_mode = static_cast<std::int32_t>(options.read_mode);
     c_.num_threads = options.num_threads;
@@ -832,19 +1010,31 @@ class CModelOptions {
     HubToC(options, proxies_, &c_);
     c_.adapter_revision = OrNull(options.adapter_revision);
     c_.adapter_subfolder = OrNull(options.adapter_subfolder);
+    if (options.thread_pool != nullptr) {
+      thread_pool_ = ToC(*options.thread_pool);
+      c_.thread_pool = &thread_pool_;
+    }
+    c_.files = OrNull(files_);
+    c_.num_files = files_.size();
   }
+  // The C struct may point into this object.
+  CModelOptions(const CModelOptions&) = delete;
+  CModelOptions& operator=(const CModelOptions&) = delete;
   const peft_model_options_t* get() const noexcept { return &c_; }
 
  private:
   Names for_adapters_;
   Names proxies_;
+  std::vector<peft_file_t> files_;
+  peft_thread_pool_t thread_pool_;
   peft_model_options_t c_;
 };
 
 class CLoadOptions {
  public:
   explicit CLoadOptions(const LoadOptions& options)
-      : proxies_(options.proxies) {
+      : proxies_(options.proxies),
+        files_(ToC(Span<const File>(options.files))) {
     peft_load_options_init(&c_, sizeof(c_));
     HubToC(options, proxies_, &c_);
     c_.lenient = options.lenient;
@@ -852,11 +1042,14 @@ class CLoadOptions {
     c_.allow_unconverted_init = options.allow_unconverted_init;
     c_.expected_generation = options.expected_generation;
     c_.map_file = options.map_file;
+    c_.files = OrNull(files_);
+    c_.num_files = files_.size();
   }
   const peft_load_options_t* get() const noexcept { return &c_; }
 
  private:
   Names proxies_;
+  std::vector<peft_file_t> files_;
   peft_load_options_t c_;
 };
 
@@ -1057,6 +1250,16 @@ inline Result<AdapterEstimate> EstimateAdapter(Text path,
                          c.num_tensors};
 }
 
+// The same of an adapter whose folder is these files. peft_estimate_files.
+inline Result<AdapterEstimate> EstimateFiles(Span<const File> files) {
+  const std::vector<peft_file_t> c_files = detail::ToC(files);
+  peft_adapter_estimate_t c = PEFT_ADAPTER_ESTIMATE_INIT;
+  Status status(peft_estimate_files(c_files.data(), c_files.size(), &c));
+  if (!status.ok()) return status;
+  return AdapterEstimate{c.size_bytes, c.file_bytes, c.num_parameters,
+                         c.num_tensors};
+}
+
 // peft_merge_options_t.
 struct MergeOptions {
   // One per name; none: as peft_merge_options_t says.
@@ -1193,6 +1396,7 @@ struct Layer {
   std::string name;
   LayerKind kind = LayerKind::kOther;
   bool is_output_embedding = false;
+  // Its data may be nullptr: the program keeps the weight to itself.
   std::optional<TensorView> weight;
   std::optional<TensorView> bias;
   // false: the memory of weight and bias is used as it is, until the model and
@@ -1205,15 +1409,103 @@ struct Layer {
   std::array<std::int64_t, 3> dilation = {1, 1, 1};
   std::int64_t groups = 1;
   double epsilon = 1e-5;
+  // With copy_weights false: merging writes into weight and bias themselves.
+  bool writable_weights = false;
 };
 
 // peft_run_layer_options_t.
 struct RunLayerOptions {
   // -1: the layer has none.
   std::int64_t expert = -1;
+  // One name for each row of x, or none.
+  std::vector<std::string> adapter_names;
+  // One for all rows or one for each; nullptr is the base model.
+  std::vector<const Activation*> activations;
+};
+
+// The kinds of forms; docs/lowered.md has the formulas.
+enum class FormKind : std::int32_t {
+  kScaleIn = PEFT_FORM_SCALE_IN,
+  kWeight = PEFT_FORM_WEIGHT,
+  kRows = PEFT_FORM_ROWS,
+  kLowRank = PEFT_FORM_LOW_RANK,
+  kScaleOut = PEFT_FORM_SCALE_OUT,
+  kBias = PEFT_FORM_BIAS,
+};
+
+// A form's tensors.
+enum class FormTensor : std::int32_t {
+  kA = PEFT_FORM_TENSOR_A,
+  kB = PEFT_FORM_TENSOR_B,
+  kRankScale = PEFT_FORM_TENSOR_RANK_SCALE,
+  kGate = PEFT_FORM_TENSOR_GATE,
+  kFactor = PEFT_FORM_TENSOR_FACTOR,
+  kWeight = PEFT_FORM_TENSOR_WEIGHT,
+  kIds = PEFT_FORM_TENSOR_IDS,
+  kRows = PEFT_FORM_TENSOR_ROWS,
+  kBias = PEFT_FORM_TENSOR_BIAS,
+};
+
+// peft_form_t.
+struct Form {
+  FormKind kind = FormKind::kLowRank;
+  float scale = 1;
+};
+
+// What adapters do at a layer, as forms in the order in which they act.
+// Immutable. peft_lowered_t.
+class Lowered : public detail::Handle<peft_lowered_t, peft_lowered_free> {
+ public:
+  using Handle::Handle;
+
+  // peft_lowered_size.
+  std::size_t Size() const noexcept { return peft_lowered_size(get()); }
+  // peft_lowered_get_form.
+  Result<Form> GetForm(std::size_t index) const {
+    peft_form_t c = PEFT_FORM_INIT;
+    Status status(peft_lowered_get_form(get(), index, &c));
+    if (!status.ok()) return status;
+    return Form{static_cast<FormKind>(c.kind), c.scale};
+  }
+  // Borrowed, until this object is gone. peft_lowered_get_tensor.
+  Result<TensorView> GetTensor(std::size_t index, FormTensor tensor) const {
+    return detail::MakeView([&](peft_tensor_view_t* out) {
+      return peft_lowered_get_tensor(get(), index,
+                                     static_cast<std::int32_t>(tensor), out);
+    });
+  }
 };
 
 namespace detail {
+
+inline std::vector<const peft_activation_t*> ToC(
+    const std::vector<const Activation*>& activations) {
+  std::vector<const peft_activation_t*> c;
+  for (const Activation* activation : activations) {
+    c.push_back(activation != nullptr ? activation->get() : nullptr);
+  }
+  return c;
+}
+
+class CRunLayerOptions {
+ public:
+  explicit CRunLayerOptions(const RunLayerOptions& options)
+      : adapter_names_(options.adapter_names),
+        activations_(ToC(options.activations)) {
+    peft_run_layer_options_init(&c_, sizeof(c_));
+    c_.expert = options.expert;
+    c_.adapter_names = adapter_names_.data();
+    c_.num_adapter_names = adapter_names_.size();
+    c_.activations = OrNull(activations_);
+    c_.num_activations = activations_.size();
+  }
+  const peft_run_layer_options_t* get() const noexcept { return &c_; }
+
+ private:
+  Names adapter_names_;
+  std::vector<const peft_activation_t*> activations_;
+  peft_run_layer_options_t c_;
+};
 
 // Layers as C takes them, borrowed from the C++ ones.
 class CLayers {
@@ -1258,6 +1550,7 @@ class CLayers {
     }
     c->groups = layer.groups;
     c->epsilon = layer.epsilon;
+    c->writable_weights = layer.writable_weights;
   }
   static const peft_tensor_view_t* SetView(
       const std::optional<TensorView>& view, peft_tensor_view_t* c) noexcept {
@@ -1547,11 +1840,27 @@ class Model : public detail::Handle<peft_model_t, peft_model_free> {
     Status status = detail::Check(x);
     if (!status.ok()) return status;
     const peft_tensor_view_t c_x = detail::ToC(x);
-    peft_run_layer_options_t c;
-    peft_run_layer_options_init(&c, sizeof(c));
-    c.expert = options.expert;
+    const detail::CRunLayerOptions c(options);
     return detail::Make<Tensor, peft_tensor_t>([&](peft_tensor_t** out) {
-      return peft_model_run_layer(get(), name.c_str(), &c_x, &c, out);
+      return peft_model_run_layer(get(), name.c_str(), &c_x, c.get(), out);
+    });
+  }
+  // The number of layer `name`, or of a matrix of a parameter with experts, for
+  // LayerRunner and LowerLayer. peft_model_find_layer.
+  Result<std::int64_t> FindLayer(Text name, std::int64_t expert = -1) const {
+    std::int64_t layer = 0;
+    Status status(peft_model_find_layer(get(), name.c_str(), expert, &layer));
+    if (!status.ok()) return status;
+    return layer;
+  }
+  // What `activation`, or with nullptr what is active, does at `layer`.
+  // peft_model_lower_layer.
+  Result<Lowered> LowerLayer(std::int64_t layer,
+                             const Activation* activation = nullptr) const {
+    return detail::Make<Lowered, peft_lowered_t>([&](peft_lowered_t** out) {
+      return peft_model_lower_layer(
+          get(), layer, activation != nullptr ? activation->get() : nullptr,
+          out);
     });
   }
 
@@ -1576,6 +1885,59 @@ inline Result<std::string> InspectAdapter(Text path, Text subfolder = nullptr,
                                 model != nullptr ? model->get() : nullptr, out);
   });
 }
+
+// The same of an adapter whose folder is these files. peft_inspect_files.
+inline Result<std::string> InspectFiles(Span<const File> files,
+                                        const Model* model = nullptr) {
+  const std::vector<peft_file_t> c_files = detail::ToC(files);
+  return detail::MakeString([&](peft_string_t** out) {
+    return peft_inspect_files(c_files.data(), c_files.size(),
+                              model != nullptr ? model->get() : nullptr, out);
+  });
+}
+
+// Workspace in which layers of a model run, for a program's own forward: one
+// for each thread. peft_layer_runner_t.
+class LayerRunner
+    : public detail::Handle<peft_layer_runner_t, peft_layer_runner_free> {
+ public:
+  using Handle::Handle;
+
+  // peft_layer_runner_create.
+  static Result<LayerRunner> Create(const Model& model) {
+    return detail::Make<LayerRunner, peft_layer_runner_t>(
+        [&](peft_layer_runner_t** out) {
+          return peft_layer_runner_create(model.get(), out);
+        });
+  }
+
+  // Writes what the adapted layer computes from `x` to the elements of `y`,
+  // which must be writable. peft_layer_runner_run.
+  Status Run(std::int64_t layer, const TensorView& x, const TensorView& y,
+             const RunLayerOptions& options = {}) {
+    return Call(peft_layer_runner_run, layer, x, y, options);
+  }
+  // Adds what adapters add to the elements of `y`, which the program computed
+  // from `x`. peft_layer_runner_add_delta.
+  Status AddDelta(std::int64_t layer, const TensorView& x, const TensorView& y,
+                  const RunLayerOptions& options = {}) {
+    return Call(peft_layer_runner_add_delta, layer, x, y, options);
+  }
+
+ private:
+  template <typename Function>
+  Status Call(Function function, std::int64_t layer, const TensorView& x,
+              const TensorView& y, const RunLayerOptions& options) {
+    for (const TensorView* view : {&x, &y}) {
+      Status status = detail::Check(*view);
+      if (!status.ok()) return status;
+    }
+    const peft_tensor_view_t c_x = detail::ToC(x);
+    const peft_tensor_view_t c_y = detail::ToC(y);
+    const detail::CRunLayerOptions c(options);
+    return Status(function(get(), layer, &c_x, c.get(), &c_y));
+  }
+};
 
 // ------------------------------------------------------------------- sessions
 
@@ -1710,15 +2072,6 @@ inline Result<peft_forward_input_t> ToC(const ForwardInput& input) {
   if (!input.position_ids.empty()) c.position_ids = input.position_ids.data();
   if (!input.token_type_ids.empty()) {
     c.token_type_ids = input.token_type_ids.data();
-  }
-  return c;
-}
-
-inline std::vector<const peft_activation_t*> ToC(
-    const std::vector<const Activation*>& activations) {
-  std::vector<const peft_activation_t*> c;
-  for (const Activation* activation : activations) {
-    c.push_back(activation != nullptr ? activation->get() : nullptr);
   }
   return c;
 }

@@ -11,7 +11,7 @@ HeaderError = t.HeaderError
 _BASES = frozenset(("void", "char", "size_t", "int32_t", "int64_t", "uint8_t",
                     "uint32_t", "uint64_t", "float", "double"))
 _SECTION = re.compile(r"-{3,} (.+)")
-_SINCE = re.compile(r"\s*\bSince: (\d+)\.$")
+_SINCE = re.compile(r"\s*\bSince: (\d+)\.?$")
 _DEFINE = re.compile(r"#define ([A-Z][A-Z0-9_]*) (.+)")
 # The one constant that says nothing of when it came: it is what "Since" counts.
 _API_VERSION = "PEFT_API_VERSION"
@@ -128,7 +128,7 @@ class _Parser:
         text, since = self._since(comment)
         if not self._is_next_to(comment):
             self._add(d.Paragraph("", text, since, comment.line))
-        elif self._token.kind == "directive":
+        elif self._token.kind in ("directive", "comment"):
             self._macros(comment, text, since)
         elif self._token.text == "typedef":
             self._typedef(text, since)

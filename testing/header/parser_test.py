@@ -141,6 +141,15 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_do(
              ("PEFT_KIND_TWO", 2, "The second,\nas it is.", 2),
              ("PEFT_KIND_MINUS", -1, "behind", 1)])
 
+    def test_the_first_of_a_group_may_have_a_comment_of_its_own(self):
+        group = only("/* Kinds. Since: 1. */\n/* The first. */\n"
+                     "#define PEFT_KIND_ONE 1\n"
+                     "#define PEFT_KIND_TWO 2 /* behind. Since: 3 */\n")
+        self.assertEqual(group.doc, "Kinds.")
+        self.assertEqual([(constant.doc, constant.since)
+                          for constant in group.constants],
+                         [("The first.", 1), ("behind.", 3)])
+
     def test_an_empty_line_ends_a_group(self):
         header = parse("/* A. Since: 1. */\n#define PEFT_A_X 1\n\n"
                        "/* B. Since: 1. */\n#define PEFT_B_X 1\n")

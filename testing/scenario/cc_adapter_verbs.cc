@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -29,6 +28,13 @@ peft::LoadOptions LoadOptionsOf(const Json& step) {
   return options;
 }
 
+}  // namespace
+
+Outcome Parsed(peft::Result<std::string> text) {
+  if (!text) return std::move(text).status();
+  return Json::parse(*text);
+}
+
 Outcome Reported(peft::Status status, const peft::LoadReport& report) {
   if (!status.ok()) return status;
   return Json{{"matched", report.Count(peft::ReportKind::kMatched)},
@@ -39,6 +45,8 @@ Outcome Reported(peft::Status status, const peft::LoadReport& report) {
               {"num_sites", report.NumSites()},
               {"num_parameters", report.NumParameters()}};
 }
+
+namespace {
 
 Outcome LoadAdapter(const Json& step, State* state) {
   peft::LoadReport report;
@@ -206,18 +214,6 @@ Outcome HasAdapter(const Json& step, State* state) {
   return Json{{"has", *has ? 1 : 0}};
 }
 
-std::string Fnv1a(const peft::TensorView& view, size_t element_size) {
-  const auto* bytes = static_cast<const unsigned char*>(view.data);
-  uint64_t hash = 0xcbf29ce484222325;
-  for (size_t i = 0; i < *view.Extent() * element_size; ++i) {
-    hash = (hash ^ bytes[i]) * 0x100000001b3;
-  }
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016llx",
-                static_cast<unsigned long long>(hash));
-  return text;
-}
-
 Outcome GetAdapterStateDict(const Json& step, State* state) {
   auto tensors = state->model.GetAdapterStateDict(NameOf(step));
   if (!tensors) return std::move(tensors).status();
@@ -225,11 +221,8 @@ Outcome GetAdapterStateDict(const Json& step, State* state) {
   for (size_t i = 0; i < tensors->Size(); ++i) {
     const peft::Tensor tensor = *tensors->Get(tensors->Name(i));
     const peft::TensorView view = *tensor.View();
-    const bool is_f32 = view.dtype == peft::DType::kF32;
-    found.push_back({{"name", tensors->Name(i)},
-                     {"dtype", is_f32 ? "float32" : "bfloat16"},
-                     {"shape", view.sizes},
-                     {"fnv1a", Fnv1a(view, is_f32 ? 4 : 2)}});
+    found.push_back(Described(view));
+    found.back()["name"] = tensors->Name(i);
   }
   return Json{{"tensors", found}};
 }
@@ -245,11 +238,6 @@ Outcome GetAdapterInfo(const Json& step, State* state) {
               {"is_active", info->is_active ? 1 : 0},
               {"is_pinned", info->is_pinned ? 1 : 0},
               {"is_trainable", info->is_trainable ? 1 : 0}};
-}
-
-Outcome Parsed(peft::Result<std::string> text) {
-  if (!text) return std::move(text).status();
-  return Json::parse(*text);
 }
 
 Outcome GetAdapterConfig(const Json& step, State* state) {

@@ -31,22 +31,7 @@ struct Input {
   peft::ForwardInput input;
 };
 
-// Sets which adapters the rows run under.
-template <typename Options>
-void SetRows(const Json& step, const State& state, Options* options) {
-  options->adapter_names = Get<std::vector<std::string>>(step, "adapter_names");
-  for (const auto& name : Get<std::vector<std::string>>(step, "activations")) {
-    options->activations.push_back(name.empty() ? nullptr
-                                                : &state.activations.at(name));
-  }
-}
-
-// The shape of a tensor, and its elements under `key`.
-Outcome Numbers(const peft::TensorView& view, const char* key) {
-  const auto values = view.Copy<float>();
-  if (!values) return Json{{"problem", "not f32"}};
-  return Json{{"shape", view.sizes}, {key, *values}};
-}
+}  // namespace
 
 Outcome ModelInfo(const State& state) {
   peft::Result<peft::ModelInfo> info = state.model.Info();
@@ -59,6 +44,12 @@ Outcome ModelInfo(const State& state) {
               {"max_position_embeddings", info->max_position_embeddings},
               {"num_parameters", info->num_parameters},
               {"num_sites", info->num_sites}};
+}
+
+Outcome Numbers(const peft::TensorView& view, const char* key) {
+  const auto values = view.Copy<float>();
+  if (!values) return Json{{"problem", "not f32"}};
+  return Json{{"shape", view.sizes}, {key, *values}};
 }
 
 peft::ModelOptions OneThread() {
@@ -77,53 +68,27 @@ Outcome CreateSession(const Json& step, State* state) {
   return Json::object();
 }
 
-Outcome OpenModel(const Json& step, State* state) {
-  peft::Result<peft::Model> model =
-      peft::Model::Open(PathOf(step, "path", *state), OneThread());
+Outcome TakeModel(peft::Result<peft::Model> model, State* state) {
   if (!model) return std::move(model).status();
   state->model = *std::move(model);
+  state->session.reset();
+  state->runner.reset();
+  return Json::object();
+}
+
+Outcome TakeOpened(peft::Result<peft::Model> model, State* state) {
+  Outcome taken = TakeModel(std::move(model), state);
+  if (!taken) return taken;
   Outcome session = CreateSession(Json::object(), state);
   if (!session) return session;
   return ModelInfo(*state);
 }
 
-Outcome CreateModel(const Json& step, State* state) {
-  auto tensors = peft::StateDict::Read(PathOf(step, "tensors", *state));
-  if (!tensors) return std::move(tensors).status();
-  std::vector<peft::Tensor> kept;
-  const auto view = [&](const Json& name) {
-    kept.push_back(*tensors->Get(name.get<std::string>()));
-    return *kept.back().View();
-  };
-  const std::map<std::string, peft::LayerKind> kinds = {
-      {"embedding", peft::LayerKind::kEmbedding},
-      {"linear", peft::LayerKind::kLinear},
-      {"conv1d_hf", peft::LayerKind::kConv1dHf}};
-  std::vector<peft::Layer> layers;
-  for (const Json& from : step.at("layers")) {
-    peft::Layer& layer = layers.emplace_back();
-    layer.name = from.at("name");
-    layer.kind = kinds.at(from.at("kind"));
-    layer.weight = view(from.at("weight"));
-    if (from.contains("bias")) layer.bias = view(from.at("bias"));
-  }
-  peft::Result<peft::Model> model = peft::Model::Create(layers, OneThread());
-  if (!model) return std::move(model).status();
-  state->model = *std::move(model);
-  state->session.reset();
-  return ModelInfo(*state);
-}
+namespace {
 
-Outcome RunLayer(const Json& step, State* state) {
-  const auto shape = step.at("shape").get<std::vector<int64_t>>();
-  const auto ids = Get<std::vector<int64_t>>(step, "ids");
-  const auto x = Get<std::vector<float>>(step, "x");
-  peft::Result<peft::Tensor> y = state->model.RunLayer(
-      step.at("layer").get<std::string>(),
-      step.contains("ids") ? peft::TensorView::Of(ids, shape)
-                           : peft::TensorView::Of(x, shape));
-  if (!y) return std::move(y).status();
-  return Numbers(*y->View(), "values");
+Outcome OpenModel(const Json& step, State* state) {
+  return TakeOpened(
+      peft::Model::Open(PathOf(step, "path", *state), OneThread()), state);
 }
 
 Outcome ResetSession(const Json&, State* state) {

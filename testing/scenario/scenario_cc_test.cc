@@ -51,25 +51,28 @@ void Check(const Json& step, const Outcome& outcome, double tolerance) {
   }
 }
 
-TEST(ScenarioTest, PeftHppAgreesAtEachStep) {
+void RunSteps(const std::string& name) {
   State state;
   state.folder = "testing/scenario";
   state.temporary = testing::TempDir();
-  std::ifstream file(state.folder + "/scenario.json");
+  std::ifstream file(state.folder + "/" + name);
   const Json scenario = Json::parse(file);
   ASSERT_EQ(scenario.at("format"), 1);
   std::map<std::string, Verb> verbs = ModelVerbs();
   verbs.merge(AdapterVerbs());
+  verbs.merge(HostVerbs());
   int index = 0;
   for (const Json& step : scenario.at("steps")) {
     const std::string verb = step.at("verb");
     SCOPED_TRACE("step " + std::to_string(index++) + ", " + verb);
     ASSERT_EQ(verbs.count(verb), 1u);
     Check(step, verbs.at(verb)(step, &state), scenario.at("tolerance"));
-    if (HasFatalFailure()) return;
+    if (testing::Test::HasFatalFailure()) return;
   }
-  EXPECT_GT(index, 100);
+  EXPECT_GT(index, 50);
 }
+
+TEST(ScenarioTest, PeftHppAgreesAtEachStep) { RunSteps("scenario.json"); }
 
 }  // namespace
 }  // namespace scenario
