@@ -60,6 +60,10 @@ func (s *Session) Generate(ctx context.Context, input Input, options *GenerateOp
 	if err := begin(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	batch, length, err := input.shape()
 	if err != nil {
 		return nil, err

@@ -184,10 +184,11 @@ func (m *Model) RunLayer(name string, x View, options *RunLayerOptions) (*Tensor
 	activations := handles(options.Activations)
 	data, dtype, rank, sizes, strides := x.c()
 	var handle *C.peft_tensor_t
+	var view C.peft_tensor_view_t
 	status := C.peft_go_run_layer(m.number(), cName, data, dtype, rank, sizes, strides, expert,
-		names, numNames, pointer[*C.peft_activation_t](activations), C.size_t(len(activations)), &handle)
+		names, numNames, pointer[*C.peft_activation_t](activations), C.size_t(len(activations)), &handle, &view)
 	if err := m.toError(status); err != nil {
 		return nil, err
 	}
-	return newTensor(handle)
+	return newTensor(handle, &view), nil
 }

@@ -62,6 +62,12 @@ static inline peft_tensor_view_t peft_go_view(const char* data, int32_t dtype,
   return view;
 }
 
+static inline peft_status_t* peft_go_tensor_get_view(
+    const peft_tensor_t* tensor, peft_tensor_view_t* out_view) {
+  peft_tensor_view_init(out_view, sizeof(*out_view));
+  return peft_tensor_get_view(tensor, out_view);
+}
+
 static inline peft_status_t* peft_go_state_dict_set(
     peft_state_dict_t* state_dict, const char* name, const char* data,
     int32_t dtype, int32_t rank, const int64_t* sizes, const int64_t* strides) {
@@ -88,12 +94,13 @@ static inline peft_status_t* peft_go_run_layer(
     int32_t rank, const int64_t* sizes, const int64_t* strides, int64_t expert,
     const char* const* adapter_names, size_t num_adapter_names,
     peft_activation_t** activations, size_t num_activations,
-    peft_tensor_t** out_y) {
+    peft_tensor_t** out_y, peft_tensor_view_t* out_view) {
   const peft_tensor_view_t x = peft_go_view(data, dtype, rank, sizes, strides);
   const peft_run_layer_options_t options = peft_go_run_layer_options(
       expert, adapter_names, num_adapter_names, activations, num_activations);
-  return peft_model_run_layer((const peft_model_t*)model, name, &x, &options,
-                              out_y);
+  peft_status_t* status = peft_model_run_layer((const peft_model_t*)model, name,
+                                               &x, &options, out_y);
+  return status ? status : peft_go_tensor_get_view(*out_y, out_view);
 }
 
 static inline peft_status_t* peft_go_runner(
