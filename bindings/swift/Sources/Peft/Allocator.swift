@@ -45,8 +45,12 @@ extension Library {
       guard let data else { return }
       AllocatorBox.from(userData)?.allocator.deallocate(data, size, alignment)
     }
-    // Kept for good where it is taken, and maybe in use where it is not.
-    try check(peft_set_allocator(&c))
+    do throws(PeftError) {
+      try check(peft_set_allocator(&c))
+    } catch {
+      box.release()  // The library has not taken it.
+      throw error
+    }
   }
 }
 
