@@ -1,6 +1,7 @@
 """Third-party code that every build needs, from the system's packages."""
 
 load("//third_party:licences.bzl", "system_licences")
+load("//third_party:own_folder.bzl", "own_folder")
 load("//third_party:source_package.bzl", "source_package")
 load("//third_party:system_folder.bzl", "system_folder")
 load("//third_party/python:cuda.bzl", "cuda")
@@ -8,14 +9,18 @@ load("//third_party/python:libtorch.bzl", "libtorch")
 load("//third_party/python:python_oracle.bzl", "python_oracle")
 
 def peft_repositories():
-    """Declares the repositories; nothing is fetched before it is used."""
-    native.local_repository(
+    """Declares the repositories; nothing is fetched before it is used.
+
+    Also for the WORKSPACE of a program that depends on @peft//peft_c
+    (tools/dist/outside_workspace.sh).
+    """
+    own_folder(
         name = "rules_cc",
-        path = "third_party/rules_cc",
+        workspace_file = Label("//third_party/rules_cc:WORKSPACE"),
     )
-    native.local_repository(
+    own_folder(
         name = "remote_coverage_tools",
-        path = "third_party/remote_coverage_tools",
+        workspace_file = Label("//third_party/remote_coverage_tools:WORKSPACE"),
     )
     native.local_repository(
         name = "bazel_skylib",
@@ -37,20 +42,6 @@ def peft_repositories():
                 "@platforms//cpu:wasm32": "@platforms//cpu:x86_32",
                 "@platforms//cpu:wasm64": "@platforms//cpu:s390x",
             },
-            # Each file that includes <iostream> has a global constructor, and
-            # all of them together link the C++ library's locales, 0.4 MB.
-            "absl/status/status.cc": {
-                "#include <errno.h>": "#include <errno.h>\n#include <ostream>",
-            },
-            "absl/status/status.h": {
-                "#include <iostream>": "#include <iosfwd>",
-            },
-            "absl/strings/internal/charconv_bigint.h": {
-                "#include <iostream>": "#include <ostream>",
-            },
-            "absl/strings/internal/cord_rep_btree_navigator.h": {
-                "#include <iostream>": "#include <ostream>",
-            },
         },
     )
 
@@ -63,7 +54,7 @@ def peft_repositories():
         sha256 = "c33b418e3b936ee3153de2c61cc638e7e4fe3156022a5c77d0711bcbb9d64f1f",
         strip_prefix = "pcre2-10.42",
         licence = "LICENCE",
-        build_file = "//third_party:pcre2.BUILD",
+        build_file = Label("//third_party:pcre2.BUILD"),
     )
 
     # The Hub's TLS. Built from source, static and hidden in libpeft.so: a
@@ -94,13 +85,13 @@ def peft_repositories():
             "googletest": "/usr/src/googletest/googletest",
         },
         package = "googletest",
-        build_file = "//third_party:googletest.BUILD",
+        build_file = Label("//third_party:googletest.BUILD"),
     )
     system_folder(
         name = "com_github_google_benchmark",
         folders = {"benchmark": "/usr/include/benchmark"},
         package = "libbenchmark-dev",
-        build_file = "//third_party:benchmark.BUILD",
+        build_file = Label("//third_party:benchmark.BUILD"),
     )
     system_folder(
         name = "nlohmann_json",
@@ -112,19 +103,19 @@ def peft_repositories():
         replacements = {"nlohmann/json.hpp": {
             "if (t == value_t::array || t == value_t::object)": "if (false)",
         }},
-        build_file = "//third_party:nlohmann_json.BUILD",
+        build_file = Label("//third_party:nlohmann_json.BUILD"),
     )
     system_folder(
         name = "boost",
         folders = {"boost": "/usr/include/boost"},
         package = "libboost-dev",
-        build_file = "//third_party:boost.BUILD",
+        build_file = Label("//third_party:boost.BUILD"),
     )
     system_folder(
         name = "eigen",
         folders = {"Eigen": "/usr/include/eigen3/Eigen"},
         package = "libeigen3-dev",
-        build_file = "//third_party:eigen.BUILD",
+        build_file = Label("//third_party:eigen.BUILD"),
     )
 
     # For the archive of //:dist.
@@ -142,4 +133,4 @@ def peft_repositories():
     cuda(name = "cuda")
     libtorch(name = "libtorch")
     python_oracle(name = "python_oracle")
-    native.register_toolchains("//third_party/python:oracle_toolchain")
+    native.register_toolchains("@peft//third_party/python:oracle_toolchain")
