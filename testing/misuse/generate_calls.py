@@ -49,7 +49,7 @@ _COUNTS = {
 }
 
 # Fields that Adjust draws, because several describe one array.
-_ADJUSTED = {
+ADJUSTED = {
     "peft_tensor_view_t": ("data", "sizes", "strides"),
     "peft_forward_input_t": ("ids", "attention_mask", "position_ids",
                              "token_type_ids"),
@@ -65,7 +65,7 @@ class Generator:
     """The C++ of one header."""
 
     def __init__(self, header):
-        self._header = header
+        self.header = header
         self._handles = {handle.name for handle in header.handles}
         self._structs = {struct.name: struct for struct in header.structs}
         self._callbacks = {callback.name for callback in header.callbacks}
@@ -214,7 +214,7 @@ class Generator:
 
     def fill(self, struct):
         """Fill for `struct`."""
-        adjusted = _ADJUSTED.get(struct.name, ())
+        adjusted = ADJUSTED.get(struct.name, ())
         fields = [field for field in struct.fields
                   if field.name not in adjusted + ("struct_size",)]
         counts = {field.name: f"value.{field.name}" for field in fields
@@ -267,7 +267,7 @@ class Generator:
         """Defaults for `struct`."""
         macro = struct.name[:-2].upper() + "_INIT"
         value = (macro if any(initializer.name == macro for initializer in
-                              self._header.initializers) else "{}")
+                              self.header.initializers) else "{}")
         return (f"template <>\n{struct.name} Defaults() {{\n"
                 f"  {struct.name} value = {value};\n  return value;\n}}\n")
 
@@ -284,7 +284,7 @@ class Generator:
 
 namespace peft {
 """]
-        for index, handle in enumerate(self._header.handles):
+        for index, handle in enumerate(self.header.handles):
             parts.append(f"template <>\nstruct KindOf<{handle.name}> {{\n"
                          f"  static constexpr size_t kIndex = {index};\n}};\n")
         return "\n".join(parts + ["}  // namespace peft\n\n#endif  // "
@@ -303,10 +303,10 @@ namespace peft {
     def tables(self, error_ids):
         """The functions of tables.h."""
         handles = [self._handle_info(handle)
-                   for handle in self._header.handles]
+                   for handle in self.header.handles]
         functions = [f'      {{"{function.name}", Call_{function.name}, '
                      f"{str(function.must_use).lower()}}},"
-                     for function in self._header.functions]
+                     for function in self.header.functions]
         ids = ["      {\"%s\", {%s}}," % (
             error.id, ", ".join("PEFT_" + code for code in error.codes))
             for error in error_ids]
@@ -320,13 +320,13 @@ namespace peft {
 
     def calls(self, error_ids):
         """The whole source file."""
-        structs = [make(struct) for struct in self._header.structs
+        structs = [make(struct) for struct in self.header.structs
                    for make in (self.defaults, self.read)]
         structs += [f"template <>\nvoid Fill(Call& call, {struct.name}& "
-                    "value);\n" for struct in self._header.structs]
-        structs += [self.fill(struct) for struct in self._header.structs]
+                    "value);\n" for struct in self.header.structs]
+        structs += [self.fill(struct) for struct in self.header.structs]
         functions = [self.function(function)
-                     for function in self._header.functions]
+                     for function in self.header.functions]
         return "\n".join(["""// Made of peft_c.h and docs/errors.md.
 #include "testing/misuse/call.h"
 #include "testing/misuse/handle_kinds.h"
