@@ -90,7 +90,7 @@ def view_to_numpy(view):
     return np.frombuffer(C.string_at(view.data, size), dtype).reshape(shape)
 
 
-def _view(array):
+def view_of(array):
     """A view of a contiguous numpy array; uint16 is taken for bf16."""
     array = np.ascontiguousarray(array)
     codes = {np.dtype(v): k for k, v in _NUMPY_DTYPES.items()}
@@ -186,7 +186,7 @@ class AdaptedModel:
 
     def run_layer(self, name, x, expert=-1):
         """What one adapted layer computes from a numpy array."""
-        view = _view(x)
+        view = view_of(x)
         options = structs.RunLayerOptions(expert=expert)
         tensor = self.library.new("peft_model_run_layer", self.handle,
                                   name.encode(), C.byref(view),
@@ -215,7 +215,7 @@ class HostModel(AdaptedModel):
                 if key == "name":
                     value = value.encode()
                 elif isinstance(value, np.ndarray):
-                    keep.append(_view(value))
+                    keep.append(view_of(value))
                     value = C.addressof(keep[-1])
                 elif isinstance(value, (tuple, list)):
                     value = (C.c_int64 * 3)(*value)
