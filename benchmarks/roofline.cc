@@ -96,7 +96,7 @@ class Side {
   Side(const LlamaFolders& folders, int threads)
       : pool_(kernels::CreateThreadPool(threads)) {
     ModelOptions options;
-    options.thread_pool = pool_.get();
+    options.thread_pool = pool_;
     model_ = Require(Model::Open(folders.base(), options));
     Require(model_->LoadAdapter("a", folders.adapter()));
     session_ = Require(Session::Create(*model_));
@@ -124,7 +124,7 @@ class Side {
     Require(session_->Forward(input, options));
   }
 
-  std::unique_ptr<kernels::ThreadPool> pool_;
+  std::shared_ptr<kernels::ThreadPool> pool_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Session> session_;
 };

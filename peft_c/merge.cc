@@ -86,8 +86,7 @@ peft_status_t* peft_model_merge_adapter(peft_model_t* model,
 peft_status_t* peft_model_unmerge_adapter(peft_model_t* model) {
   return peft::Guard([&]() -> absl::Status {
     PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    object->UnmergeAdapter();
-    return absl::OkStatus();
+    return object->UnmergeAdapter().status();
   });
 }
 
@@ -132,7 +131,6 @@ peft_status_t* peft_model_merge_and_unload(
 peft_status_t* peft_model_unload(peft_model_t* model) {
   return peft::Guard([&]() -> absl::Status {
     PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    object->Unload();
-    return absl::OkStatus();
+    return object->Unload();
   });
 }

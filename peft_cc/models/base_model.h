@@ -6,11 +6,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/base/folder.h"
 #include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/models/description.h"
 #include "peft_cc/models/model_config.h"
@@ -20,9 +23,16 @@
 
 namespace peft {
 
+// True for the files of a base's folder that belong to the model and hold no
+// weights, nor where they are: configs and tokenizers.
+bool IsSmallFile(absl::string_view name);
+
 // Immutable, thread-safe.
 class BaseModel {
  public:
+  // Bytes of such a file. The largest tokenizers are some 50 MB.
+  static constexpr uint64_t kMaxSmallFile = uint64_t{1} << 30;
+
   // Reads config.json, generation_config.json if there is one, and
   // model.safetensors or model.safetensors.index.json with its shards. Names
   // may lack the bare model's ("model.", "transformer.", "bert."), as those of
@@ -34,7 +44,7 @@ class BaseModel {
   // those of `layer_replication`, where it is not empty; what is there several
   // times shares its weights. Fails then as ReplicateLayers, too.
   static absl::StatusOr<std::unique_ptr<BaseModel>> Open(
-      const std::string& path, ReadMode mode,
+      const Folder& folder, ReadMode mode,
       const LayerRanges& layer_replication = {});
 
   // config.json, with the tokens of generation_config.json.
@@ -46,9 +56,10 @@ class BaseModel {
   // The tensors of Description::weights, at the same indexes. Tied ones and
   // those of replicated layers share their memory.
   const std::vector<Tensor>& weights() const { return weights_; }
-  // Where the model was read from: its folder and, by the names of its files,
-  // all their tensors. The views of weights() are among them.
-  const std::string& folder() const { return folder_; }
+  // Where the model was read from: its folder (of files that a program gave the
+  // small ones) and, by the names of its files, all their tensors. The views of
+  // weights() are among them.
+  const Folder& folder() const { return folder_; }
   const WeightFiles& files() const { return files_; }
   // True if the head uses the embedding's tensor.
   bool has_tied_head() const { return has_tied_head_; }
@@ -59,7 +70,7 @@ class BaseModel {
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
-  BaseModel() = default;
+  explicit BaseModel(Folder folder) : folder_(std::move(folder)) {}
 
   // From `family`, that of the files, and their weights.
   absl::Status Replicate(const LayerRanges& ranges, HasWeight has_weight,
@@ -73,7 +84,7 @@ class BaseModel {
   void CountSizes();
   void BuildSites();
 
-  std::string folder_;
+  Folder folder_;
   WeightFiles files_;
   ModelConfig config_;
   Description description_;

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/json.h"
@@ -25,21 +25,8 @@ constexpr char kConfigName[] = "config.json";
 constexpr char kIndexName[] = "model.safetensors.index.json";
 constexpr char kSingleFile[] = "model.safetensors";
 // Configs and tokenizers: the largest are some 50 MB.
-constexpr uint64_t kMaxSmallFile = uint64_t{1} << 30;
+constexpr uint64_t kMaxSmallFile = BaseModel::kMaxSmallFile;
 constexpr uint64_t kMaxConfigSize = 16u << 20;
-
-// Files of the base's folder that belong to the model, but hold no weights.
-bool IsCopied(absl::string_view name) {
-  if (name == kConfigName || absl::EndsWith(name, ".index.json") ||
-      absl::StartsWith(name, "adapter_")) {
-    return false;
-  }
-  for (const char* suffix :
-       {".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab", ".py"}) {
-    if (absl::EndsWith(name, suffix)) return true;
-  }
-  return absl::StartsWith(name, "LICENSE") || absl::StartsWith(name, "NOTICE");
-}
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
   const absl::Span<const uint8_t> chunk(
@@ -47,7 +34,7 @@ absl::Status WriteText(const std::string& path, const std::string& text) {
   return WriteFileAtomically(path, {chunk});
 }
 
-absl::Status CopyFile(const std::string& from, const std::string& to) {
+absl::Status CopyFile(const File& from, const std::string& to) {
   PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
                         ReadFile(from, ReadMode::kRead, kMaxSmallFile));
   return WriteFileAtomically(to, {bytes.data});
@@ -95,9 +82,11 @@ class Writer {
     PEFT_RETURN_IF_ERROR(WriteConfig(folder->path()));
     PEFT_RETURN_IF_ERROR(CopyFiles(folder->path()));
     PEFT_RETURN_IF_ERROR(WriteIndex(folder->path()));
+    const PoolCheck pool_check(pool_);
     for (const auto& item : layouts_) {
       PEFT_RETURN_IF_ERROR(WriteWeights(folder->path(), item.first));
     }
+    PEFT_RETURN_IF_ERROR(pool_check.status());
     return folder->Commit();
   }
 
@@ -227,7 +216,7 @@ class Writer {
   }
 
   absl::Status WriteConfig(const std::string& folder) const {
-    const std::string from = absl::StrCat(base_.folder(), "/", kConfigName);
+    const File from = base_.folder().At(kConfigName);
     const std::string to = absl::StrCat(folder, "/", kConfigName);
     if (!is_untied_ && !is_replicated()) return CopyFile(from, to);
     PEFT_ASSIGN_OR_RETURN(const std::string text,
@@ -242,10 +231,12 @@ class Writer {
 
   absl::Status CopyFiles(const std::string& folder) const {
     PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                          NamesIn(base_.folder()));
+                          base_.folder().Names());
     for (const std::string& name : names) {
-      const std::string from = absl::StrCat(base_.folder(), "/", name);
-      if (!IsCopied(name) || !FileExists(from)) continue;
+      const File from = base_.folder().At(name);
+      if (name == kConfigName || !IsSmallFile(name) || !FileExists(from)) {
+        continue;
+      }
       PEFT_RETURN_IF_ERROR(CopyFile(from, absl::StrCat(folder, "/", name)));
     }
     return absl::OkStatus();

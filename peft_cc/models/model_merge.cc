@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/models/model.h"
 
@@ -10,10 +11,14 @@ namespace peft {
 absl::StatusOr<std::vector<std::string>> Model::MergeAdapter(
     absl::Span<const std::string> names, absl::Span<const float> scales,
     const MergeAdapterOptions& options) {
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, gate_.Write());
   return registry_.Merge(names, scales, options, *pool_);
 }
 
-bool Model::UnmergeAdapter() { return registry_.Unmerge(); }
+absl::StatusOr<bool> Model::UnmergeAdapter() {
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, gate_.Write());
+  return registry_.Unmerge();
+}
 
 std::vector<std::string> Model::MergedAdapters() const {
   return registry_.MergedNames();
@@ -35,7 +40,11 @@ absl::Status Model::MergeAndUnload(const std::string& path,
   return WriteMergedModel(*base_, *plan, path, options, *pool_);
 }
 
-void Model::Unload() { registry_.Clear(); }
+absl::Status Model::Unload() {
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, gate_.Write());
+  registry_.Clear();
+  return absl::OkStatus();
+}
 
 absl::Status Model::AddWeightedAdapter(const std::string& new_name,
                                        absl::Span<const std::string> names,
@@ -48,9 +57,12 @@ absl::Status Model::AddWeightedAdapter(const std::string& new_name,
   }
   PEFT_RETURN_IF_ERROR(registry_.Reserve(new_name));
   absl::Cleanup cancel = [&] { registry_.CancelReservation(new_name); };
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
+  const PoolCheck pool_check(*pool_);
   PEFT_ASSIGN_OR_RETURN(
       LoadedAdapter loaded,
       CombineAdapters(sites(), new_name, sources, options, *pool_));
+  PEFT_RETURN_IF_ERROR(pool_check.status());
   PEFT_RETURN_IF_ERROR(
       registry_.AddInactive(new_name, std::move(loaded.adapter)));
   std::move(cancel).Cancel();
@@ -62,8 +74,13 @@ absl::StatusOr<ProbeReport> Model::ProbeAdapter(
   PEFT_ASSIGN_OR_RETURN(const std::string known, NameOrActive(name));
   PEFT_ASSIGN_OR_RETURN(std::shared_ptr<const Adapter> adapter,
                         registry_.Get(known));
-  return peft::ProbeAdapter(sites(), known, std::move(adapter), options,
-                            *pool_);
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
+  const PoolCheck pool_check(*pool_);
+  PEFT_ASSIGN_OR_RETURN(
+      ProbeReport report,
+      peft::ProbeAdapter(sites(), known, std::move(adapter), options, *pool_));
+  PEFT_RETURN_IF_ERROR(pool_check.status());
+  return report;
 }
 
 }  // namespace peft
