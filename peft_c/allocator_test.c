@@ -175,13 +175,14 @@ int main(int argc, char** argv) {
   is_counting = 1;
   ExpectOk(peft_set_allocator(&allocator));
   Expect(num_calls_from_library == 0, "setting it allocates nothing");
-  ExpectOk(UseLibrary(argv[1]));
+  /* The table of handles grows at first. */
+  for (int i = 0; i < 5; ++i) ExpectOk(UseLibrary(argv[1]));
   const long long kept = counter.live_bytes;
   const long long kept_blocks = counter.live_blocks;
   const long long blocks = counter.blocks;
   ExpectOk(UseLibrary(argv[1]));
   Expect(counter.live_bytes == kept && counter.live_blocks == kept_blocks,
-         "a second use leaves nothing behind");
+         "a use leaves nothing behind");
   const long long in_use = counter.blocks - blocks;
   /* Each of some allocations fails once. */
   for (long long i = 1; i < in_use; i += 1 + in_use / 60) {
@@ -191,7 +192,7 @@ int main(int argc, char** argv) {
     if (status != NULL) ExpectId(status, "OUT_OF_MEMORY");
   }
   ExpectOk(UseLibrary(argv[1]));
-  Expect(counter.live_blocks <= kept_blocks + 8, "failures leave little");
+  Expect(counter.live_blocks == kept_blocks, "failures leave nothing behind");
   Expect(counter.mistakes == 0, "sizes and alignments are told as given");
   Expect(num_calls_from_library == 0, "the library calls no other malloc");
   ExpectId(peft_set_allocator(&allocator), "ALLOCATOR");

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "peft_c/failing_allocations.h"
 #include "peft_c/host_model_test_util.h"
 
 namespace peft {
@@ -159,7 +160,7 @@ TEST_F(LayerRunnerTest, ViewsThatDoNotFitAreNamed) {
   EXPECT_EQ(run(x, FloatView(x_ + 1, {2, 2})).id, "ARGUMENT");  // overlaps
   for (const int64_t layer :
        {int64_t{-1}, int64_t{1}, std::numeric_limits<int64_t>::max()}) {
-    EXPECT_EQ(run(x, y, layer).subject, "");
+    EXPECT_EQ(run(x, y, layer).subject, "layer");
     EXPECT_EQ(run(x, y, layer).id, "ARGUMENT");
   }
   FloatView strided(y_, {2, 2});
@@ -173,6 +174,59 @@ TEST_F(LayerRunnerTest, ViewsThatDoNotFitAreNamed) {
   strided.view.strides = huge;
   EXPECT_EQ(run(x, strided).id, "ARGUMENT");
   EXPECT_EQ(Y(), std::vector<float>(4, 0));
+}
+
+TEST_F(LayerRunnerTest, FurtherCallsAllocateNothing) {
+  peft_model_options_t one_thread = PEFT_MODEL_OPTIONS_INIT;
+  one_thread.num_threads = 1;
+  Create(Weights::kCopied, &one_thread);
+  ASSERT_TRUE(LoadLora(model_.get(), "a", 1).ok());
+  const char* name = "a";
+  peft_activation_t* made = nullptr;
+  ASSERT_PEFT_OK(
+      peft_activation_create(model_.get(), &name, nullptr, 1, &made));
+  const OwnedActivation activation(made);
+  const peft_activation_t* rows[] = {nullptr, made};
+  peft_run_layer_options_t options = PEFT_RUN_LAYER_OPTIONS_INIT;
+  options.activations = rows;
+  options.num_activations = 2;
+  const FloatView x(x_, {2, 3});
+  const FloatView y(y_, {2, 2});
+  const auto run_all = [&](const peft_run_layer_options_t* how) {
+    return peft_layer_runner_run(runner_.get(), layer_, &x, how, &y) ==
+               nullptr &&
+           peft_layer_runner_add_delta(runner_.get(), layer_, &x, how, &y) ==
+               nullptr;
+  };
+  ASSERT_TRUE(run_all(nullptr));
+  ASSERT_TRUE(run_all(&options));
+  FailAfter(0, AfterFailure::kAllFail);
+  const bool ran = run_all(nullptr) && run_all(&options);
+  EXPECT_FALSE(StopFailing());
+  EXPECT_TRUE(ran);
+}
+
+TEST_F(LayerRunnerTest, MemoryMayRunOut) {
+  Create(Weights::kCopied);
+  ASSERT_TRUE(LoadLora(model_.get(), "a", 1).ok());
+  const FloatView x(x_, {2, 3});
+  const FloatView y(y_, {2, 2});
+  FailEveryAllocation(
+      kAll, AfterFailure::kNoneFails, "",
+      [&] {
+        peft_layer_runner_t* runner = nullptr;
+        peft_status_t* status = peft_layer_runner_create(model_.get(), &runner);
+        if (status == nullptr) {
+          status = peft_layer_runner_run(runner, layer_, &x, nullptr, &y);
+        }
+        peft_layer_runner_free(runner);
+        return status;
+      },
+      [] {});
+  FailEveryAllocationOf<peft_lowered_t, peft_lowered_free>(
+      [&](peft_lowered_t** out) {
+        return peft_model_lower_layer(model_.get(), layer_, nullptr, out);
+      });
 }
 
 TEST_F(LayerRunnerTest, OutlivesItsModelsHandle) {
@@ -267,6 +321,23 @@ TEST_F(MergeInPlaceTest, WhatNeedsTheBaseIsRefused) {
       PEFT_FAILED_PRECONDITION, "MERGED");
   ASSERT_PEFT_OK(peft_model_unmerge_adapter(model_.get()));
   EXPECT_TRUE(LoadLora(model_.get(), "b", 1).ok());
+}
+
+TEST_F(MergeInPlaceTest, RunningOutOfMemoryLeavesTheWeightsAsTheyWere) {
+  const std::vector<float> before(weight_, weight_ + 6);
+  const char* name = "a";
+  const auto check = [&] {
+    EXPECT_EQ(std::vector<float>(weight_, weight_ + 6), before);
+  };
+  FailEveryAllocation(
+      kAll, AfterFailure::kNoneFails, "",
+      [&] { return peft_model_merge_adapter(model_.get(), &name, 1, nullptr); },
+      [&] {
+        EXPECT_EQ(weight_[0], 2);
+        EXPECT_PEFT_OK(peft_model_unmerge_adapter(model_.get()));
+      },
+      check);
+  check();
 }
 
 TEST_F(MergeInPlaceTest, ABiasThatIsScaledIsWritten) {
