@@ -2,11 +2,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <string>
 #include <system_error>
-#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -15,6 +14,7 @@
 #include "openssl/pem.h"
 #include "openssl/x509.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/file.h"
 
 namespace peft {
 namespace hub {
@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A bundle of all public authorities has a quarter of a megabyte.
-constexpr uintmax_t kMaxFileSize = 32 << 20;
+constexpr uint64_t kMaxFileSize = 32 << 20;
 
 // Where systems keep their bundle; the first that is there is taken.
 constexpr const char* kSystemFiles[] = {
@@ -56,13 +56,11 @@ bool IsAtEnd() {
 // Adds the certificates of a PEM file; returns how many it holds. What is
 // between them, such as comments, keys and broken ones, is skipped.
 int AddFile(const fs::path& path, X509_STORE* store) {
-  std::error_code error;
-  const uintmax_t size = fs::file_size(path, error);
-  if (error || size == 0 || size > kMaxFileSize) return 0;
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
+  const absl::StatusOr<std::string> text =
+      ReadTextFile(path.string(), kMaxFileSize);
+  if (!text.ok()) return 0;
   ERR_clear_error();
-  const bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(text.data(), text.size()));
+  const bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(text->data(), text->size()));
   int count = 0;
   while (bio != nullptr && !IsAtEnd()) {
     const bssl::UniquePtr<X509> certificate(

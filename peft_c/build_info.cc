@@ -13,7 +13,7 @@
 namespace peft {
 namespace {
 
-constexpr char kVersion[] = "0.1.0";
+constexpr char kVersion[] = PEFT_VERSION;  // version.bzl
 
 #if defined(__clang__)
 constexpr char kCompiler[] = "clang " __clang_version__;

@@ -9,11 +9,16 @@ namespace peft {
 
 absl::Status CheckStructSize(absl::string_view argument, size_t found,
                              size_t first) {
-  if (found >= first && found <= kMaxStructSize) return absl::OkStatus();
+  // No struct ends within a pointer: half of one would lead nowhere.
+  const bool is_whole = found % alignof(size_t) == 0;
+  if (found >= first && found <= kMaxStructSize && is_whole) {
+    return absl::OkStatus();
+  }
   return MakeError(
       absl::StatusCode::kInvalidArgument, error_id::kStructSize,
       absl::StrCat("argument ", argument, ": struct_size is ", found,
-                   ", expected at least ", first,
+                   ", expected at least ", first, " and a multiple of ",
+                   alignof(size_t),
                    "; fill the struct with its _INIT macro or _init function"),
       {std::string(argument), absl::StrCat("at least ", first),
        absl::StrCat(found)});

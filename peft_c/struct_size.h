@@ -56,7 +56,7 @@ PEFT_FIRST_VERSION_ENDS_WITH(peft_form_t, scale);
 inline constexpr size_t kMaxStructSize = 4096;
 
 // INVALID_ARGUMENT (STRUCT_SIZE) unless `found` lies between `first` and
-// kMaxStructSize.
+// kMaxStructSize, and is a size that a struct can have.
 absl::Status CheckStructSize(absl::string_view argument, size_t found,
                              size_t first);
 

@@ -65,7 +65,8 @@ TEST(ReadStructTest, RefusesANewerProgramsStructWithANewFieldSet) {
 }
 
 TEST(ReadStructTest, RefusesSizesThatNoStructHas) {
-  for (size_t size : {size_t{0}, size_t{15}, kMaxStructSize + 1, ~size_t{0}}) {
+  for (size_t size : {size_t{0}, size_t{15}, size_t{20}, kMaxStructSize + 8,
+                      ~size_t{0}, ~size_t{7}}) {
     const Grown in = {size, 10, 20};
     Grown out = kDefaults;
     const absl::Status status = ReadStruct("options", &in, &out);

@@ -72,6 +72,16 @@ TEST(CopyTensorViewTest, FollowsNegativeStrides) {
   EXPECT_EQ(Copied(view), std::vector<float>({3, 2, 1}));
 }
 
+TEST(CopyTensorViewTest, TakesAnyStrideOfAnAxisWithOneElement) {
+  const std::vector<float> data = {1, 2};
+  const Sizes sizes = {1, 2};
+  for (int64_t stride : {std::numeric_limits<int64_t>::max(),
+                         std::numeric_limits<int64_t>::min()}) {
+    const int64_t strides[] = {stride, 1};
+    EXPECT_EQ(Copied(ViewOf(data, sizes, strides)), data);
+  }
+}
+
 TEST(CopyTensorViewTest, TakesScalarsAndEmptyTensors) {
   const std::vector<float> data = {7};
   EXPECT_EQ(Copied(ViewOf(data, {})), data);

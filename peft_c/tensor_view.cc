@@ -98,7 +98,9 @@ void CopyElements(const Strided& view, size_t axis, const uint8_t* from,
     *to += element_size;
     return;
   }
-  const int64_t step = view.strides[axis] * element_size;
+  // An axis of one element has no next one, whatever its stride says.
+  const int64_t step =
+      view.sizes[axis] > 1 ? view.strides[axis] * element_size : 0;
   for (int64_t i = 0; i < view.sizes[axis]; ++i) {
     CopyElements(view, axis + 1, from + i * step, element_size, to);
   }

@@ -3,11 +3,29 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load("//testing:sanitized_test.bzl", "sanitized_test")
 
-def peft_cc_library(name, **kwargs):
-    """A cc_library; here so that options for all of them have one place."""
+# Packages without a loop that anybody waits for: libpeft.so is to be small.
+_COMPILED_FOR_SIZE = [
+    "hub",
+    "peft_c",
+    "peft_cc/config",
+]
+
+def peft_cc_library(name, copts = [], **kwargs):
+    """A cc_library; here so that options for all of them have one place.
+
+    Args:
+      name: the library's name.
+      copts: options of the compiler.
+      **kwargs: cc_library's other attributes.
+    """
+    if native.package_name() in _COMPILED_FOR_SIZE:
+        copts = copts + select({
+            "//testing:optimized": ["-Os"],
+            "//conditions:default": [],
+        })
 
     # Shared libraries are made of the objects; nobody links a single one's.
-    cc_library(name = name, linkstatic = True, **kwargs)
+    cc_library(name = name, copts = copts, linkstatic = True, **kwargs)
 
 def peft_cc_binary(name, **kwargs):
     """A cc_binary; here so that options for all of them have one place."""
@@ -22,6 +40,7 @@ def _sanitized(name, binary, sanitizer, kwargs):
         data = kwargs.get("data", []),
         env = kwargs.get("env", {}),
         sanitizer = sanitizer,
+        shard_count = kwargs.get("shard_count", -1),
         size = kwargs.get("size", "small"),
         tags = kwargs.get("tags", []) + [sanitizer],
     )

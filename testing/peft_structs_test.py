@@ -2,12 +2,12 @@
 
 import ctypes
 import pathlib
-import re
 import subprocess
 import sys
 import unittest
 
 from testing import peft_structs
+from testing.header import parser
 
 SIZES, HEADER = sys.argv[1:3]
 del sys.argv[1:3]
@@ -20,12 +20,9 @@ def python_name(name):
 
 def header_structs():
     """The fields of each struct of the header, in order, by Python's name."""
-    text = pathlib.Path(HEADER).read_text()
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    structs = re.findall(r"typedef struct \w+ {(.*?)} (peft_\w+_t);", text,
-                         re.DOTALL)
-    return {python_name(name): re.findall(r"(\w+)(?:\[\d+\])?;", body)
-            for body, name in structs}
+    header = parser.parse_header(pathlib.Path(HEADER).read_text())
+    return {python_name(struct.name): [field.name for field in struct.fields]
+            for struct in header.structs}
 
 
 def python_structs():

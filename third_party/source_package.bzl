@@ -75,6 +75,10 @@ def _source_package_impl(ctx):
         ctx.delete("BUILD.bazel")
         ctx.symlink(ctx.attr.build_file, "BUILD.bazel")
 
+    # A package of its own: not all BUILD files export it.
+    ctx.symlink(ctx.attr.licence, "peft_licence/licence.txt")
+    ctx.file("peft_licence/BUILD.bazel", "exports_files([\"licence.txt\"])\n")
+
 _source_package = repository_rule(
     implementation = _source_package_impl,
     environ = ["PEFT_SOURCE_ARCHIVES"],
@@ -82,6 +86,10 @@ _source_package = repository_rule(
         "archive_type": attr.string(default = "tar.gz"),
         "build_file": attr.label(
             doc = "Takes the place of the BUILD file at the top.",
+        ),
+        "licence": attr.string(
+            doc = "The file with it; `@NAME//peft_licence:licence.txt` then.",
+            mandatory = True,
         ),
         "package": attr.string(mandatory = True),
         "replacements": attr.string_dict(),

@@ -11,6 +11,7 @@ import warnings
 
 import torch
 
+from testing.scenario import host_steps
 from testing.scenario import recorder
 from testing.scenario import scenario_files as files
 from testing.scenario import scenario_peft as reference
@@ -248,18 +249,24 @@ def facts(s):
             "num_parameters": report["num_parameters"],
             "num_sites": report["num_sites"], "is_pinned": 0,
             "is_trainable": 0}, name=name)
+    active = s.active
+    s.load("swap", is_trainable=1)
+    s.step("get_adapter_info", {"is_active": 1, "is_trainable": 1},
+           name="swap")
+    s.delete("swap")
+    s.set(*[name for name, _ in active])
     s.step("get_adapter_config", {"peft_type": "LORA", "r": 2,
                                   "lora_alpha": 3, "use_rslora": True},
            name="ranks")
     s.step("get_adapter_source", {"path": "adapters/ranks"}, name="ranks")
     tensors = reference.read_tensors(s.folder / "adapters/ranks")
-    numbers = {"num_tensors": len(tensors), "num_parameters": sum(
+    sizes = {"num_tensors": len(tensors), "num_parameters": sum(
         t.numel() for t in tensors.values())}
-    s.step("estimate_adapter", {**numbers, "file_bytes": (
+    s.step("estimate_adapter", {**sizes, "file_bytes": (
         s.folder / "adapters/ranks/adapter_model.safetensors"
     ).stat().st_size}, path="adapters/ranks")
     s.step("inspect_adapter", {"peft_type": "LORA", "runnable": True,
-                               "rank": 2, **numbers}, path="adapters/ranks")
+                               "rank": 2, **sizes}, path="adapters/ranks")
     s.step("inspect_adapter", {
         "peft_type": "LOHA", "runnable": False,
         "reason_id": "ADAPTER_METHOD_UNSUPPORTED"}, path="adapters/loha")
@@ -300,13 +307,8 @@ def merged_model(s):
 
 def host(s):
     """A model of a program's own layers."""
-    kinds = {"table": "embedding", "first": "linear", "second": "conv1d_hf"}
-    layers = [{"name": name, "kind": kind, "weight": f"{name}.weight"}
-              for name, kind in kinds.items()]
-    for layer in layers[1:]:
-        layer["bias"] = layer["name"] + ".bias"
     s.step("create_model", {"model_type": "", "num_sites": 3},
-           tensors="host/weights.safetensors", layers=layers)
+           tensors="host/weights.safetensors", layers=host_steps.layers())
     s.refuse("create_session", "MODEL_NOT_RUNNABLE", STATE)
     run_layers(s, files.host_network())
     folder = s.folder / "host/adapter"
@@ -331,7 +333,7 @@ def run_layers(s, network):
 def text_of(value):
     """JSON without exponents; a step to a line."""
     if isinstance(value, float):
-        text = f"{value:.7f}".rstrip("0")
+        text = f"{value:.8f}".rstrip("0")
         return text + "0" if text.endswith(".") else text
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(k)}: {text_of(v)}"
@@ -341,17 +343,24 @@ def text_of(value):
     return json.dumps(value)
 
 
+def write(folder, name, parts):
+    """One scenario."""
+    scenario = recorder.Scenario(folder)
+    for part in parts:
+        part(scenario)
+    lines = ",\n".join(text_of(step) for step in scenario.steps)
+    (folder / name).write_text(
+        '{"format": 1, "tolerance": 0.00001, "steps": [\n' + lines + "\n]}\n")
+
+
 def make(folder):
     """Everything, in a folder that has none of it."""
     warnings.simplefilter("ignore")
     files.save_all(folder)
-    scenario = recorder.Scenario(folder)
-    for part in (base, loading, switching, rows, generating, cache, merging,
-                 making, saving, facts, limits, merged_model, host):
-        part(scenario)
-    lines = ",\n".join(text_of(step) for step in scenario.steps)
-    (folder / "scenario.json").write_text(
-        '{"format": 1, "tolerance": 0.00001, "steps": [\n' + lines + "\n]}\n")
+    write(folder, "scenario.json", [
+        base, loading, switching, rows, generating, cache, merging, making,
+        saving, facts, limits, merged_model, host])
+    write(folder, "host_scenario.json", host_steps.PARTS)
 
 
 def main():

@@ -8,7 +8,6 @@ from testing import peft_ctypes
 from testing import peft_structs as structs
 from testing.scenario import run_values as values
 
-DTYPES = {10: "float16", 11: "bfloat16", 12: "float32", 13: "float64"}
 REPORT = ["matched", "missing", "unexpected", "mismatched", "ignored_keys"]
 COMBINATIONS = [
     "svd", "linear", "cat", "ties", "ties_svd", "dare_linear",
@@ -173,7 +172,7 @@ class AdapterVerbs:
             self.library.call("peft_tensor_get_view", tensor, C.byref(view))
             elements = peft_ctypes.view_to_numpy(view)
             tensors.append({
-                "name": name.decode(), "dtype": DTYPES[view.dtype],
+                "name": name.decode(), "dtype": values.DTYPES[view.dtype],
                 "shape": list(elements.shape), "fnv1a": values.fnv1a(elements)})
             self.lib.peft_tensor_free(tensor)
         self.lib.peft_state_dict_free(state)

@@ -1,15 +1,12 @@
-"""Verbs of models, layers and sessions, through ctypes."""
+"""Verbs of models and sessions, through ctypes."""
 
 import ctypes as C
-
-import numpy as np
 
 from testing import peft_ctypes
 from testing import peft_structs as structs
 from testing.scenario import run_values as values
 
 OUTPUTS = ["logits", "last_hidden_state", "pooler_output"]  # 1, 2, 4
-KINDS = ["other", "linear", "conv1d_hf", "embedding"]
 TOKEN_FN = C.CFUNCTYPE(C.c_int32, C.c_void_p, C.c_int64, C.c_int64)
 FINISH = {1: "length", 2: "eos", 3: "stop"}
 
@@ -27,62 +24,11 @@ class ModelVerbs:
 
     def take_model(self, model):
         self.close()
-        self.model, self.session = model, None
+        self.model, self.session, self.runner = model, None, None
 
     def model_info(self, step):
         return self.facts(step, "peft_model_get_info", structs.ModelInfo(),
                           self.model)
-
-    def create_model(self, step):
-        state = self.library.new("peft_state_dict_read",
-                                 self.path(step["tensors"]))
-        tensors = []
-
-        def view(name):
-            tensors.append(self.library.new("peft_state_dict_get", state,
-                                            name.encode()))
-            struct = structs.TensorView()
-            self.library.call("peft_tensor_get_view", tensors[-1],
-                              C.byref(struct))
-            return struct
-
-        fields = []
-        for layer in step["layers"]:
-            fields.append({"name": layer["name"],
-                           "kind": 1 + KINDS.index(layer["kind"]),
-                           "weight": view(layer["weight"])})
-            if "bias" in layer:
-                fields[-1]["bias"] = view(layer["bias"])
-        self.take_model(self.new_host_model(fields))
-        for tensor in tensors:
-            self.lib.peft_tensor_free(tensor)
-        self.lib.peft_state_dict_free(state)
-        return self.model_info(step)
-
-    def new_host_model(self, fields):
-        layers = (structs.Layer * len(fields))()
-        for struct, layer in zip(layers, fields):
-            self.lib.peft_layer_init(C.byref(struct),
-                                     C.c_size_t(C.sizeof(struct)))
-            struct.name, struct.kind = layer["name"].encode(), layer["kind"]
-            struct.weight = C.addressof(layer["weight"])
-            if "bias" in layer:
-                struct.bias = C.addressof(layer["bias"])
-        options = structs.ModelOptions(read_mode=1, num_threads=1)
-        return self.library.new("peft_model_create", layers,
-                                C.c_size_t(len(layers)), C.byref(options))
-
-    def run_layer(self, step):
-        x = np.array(step["ids"], np.int64) if "ids" in step else \
-            np.array(step["x"], np.float32)
-        view = peft_ctypes.view_of(x.reshape(step["shape"]))
-        tensor = self.library.new("peft_model_run_layer", self.model,
-                                  step["layer"].encode(), C.byref(view), None)
-        out = structs.TensorView()
-        self.library.call("peft_tensor_get_view", tensor, C.byref(out))
-        y = peft_ctypes.view_to_numpy(out)
-        self.lib.peft_tensor_free(tensor)
-        return {"shape": list(y.shape), "values": y}
 
     def create_session(self, step):
         options = structs.SessionOptions(max_length=step.get("max_length", 0))
@@ -148,7 +94,7 @@ class ModelVerbs:
         self.library.call("peft_session_get_output", self.session,
                           1 << OUTPUTS.index(step["output"]), C.byref(view))
         output = peft_ctypes.view_to_numpy(view)
-        return {"shape": list(output.shape), "values": output}
+        return values.numbers(output)
 
     def generate_options(self, step):
         options = structs.GenerateOptions()

@@ -8,22 +8,27 @@ import numpy as np
 
 from testing import peft_ctypes
 from testing.scenario import run_adapters
+from testing.scenario import run_host
 from testing.scenario import run_models
 
 
-class Runner(run_models.ModelVerbs, run_adapters.AdapterVerbs):
+class Runner(run_models.ModelVerbs, run_adapters.AdapterVerbs,
+             run_host.HostVerbs):
     """A method for each verb, and the state that they share."""
 
     def __init__(self, library, folder, temporary):
         self.library, self.lib = library, library.lib
         self.folder, self.temporary = folder, temporary
-        self.model = self.session = None
+        self.model = self.session = self.runner = None
         self.activations, self.saved = {}, {}
         self.lib.peft_load_report_num_sites.restype = C.c_int64
         self.lib.peft_load_report_num_parameters.restype = C.c_int64
         self.lib.peft_session_cache_length.restype = C.c_int64
+        self.lib.peft_lowered_size.restype = C.c_size_t
 
     def close(self):
+        if self.runner is not None:
+            self.lib.peft_layer_runner_free(self.runner)
         self.lib.peft_session_free(self.session)
         self.lib.peft_model_free(self.model)
 
@@ -55,8 +60,8 @@ def check(step, found, tolerance):
     for key, expected in step["expect"].items():
         if key in ("logits", "values"):
             wanted = np.array(expected)
-            difference = np.abs(found[key].flatten() - wanted).max()
-            error = difference / np.abs(wanted).max()
+            difference = np.abs(found[key].flatten() - wanted)
+            error = difference.max() / np.abs(wanted).max()
             assert error <= tolerance, f"{key} are {error:.2g} off"
         else:
             assert found[key] == expected, \
@@ -75,9 +80,9 @@ def run_step(runner, step, tolerance):
     check(step, found, tolerance)
 
 
-def run(library, folder, temporary):
+def run(library, folder, temporary, name):
     """Runs all steps; AssertionError names the first that fails."""
-    scenario = json.loads((folder / "scenario.json").read_text())
+    scenario = json.loads((folder / name).read_text())
     assert scenario["format"] == 1
     runner = Runner(library, folder, temporary)
     for index, step in enumerate(scenario["steps"]):
@@ -88,4 +93,3 @@ def run(library, folder, temporary):
             raise AssertionError(f"step {index}, {arguments}: {error}") \
                 from error
     runner.close()
-    return len(scenario["steps"])

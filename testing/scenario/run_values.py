@@ -2,6 +2,7 @@
 
 import ctypes as C
 
+DTYPES = {9: "int64", 10: "float16", 11: "bfloat16", 12: "float32"}
 
 def texts(names):
     return (C.c_char_p * len(names))(*[n.encode() for n in names])
@@ -13,6 +14,10 @@ def floats(values):
 
 def integers(values):
     return (C.c_int64 * len(values))(*values)
+
+
+def numbers(array):
+    return {"shape": list(array.shape), "values": array}
 
 
 def fnv1a(array):

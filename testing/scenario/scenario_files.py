@@ -176,6 +176,26 @@ def save_host(folder):
     config = peft.LoraConfig(r=2, lora_alpha=3, fan_in_fan_out=False,
                              target_modules=["table", "first", "second"])
     save_adapter(host_network(), "adapter", config, folder / "adapter")
+    second = peft.LoraConfig(r=1, lora_alpha=1, target_modules=["first"])
+    save_adapter(host_network(), "second", second, folder / "second")
+    factors = peft.IA3Config(target_modules=["first"], feedforward_modules=[])
+    save_adapter(host_network(), "factors", factors, folder / "factors")
+
+
+def package(folder):
+    """The name, offset and size of the files in host/assets.pak."""
+    config, tensors = [
+        (folder / "adapters/plain" / name).stat().st_size
+        for name in ("adapter_config.json", "adapter_model.safetensors")]
+    return [("adapter_config.json", 37, config),
+            ("adapter_model.safetensors", 37 + config, tensors)]
+
+
+def save_package(folder):
+    """One file that holds an adapter's, as a game's assets might."""
+    files = [(folder / "adapters/plain" / name).read_bytes()
+             for name, _, _ in package(folder)]
+    (folder / "host/assets.pak").write_bytes(b"\xff" * 37 + b"".join(files))
 
 
 def write_json(path, value):
@@ -192,6 +212,7 @@ def save_all(folder):
                      adapters / name)
     save_refused(folder / "base", adapters)
     save_host(folder / "host")
+    save_package(folder)
     write_json(folder / "fresh_lora.json", dict(
         peft_type="LORA", r=3, lora_alpha=6, task_type="CAUSAL_LM",
         target_modules=["q_proj", "down_proj"]))

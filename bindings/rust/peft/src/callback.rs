@@ -1,0 +1,61 @@
+//! Closures of the program on the other side of C.
+
+use std::any::Any;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
+
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// Keeps a panic that must not unwind through C until the call has returned.
+#[derive(Debug, Default)]
+pub(crate) struct Caught(Mutex<Option<Panic>>);
+
+impl Caught {
+    /// Runs `f` and returns `None` where it panicked, or an earlier one did:
+    /// the library is then to be told to stop.
+    pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+        if self.lock().is_some() {
+            return None;
+        }
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(result) => Some(result),
+            Err(panic) => {
+                self.lock().get_or_insert(panic);
+                None
+            }
+        }
+    }
+
+    /// A panic that was kept, to resume it.
+    pub(crate) fn take(&self) -> Option<Panic> {
+        self.lock().take()
+    }
+
+    /// Goes on with a panic that was kept.
+    pub(crate) fn resume(&self) {
+        if let Some(panic) = self.take() {
+            resume_unwind(panic);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Panic>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_kept_and_nothing_runs_after_it() {
+        let caught = Caught::default();
+        assert_eq!(caught.run(|| 1), Some(1));
+        assert_eq!(caught.run(|| -> i32 { panic!("on purpose") }), None);
+        assert_eq!(caught.run(|| 2), None);
+        let panic = catch_unwind(AssertUnwindSafe(|| caught.resume()));
+        let panic = panic.unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+        assert_eq!(caught.run(|| 3), Some(3));
+    }
+}

@@ -1,0 +1,88 @@
+//! How a base model is opened.
+
+use std::ops::ControlFlow;
+
+use peft_sys as sys;
+use sys::peft_model_options_t as Raw;
+
+use crate::constants::ReadMode;
+use crate::error::Result;
+use crate::handle::{default_struct, setters, text_setters};
+use crate::hub::{hub_setters, Download, HubClosures};
+use crate::text::TextPool;
+use crate::transport::{Answer, Exchange, Request, Transport};
+
+/// How a base model is opened.
+///
+/// ```
+/// use peft::{Model, ModelOptions, ReadMode};
+///
+/// let mut options =
+///     ModelOptions::new().read_mode(ReadMode::Read).num_threads(2);
+/// # let base = "../../../examples/quickstart/base";
+/// let model = Model::open_with(base, &mut options)?;
+/// # Ok::<(), peft::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ModelOptions<'a> {
+    raw: Raw,
+    texts: TextPool,
+    closures: HubClosures<'a>,
+}
+
+impl Default for ModelOptions<'_> {
+    fn default() -> Self {
+        let raw =
+            default_struct!(peft_model_options_t, peft_model_options_init);
+        ModelOptions {
+            raw,
+            texts: TextPool::default(),
+            closures: HubClosures::default(),
+        }
+    }
+}
+
+impl<'a> ModelOptions<'a> {
+    /// All defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// How weights are read. Default `ReadMode::Map`.
+        read_mode: ReadMode,
+        /// How many threads a forward uses, the one that calls included; the
+        /// model's sessions share them. Default 0: one per core. The numbers
+        /// that a forward computes do not depend on it.
+        num_threads: i32,
+    }
+
+    text_setters! {
+        /// Of the adapters of `for_adapters`: their revision. Default: main.
+        adapter_revision,
+        /// Of the adapters of `for_adapters`: the folder below their own.
+        adapter_subfolder,
+    }
+
+    hub_setters!();
+
+    /// Replicates layers of the base, as PEFT's `layer_replication` does: the
+    /// model's layers are those of these ranges, one after another, so that
+    /// `[[0, 4], [2, 5]]` makes seven layers of five. What is there several
+    /// times shares its weights, and has adapters of its own under the names of
+    /// the new layers.
+    pub fn layer_replication(mut self, ranges: &'a [[i64; 2]]) -> Self {
+        self.raw.layer_replication = ranges.as_ptr().cast();
+        self.raw.num_layer_ranges = ranges.len();
+        self
+    }
+
+    /// Without `layer_replication`: adapters that the model is opened for,
+    /// folders or Hub ids. What the `layer_replication` of their configs says
+    /// is done.
+    pub fn for_adapters(mut self, adapters: &[&str]) -> Self {
+        self.raw.for_adapters = self.texts.array(adapters.iter().copied());
+        self.raw.num_for_adapters = adapters.len();
+        self
+    }
+}

@@ -1,0 +1,93 @@
+// Ten thousand sequences of random calls: each answer is a status that the
+// documentation knows, nothing crashes and nothing is left behind.
+//
+// A sequence depends on its number alone. What fails prints how to run it
+// again; MISUSE_FIRST and MISUSE_COUNT choose others for a longer search:
+//
+//   ./bazelw test //testing/misuse:misuse_test_asan
+//     --test_env=MISUSE_FIRST=10000 --test_env=MISUSE_COUNT=100000
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "peft_c/handle_table.h"
+#include "testing/misuse/run.h"
+#include "testing/misuse/tables.h"
+
+// Sanitizers: absurd sizes are refused as without them, and a call to abort()
+// is a crash like any other.
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1:max_allocation_size_mb=1024:"
+         "handle_abort=1:detect_stack_use_after_return=1";
+}
+
+// The address sanitizer's; null without it.
+extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(
+    void (*callback)());
+
+// The other sanitizer calls this with each report.
+extern "C" void __ubsan_on_report();
+
+namespace peft {
+namespace {
+
+constexpr uint64_t kSequences = 10000;
+
+// What a crash prints.
+std::atomic<const Run*> g_running{nullptr};
+
+void PrintRunning() {
+  const Run* const run = g_running.exchange(nullptr);
+  if (run != nullptr) std::fputs(run->Describe().c_str(), stderr);
+}
+
+uint64_t FromEnvironment(const char* name, uint64_t fallback) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
+}
+
+void PlayOne(uint64_t seed) {
+  const size_t handles_before = HandleTable::Global().size();
+  {
+    Run run(seed);
+    g_running = &run;
+    run.Play();
+    g_running = nullptr;
+    if (HandleTable::Global().size() < handles_before)
+      run.Fail("frees others'");
+  }
+  EXPECT_EQ(HandleTable::Global().size(), handles_before)
+      << "handles are left after sequence " << seed;
+}
+
+TEST(MisuseTest, RandomSequences) {
+  if (__sanitizer_set_death_callback != nullptr) {
+    __sanitizer_set_death_callback(PrintRunning);
+  }
+  EnterFixtures(testing::TempDir());
+  const uint64_t first = FromEnvironment("MISUSE_FIRST", 0);
+  const uint64_t count = FromEnvironment("MISUSE_COUNT", kSequences);
+  const bool is_search = std::getenv("MISUSE_COUNT") != nullptr;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    PlayOne(seed);
+    if (HasFailure() && !is_search) return;
+  }
+  if (count < kSequences) return;
+  // Else the sequences would not get deep.
+  const std::vector<CallCount> counts = CallCounts();
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const FunctionInfo& function = FunctionInfos()[i];
+    EXPECT_GT(counts[i].calls, 100u) << function.name;
+    EXPECT_GT(counts[i].successes, 0u) << function.name << " never worked";
+  }
+}
+
+}  // namespace
+}  // namespace peft
+
+extern "C" void __ubsan_on_report() { peft::PrintRunning(); }

@@ -1,0 +1,290 @@
+#include "testing/misuse/run.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "peft_cc/base/utf8.h"
+#include "testing/misuse/handle_kinds.h"
+#include "testing/misuse/tables.h"
+
+namespace peft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kTestdata[] = "peft_cc/models/testdata/";
+
+// What is copied where.
+struct Fixture {
+  const char* from;
+  const char* to;
+};
+constexpr Fixture kFixtures[] = {
+    {"models/llama", "llama"},       {"adapter", "lora"},
+    {"heads/gpt2_lm", "gpt2"},       {"heads/gpt2_lm/adapter", "gpt2_lora"},
+    {"heads/bert_sequence", "bert"},
+};
+
+// -- Counts -------------------------------------------------------------------
+
+struct Counts {
+  std::mutex mutex;
+  std::map<std::string, CallCount> by_name;
+};
+
+Counts& GlobalCounts() {
+  static Counts* const counts = new Counts;
+  return *counts;
+}
+
+// -- Statuses -----------------------------------------------------------------
+
+// What is wrong with a status, or "".
+std::string ProblemOf(const peft_status_t* status) {
+  const int32_t code = peft_status_code(status);
+  const std::string id = peft_status_id(status);
+  for (const char* text :
+       {peft_status_message(status), peft_status_subject(status),
+        peft_status_expected(status), peft_status_found(status)}) {
+    if (!IsValidUtf8(text)) {
+      return absl::StrCat(id, " has a text that is not UTF-8: ", text);
+    }
+  }
+  if (std::strlen(peft_status_message(status)) < 10) {
+    return absl::StrCat(
+        id, " says no more than this: ", peft_status_message(status));
+  }
+  for (const ErrorInfo& info : ErrorInfos()) {
+    if (info.id != id) continue;
+    const auto& codes = info.codes;
+    if (std::find(codes.begin(), codes.end(), code) != codes.end()) return "";
+    return absl::StrCat("errors.md does not have code ", code, " for ", id,
+                        ": ", peft_status_message(status));
+  }
+  return absl::StrCat("errors.md does not have the id ", id, ": ",
+                      peft_status_message(status));
+}
+
+template <typename Handle>
+constexpr size_t kKind = KindOf<Handle>::kIndex;
+
+}  // namespace
+
+std::vector<CallCount> CallCounts() {
+  Counts& counts = GlobalCounts();
+  const std::lock_guard<std::mutex> lock(counts.mutex);
+  std::vector<CallCount> result;
+  for (const FunctionInfo& function : FunctionInfos()) {
+    result.push_back(counts.by_name[function.name]);
+  }
+  return result;
+}
+
+void CountCall(const char* name, bool success) {
+  Counts& counts = GlobalCounts();
+  const std::lock_guard<std::mutex> lock(counts.mutex);
+  CallCount& count = counts.by_name[name];
+  ++count.calls;
+  if (success) ++count.successes;
+}
+
+void EnterFixtures(const std::string& folder) {
+  const fs::path root = fs::path(folder) / "misuse";
+  fs::remove_all(root);
+  for (const Fixture& fixture : kFixtures) {
+    fs::create_directories(root / fixture.to);
+    for (const auto& entry :
+         fs::directory_iterator(std::string(kTestdata) + fixture.from)) {
+      if (entry.is_directory()) continue;
+      fs::copy_file(entry.path(), root / fixture.to / entry.path().filename());
+    }
+  }
+  fs::create_directory(root / "out");
+  fs::current_path(root);
+}
+
+// -- A run --------------------------------------------------------------------
+
+Run::Run(uint64_t seed, Pool* shared)
+    : seed_(seed), random_(seed), shared_(shared) {
+  if (shared_ == nullptr) peft_set_logger(nullptr, nullptr);
+}
+
+Run::~Run() {
+  peft_set_logger(nullptr, nullptr);
+  own_.FreeAll(random_);
+  for (DLManagedTensor* tensor : tensors_) tensor->deleter(tensor);
+  if (shared_ != nullptr) return;
+  fs::remove_all("out");
+  fs::create_directory("out");
+}
+
+Pool& Run::PoolOf(size_t kind) {
+  const bool is_shared =
+      shared_ != nullptr && HandleInfos()[kind].is_thread_safe;
+  return is_shared ? *shared_ : own_;
+}
+
+void Run::Play() {
+  for (uint64_t i = random_.Below(6); i > 0; --i) GoodCall();
+  for (uint64_t i = 5 + random_.Below(30); i > 0; --i) {
+    if (random_.Percent(10)) GoodCall();
+    AnyCall();
+  }
+}
+
+void Run::AnyCall() {
+  ++depth_;
+  random_.Of(FunctionInfos()).call(*this);
+  --depth_;
+}
+
+void Run::Keep(std::unique_ptr<char[]> memory) {
+  kept_.push_back(std::move(memory));
+}
+
+void Run::Adopt(DLManagedTensor* tensor) {
+  if (random_.Percent(50)) {
+    tensor->deleter(tensor);
+  } else {
+    tensors_.push_back(tensor);
+  }
+}
+
+bool Run::Take(peft_status_t* status) {
+  if (status == nullptr) return true;
+  const std::string problem = ProblemOf(status);
+  if (!problem.empty()) Fail(problem);
+  if (random_.Percent(5)) {
+    own_.Add(kKind<peft_status_t>, status);
+  } else {
+    peft_status_free(status);
+  }
+  return false;
+}
+
+void Run::Fail(const std::string& problem) const {
+  ADD_FAILURE() << problem << "\n" << Describe();
+}
+
+std::string Run::Describe() const {
+  std::string text = absl::StrCat(
+      "again: --test_env=MISUSE_FIRST=", seed_,
+      " --test_env=MISUSE_COUNT=1\nthe calls of sequence ", seed_, ":\n");
+  for (const std::string& line : log_) absl::StrAppend(&text, "  ", line, "\n");
+  return text;
+}
+
+// -- Calls that work ----------------------------------------------------------
+
+void Run::GoodCall() {
+  switch (random_.Below(6)) {
+    case 0:
+      return OpenModel();
+    case 1:
+      return MakeHostModel();
+    case 2:
+      return MakeStateDict();
+    case 3:
+      return MakeSession();
+    default:
+      return LoadAdapter();
+  }
+}
+
+void Run::OpenModel() {
+  constexpr const char* kFolders[] = {"llama", "llama", "llama", "gpt2",
+                                      "bert"};
+  const char* const folder = random_.Of(kFolders);
+  Log(absl::StrCat("opens ", folder));
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  options.num_threads = 1 + static_cast<int32_t>(random_.Below(2));
+  peft_model_t* model = nullptr;
+  if (!Take(peft_model_open(folder, &options, &model))) return;
+  PoolOf(kKind<peft_model_t>).Add(kKind<peft_model_t>, model);
+}
+
+void Run::MakeHostModel() {
+  Log("makes a host model of fc, emb and pe");
+  static constexpr float kElements[24] = {0.5f, -1, 2};
+  static constexpr int64_t kSizes[] = {3, 4};
+  static constexpr int64_t kExperts[] = {2, 3, 4};
+  peft_tensor_view_t matrix = PEFT_TENSOR_VIEW_INIT;
+  matrix.data = kElements;
+  matrix.dtype = PEFT_DTYPE_F32;
+  matrix.rank = 2;
+  matrix.sizes = kSizes;
+  peft_tensor_view_t experts = matrix;
+  experts.rank = 3;
+  experts.sizes = kExperts;
+  peft_layer_t layers[3] = {PEFT_LAYER_INIT, PEFT_LAYER_INIT, PEFT_LAYER_INIT};
+  layers[0].name = "fc";
+  layers[0].kind = PEFT_LAYER_LINEAR;
+  layers[0].weight = &matrix;
+  layers[1].name = "emb";
+  layers[1].kind = PEFT_LAYER_EMBEDDING;
+  layers[1].weight = &matrix;
+  layers[2].name = "pe";
+  layers[2].kind = PEFT_LAYER_PARAMETER;
+  layers[2].weight = &experts;
+  for (peft_layer_t& layer : layers) {
+    layer.copy_weights = static_cast<int32_t>(random_.Below(2));
+  }
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  options.num_threads = 1;
+  peft_model_t* model = nullptr;
+  if (!Take(peft_model_create(layers, 3, &options, &model))) return;
+  PoolOf(kKind<peft_model_t>).Add(kKind<peft_model_t>, model);
+}
+
+void Run::LoadAdapter() {
+  auto* const model = static_cast<peft_model_t*>(
+      PoolOf(kKind<peft_model_t>).Live(kKind<peft_model_t>, random_));
+  if (model == nullptr) return OpenModel();
+  constexpr const char* kNames[] = {"a", "b", "default"};
+  const char* const name = random_.Of(kNames);
+  Log(absl::StrCat("adds adapter ", name));
+  // A host model has other layers than an opened one.
+  if (Take(peft_model_load_adapter(model, name, "lora", nullptr, nullptr))) {
+    return;
+  }
+  Take(peft_model_add_adapter(
+      model, name,
+      R"({"peft_type": "LORA", "r": 2, "target_modules": ["fc", "c_attn"]})",
+      nullptr));
+}
+
+void Run::MakeSession() {
+  const auto* const model = static_cast<const peft_model_t*>(
+      PoolOf(kKind<peft_model_t>).Live(kKind<peft_model_t>, random_));
+  if (model == nullptr) return OpenModel();
+  Log("makes a session");
+  peft_session_t* session = nullptr;
+  if (!Take(peft_session_create(model, nullptr, &session))) return;
+  PoolOf(kKind<peft_session_t>).Add(kKind<peft_session_t>, session);
+}
+
+void Run::MakeStateDict() {
+  Log("makes the state dict of a LoRA on fc");
+  static constexpr float kElements[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  static constexpr int64_t kSizesA[] = {2, 4};
+  static constexpr int64_t kSizesB[] = {3, 2};
+  peft_state_dict_t* dict = nullptr;
+  if (!Take(peft_state_dict_create(&dict))) return;
+  own_.Add(kKind<peft_state_dict_t>, dict);
+  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  view.data = kElements;
+  view.dtype = PEFT_DTYPE_F32;
+  view.rank = 2;
+  view.sizes = kSizesA;
+  Take(peft_state_dict_set(dict, "base_model.model.fc.lora_A.weight", &view));
+  view.sizes = kSizesB;
+  Take(peft_state_dict_set(dict, "base_model.model.fc.lora_B.weight", &view));
+}
+
+}  // namespace peft
