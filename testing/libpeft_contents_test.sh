@@ -1,7 +1,8 @@
 #!/bin/sh
 # abseil, PCRE2 and BoringSSL are inside libpeft.so and hidden: a program with
 # its own copies never meets ours. What is exported is //peft_c:exports_test's
-# matter. In a build without network code (HUB: off) there is no BoringSSL.
+# matter. In a build without network code (HUB: off) there is no BoringSSL. The
+# library stays small.
 #
 #   libpeft_contents_test.sh LIBRARY HUB
 set -eu
@@ -34,5 +35,17 @@ for name in $inside; do
     exit 1
   fi
 done
+
+# What is promised in docs/performance.md, without symbols.
+case "$hub" in
+  on) limit=6000000 ;;
+  off) limit=4000000 ;;
+esac
 strip -o "$TEST_TMPDIR/stripped" "$library"
-echo "hub $hub: $(wc -c <"$TEST_TMPDIR/stripped") bytes without symbols"
+size=$(wc -c <"$TEST_TMPDIR/stripped")
+echo "hub $hub: $size bytes without symbols, of $limit"
+if [ "$size" -ge "$limit" ]; then
+  echo "FAILED: $library is too large; the largest of its symbols:"
+  nm --demangle --print-size --size-sort --reverse-sort "$library" | head -n 40
+  exit 1
+fi

@@ -1,6 +1,7 @@
 """Third-party code that every build needs, from the system's packages."""
 
 load("//third_party:licences.bzl", "system_licences")
+load("//third_party:own_folder.bzl", "own_folder")
 load("//third_party:source_package.bzl", "source_package")
 load("//third_party:system_folder.bzl", "system_folder")
 load("//third_party/python:cuda.bzl", "cuda")
@@ -8,14 +9,18 @@ load("//third_party/python:libtorch.bzl", "libtorch")
 load("//third_party/python:python_oracle.bzl", "python_oracle")
 
 def peft_repositories():
-    """Declares the repositories; nothing is fetched before it is used."""
-    native.local_repository(
+    """Declares the repositories; nothing is fetched before it is used.
+
+    Also for the WORKSPACE of a program that depends on @peft//peft_c
+    (tools/dist/outside_workspace.sh).
+    """
+    own_folder(
         name = "rules_cc",
-        path = "third_party/rules_cc",
+        workspace_file = Label("//third_party/rules_cc:WORKSPACE"),
     )
-    native.local_repository(
+    own_folder(
         name = "remote_coverage_tools",
-        path = "third_party/remote_coverage_tools",
+        workspace_file = Label("//third_party/remote_coverage_tools:WORKSPACE"),
     )
     native.local_repository(
         name = "bazel_skylib",
@@ -63,7 +68,7 @@ def peft_repositories():
         sha256 = "c33b418e3b936ee3153de2c61cc638e7e4fe3156022a5c77d0711bcbb9d64f1f",
         strip_prefix = "pcre2-10.42",
         licence = "LICENCE",
-        build_file = "//third_party:pcre2.BUILD",
+        build_file = Label("//third_party:pcre2.BUILD"),
     )
 
     # The Hub's TLS. Built from source, static and hidden in libpeft.so: a
@@ -94,13 +99,13 @@ def peft_repositories():
             "googletest": "/usr/src/googletest/googletest",
         },
         package = "googletest",
-        build_file = "//third_party:googletest.BUILD",
+        build_file = Label("//third_party:googletest.BUILD"),
     )
     system_folder(
         name = "com_github_google_benchmark",
         folders = {"benchmark": "/usr/include/benchmark"},
         package = "libbenchmark-dev",
-        build_file = "//third_party:benchmark.BUILD",
+        build_file = Label("//third_party:benchmark.BUILD"),
     )
     system_folder(
         name = "nlohmann_json",
@@ -112,19 +117,19 @@ def peft_repositories():
         replacements = {"nlohmann/json.hpp": {
             "if (t == value_t::array || t == value_t::object)": "if (false)",
         }},
-        build_file = "//third_party:nlohmann_json.BUILD",
+        build_file = Label("//third_party:nlohmann_json.BUILD"),
     )
     system_folder(
         name = "boost",
         folders = {"boost": "/usr/include/boost"},
         package = "libboost-dev",
-        build_file = "//third_party:boost.BUILD",
+        build_file = Label("//third_party:boost.BUILD"),
     )
     system_folder(
         name = "eigen",
         folders = {"Eigen": "/usr/include/eigen3/Eigen"},
         package = "libeigen3-dev",
-        build_file = "//third_party:eigen.BUILD",
+        build_file = Label("//third_party:eigen.BUILD"),
     )
 
     # For the archive of //:dist.
@@ -142,4 +147,4 @@ def peft_repositories():
     cuda(name = "cuda")
     libtorch(name = "libtorch")
     python_oracle(name = "python_oracle")
-    native.register_toolchains("//third_party/python:oracle_toolchain")
+    native.register_toolchains("@peft//third_party/python:oracle_toolchain")

@@ -28,26 +28,6 @@ peft::LoadOptions LoadOptionsOf(const Json& step) {
   return options;
 }
 
-}  // namespace
-
-Outcome Parsed(peft::Result<std::string> text) {
-  if (!text) return std::move(text).status();
-  return Json::parse(*text);
-}
-
-Outcome Reported(peft::Status status, const peft::LoadReport& report) {
-  if (!status.ok()) return status;
-  return Json{{"matched", report.Count(peft::ReportKind::kMatched)},
-              {"missing", report.Count(peft::ReportKind::kMissing)},
-              {"unexpected", report.Count(peft::ReportKind::kUnexpected)},
-              {"mismatched", report.Count(peft::ReportKind::kMismatched)},
-              {"ignored_keys", report.Count(peft::ReportKind::kIgnoredKey)},
-              {"num_sites", report.NumSites()},
-              {"num_parameters", report.NumParameters()}};
-}
-
-namespace {
-
 Outcome LoadAdapter(const Json& step, State* state) {
   peft::LoadReport report;
   return Reported(

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -248,23 +247,6 @@ Outcome InspectFiles(const Json& step, State* state) {
 }
 
 }  // namespace
-
-Json Described(const peft::TensorView& view) {
-  const std::map<peft::DType, std::pair<const char*, size_t>> types = {
-      {peft::DType::kF32, {"float32", 4}},
-      {peft::DType::kBF16, {"bfloat16", 2}},
-      {peft::DType::kI64, {"int64", 8}}};
-  const auto& [dtype, element_size] = types.at(view.dtype);
-  const auto* bytes = static_cast<const unsigned char*>(view.data);
-  uint64_t hash = 0xcbf29ce484222325;
-  for (size_t i = 0; i < *view.Extent() * element_size; ++i) {
-    hash = (hash ^ bytes[i]) * 0x100000001b3;
-  }
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016llx",
-                static_cast<unsigned long long>(hash));
-  return {{"dtype", dtype}, {"shape", view.sizes}, {"fnv1a", text}};
-}
 
 std::map<std::string, Verb> HostVerbs() {
   return {{"create_model", CreateModel},

@@ -31,33 +31,6 @@ struct Input {
   peft::ForwardInput input;
 };
 
-}  // namespace
-
-Outcome ModelInfo(const State& state) {
-  peft::Result<peft::ModelInfo> info = state.model.Info();
-  if (!info) return std::move(info).status();
-  return Json{{"model_type", info->model_type},
-              {"architecture", info->architecture},
-              {"vocab_size", info->vocab_size},
-              {"hidden_size", info->hidden_size},
-              {"num_layers", info->num_layers},
-              {"max_position_embeddings", info->max_position_embeddings},
-              {"num_parameters", info->num_parameters},
-              {"num_sites", info->num_sites}};
-}
-
-Outcome Numbers(const peft::TensorView& view, const char* key) {
-  const auto values = view.Copy<float>();
-  if (!values) return Json{{"problem", "not f32"}};
-  return Json{{"shape", view.sizes}, {key, *values}};
-}
-
-peft::ModelOptions OneThread() {
-  peft::ModelOptions options;
-  options.num_threads = 1;
-  return options;
-}
-
 Outcome CreateSession(const Json& step, State* state) {
   peft::SessionOptions options;
   options.max_length = Get<int64_t>(step, "max_length");
@@ -67,24 +40,6 @@ Outcome CreateSession(const Json& step, State* state) {
   state->session = *std::move(session);
   return Json::object();
 }
-
-Outcome TakeModel(peft::Result<peft::Model> model, State* state) {
-  if (!model) return std::move(model).status();
-  state->model = *std::move(model);
-  state->session.reset();
-  state->runner.reset();
-  return Json::object();
-}
-
-Outcome TakeOpened(peft::Result<peft::Model> model, State* state) {
-  Outcome taken = TakeModel(std::move(model), state);
-  if (!taken) return taken;
-  Outcome session = CreateSession(Json::object(), state);
-  if (!session) return session;
-  return ModelInfo(*state);
-}
-
-namespace {
 
 Outcome OpenModel(const Json& step, State* state) {
   return TakeOpened(
@@ -187,8 +142,6 @@ Outcome Generate(const Json& step, State* state) {
 
 std::map<std::string, Verb> ModelVerbs() {
   return {{"open_model", OpenModel},
-          {"create_model", CreateModel},
-          {"run_layer", RunLayer},
           {"create_session", CreateSession},
           {"reset_session", ResetSession},
           {"cache_length", CacheLength},

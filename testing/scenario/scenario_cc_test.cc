@@ -11,12 +11,6 @@
 
 namespace scenario {
 
-std::string PathOf(const Json& step, const char* key, const State& state) {
-  const std::string path = step.at(key);
-  if (path.rfind("$TMP/", 0) == 0) return state.temporary + path.substr(4);
-  return state.folder + "/" + path;
-}
-
 namespace {
 
 // The largest difference over the largest expected value.
