@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,33 @@ TEST(HostModel, WeightsAreCopiedUnlessAskedOtherwise) {
   linear.weight[0] = 101;
   EXPECT_EQ(Output(model.get(), "a", kOnes)[0], 16);
   EXPECT_EQ(Output(model.get(), "b", kOnes)[0], 116);
+}
+
+// What a tensor handle stands for has memory of its own, though a saved module
+// begins as the program's.
+TEST(HostModel, TensorsOutliveBorrowedWeights) {
+  auto linear = std::make_unique<Linear>();
+  peft_layer_t layers[] = {linear->Layer("a"), linear->Layer("b")};
+  layers[1].copy_weights = 0;
+  OwnedModel model;
+  ASSERT_TRUE(Create(layers, 2, &model).ok());
+  ASSERT_PEFT_OK(
+      peft_model_add_adapter(model.get(), "x",
+                             R"({"peft_type": "LORA", "target_modules": ["a"],
+          "modules_to_save": ["b"]})",
+                             nullptr));
+  peft_state_dict_t* dict = nullptr;
+  ASSERT_PEFT_OK(peft_model_get_adapter_state_dict(model.get(), "x", &dict));
+  model.reset();
+  const float first = linear->weight[0];
+  linear.reset();
+  peft_tensor_t* tensor = nullptr;
+  EXPECT_PEFT_OK(peft_state_dict_get(dict, "b.weight", &tensor));
+  const OwnedTensor owned(tensor);
+  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  EXPECT_PEFT_OK(peft_tensor_get_view(tensor, &view));
+  EXPECT_EQ(*static_cast<const float*>(view.data), first);
+  peft_state_dict_free(dict);
 }
 
 TEST(HostModel, InfoCountsTheLayers) {

@@ -454,8 +454,8 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_read(
     const char* path, peft_state_dict_t** out_state_dict);
 
 /* Writes a safetensors file through a temporary file and a rename: after a
- * failure (DATA_LOSS, "FILE_WRITE") what was at `path` is unchanged. Since: 1.
- */
+ * failure (NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE or INVALID_ARGUMENT,
+ * "FILE_WRITE") what was at `path` is unchanged. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_write(
     const peft_state_dict_t* state_dict, const char* path);
 

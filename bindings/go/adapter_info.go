@@ -125,12 +125,16 @@ func EstimateAdapter(path, subfolder string) (AdapterEstimate, error) {
 	if err := toError(C.peft_estimate_adapter(cPath, cSubfolder, &estimate)); err != nil {
 		return AdapterEstimate{}, err
 	}
+	return newEstimate(&estimate), nil
+}
+
+func newEstimate(estimate *C.peft_adapter_estimate_t) AdapterEstimate {
 	return AdapterEstimate{
 		SizeBytes:     int64(estimate.size_bytes),
 		FileBytes:     int64(estimate.file_bytes),
 		NumParameters: int64(estimate.num_parameters),
 		NumTensors:    int64(estimate.num_tensors),
-	}, nil
+	}
 }
 
 // InspectAdapter returns a JSON object that describes the PEFT folder, or the

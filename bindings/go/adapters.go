@@ -29,7 +29,7 @@ func (m *Model) AddAdapter(name, configJSON string, options *AddAdapterOptions) 
 	if options != nil {
 		cOptions.seed = C.uint64_t(options.Seed)
 	}
-	return toError(C.peft_model_add_adapter(m.c(), cName, cConfig, &cOptions))
+	return m.toError(C.peft_model_add_adapter(m.c(), cName, cConfig, &cOptions))
 }
 
 // SetAdapter makes exactly these adapters active, in this order; their effects

@@ -20,14 +20,21 @@ type call struct {
 	onDownload func(Download) error
 	transport  Transport
 
+	parallelFor func(pieces int64, piece func(index int64)) error
+
 	mu       sync.Mutex
 	err      error // why a callback refused
 	panicked bool
 	panic    any
 }
 
-// finish returns the error of the call, with the reason where it was cancelled.
-// A callback's panic goes on here.
+// newCall returns a call that cannot be cancelled.
+func newCall() *call {
+	return &call{ctx: context.Background()}
+}
+
+// finish returns the error of the call, with what a callback refused with. A
+// callback's panic goes on here.
 func (c *call) finish(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -35,10 +42,17 @@ func (c *call) finish(err error) error {
 		panic(c.panic)
 	}
 	var failure *Error
-	if c.err != nil && errors.As(err, &failure) && failure.Code == Cancelled {
+	if c.err != nil && errors.As(err, &failure) {
 		failure.cause = c.err
 	}
 	return err
+}
+
+// reset forgets what a callback refused or panicked with.
+func (c *call) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err, c.panicked, c.panic = nil, false, nil
 }
 
 // keep keeps what a callback panicked with; to be deferred.
@@ -113,6 +127,37 @@ func peftGoTransport(userData unsafe.Pointer, request *C.peft_http_request_t, ex
 	c := fromUserData[*call](userData)
 	defer c.keep(&result)
 	return C.int32_t(c.transport(newHTTPRequest(request), &Exchange{handle: exchange}))
+}
+
+//export peftGoRead
+func peftGoRead(userData unsafe.Pointer, offset C.int64_t, buffer unsafe.Pointer, size C.int64_t) (count C.int64_t) {
+	reader := fromUserData[*fileReader](userData)
+	var refused C.int32_t
+	defer func() {
+		if refused != 0 {
+			count = -1
+		}
+	}()
+	defer reader.call.keep(&refused)
+	read, err := reader.from.ReadAt(unsafe.Slice((*byte)(buffer), int64(size)), int64(offset))
+	if read > 0 {
+		err = nil // It comes again where more is missing.
+	}
+	refused = reader.call.refuse(err)
+	return C.int64_t(read)
+}
+
+//export peftGoParallelFor
+func peftGoParallelFor(userData unsafe.Pointer, pieces C.int64_t, piece C.peft_piece_fn, pieceData unsafe.Pointer) (failed C.int32_t) {
+	c := fromUserData[*call](userData)
+	defer c.keep(&failed)
+	err := c.parallelFor(int64(pieces), func(index int64) {
+		C.peft_go_piece(piece, pieceData, C.int64_t(index))
+	})
+	if err == nil {
+		return 0
+	}
+	return c.refuse(err)
 }
 
 //export peftGoLog

@@ -259,12 +259,14 @@ const (
 	LogInfo    LogLevel = C.PEFT_LOG_INFO    // worth knowing once
 	LogWarning LogLevel = C.PEFT_LOG_WARNING // a mistake of the program that did no harm
 	LogError   LogLevel = C.PEFT_LOG_ERROR   // something was lost
+	LogNone    LogLevel = C.PEFT_LOG_NONE    // of no line: SetLogLevel
 )
 
 var logLevelNames = map[LogLevel]string{
 	LogInfo:    "INFO",
 	LogWarning: "WARNING",
 	LogError:   "ERROR",
+	LogNone:    "NONE",
 }
 
 // String returns the name as the header has it: "INFO".

@@ -24,11 +24,12 @@
 //
 // # Closing
 //
-// A [Model], [Session], [Activation], [StateDict] and [Tensor] hold memory that
-// Go's collector does not see: Close them. One that is forgotten is closed by a
-// finalizer, at a time of the collector's choice. They may be closed in any
-// order, several times, and while other goroutines use them: a call that runs
-// goes on to its end, and a later one fails with [ErrHandle].
+// A [Model], [Session], [LayerRunner], [Activation], [Lowered], [StateDict] and
+// [Tensor] hold memory that Go's collector does not see: Close them. One that is
+// forgotten is closed by a finalizer, at a time of the collector's choice. They
+// may be closed in any order, several times, and while other goroutines use
+// them: a call that runs goes on to its end, and a later one fails with
+// [ErrHandle].
 //
 // # Options
 //
@@ -38,21 +39,24 @@
 //
 // # Goroutines
 //
-// A Model and an Activation may be used by any goroutines at once. A Session
-// takes one call at a time; a second one fails with [ErrSessionBusy]. A
-// StateDict and a Tensor may be shared.
+// All may be used by any goroutines at once, but a Session and a LayerRunner
+// take one call at a time; a second one fails with [ErrSessionBusy] or
+// [ErrRunnerBusy].
 //
 // # Contexts and callbacks
 //
 // A call that takes a context.Context ends soon after it is done, with an
 // error for which errors.Is(err, context.Canceled), or DeadlineExceeded, holds:
 // [Session.Generate] between two tokens, a download within a tenth of a second,
-// [Model.MergeAndUnload] between two tensors. Nothing else can be cancelled:
-// where such a call reads local files, or runs the prompt, it looks at the
-// context before it begins.
+// [Model.MergeAndUnload] between two tensors, a load from a [FileOfReader] or
+// [FileOfBytes] between two reads. Nothing else can be cancelled: where such a
+// call reads local files, or runs the prompt, it looks at the context before it
+// begins.
 //
-// A callback that panics ends the call that uses it, which then panics with
-// the same value. It must not call runtime.Goexit, as testing.T.FailNow does.
+// An error that a callback returns ends the call, whose error wraps it. A
+// callback that panics ends the call that uses it, which then panics with the
+// same value (but a logger's panic goes to stderr). It must not call
+// runtime.Goexit, as testing.T.FailNow does.
 //
 // # Memory
 //

@@ -22,6 +22,14 @@ const (
 	// ErrSessionBusy: a call on a session that another call is using, as from
 	// its own callback.
 	ErrSessionBusy ID = "SESSION_BUSY"
+	// ErrRunnerBusy: a call on a layer runner that another call is using.
+	ErrRunnerBusy ID = "RUNNER_BUSY"
+	// ErrAllocator: peft_set_allocator was not the first call, or came a second
+	// time.
+	ErrAllocator ID = "ALLOCATOR"
+	// ErrThreadPool: the program's parallel_for failed, or left pieces out; what
+	// it did not do was done.
+	ErrThreadPool ID = "THREAD_POOL"
 	// ErrUnimplemented: something that this version cannot do and that has no id
 	// of its own.
 	ErrUnimplemented ID = "UNIMPLEMENTED"
@@ -140,6 +148,15 @@ const (
 	ErrModelNotRunnable ID = "MODEL_NOT_RUNNABLE"
 	// ErrLayerNotFound: no layer of that name that adapters attach to.
 	ErrLayerNotFound ID = "LAYER_NOT_FOUND"
+	// ErrLayerWeight: a layer that the program registered without its weight is
+	// to be run whole.
+	ErrLayerWeight ID = "LAYER_WEIGHT"
+	// ErrLayerNoDelta: what acts at the layer does more than add to its output;
+	// the message says what.
+	ErrLayerNoDelta ID = "LAYER_NO_DELTA"
+	// ErrModelBusy: weights are to be written that a call reads, or read that a
+	// call writes.
+	ErrModelBusy ID = "MODEL_BUSY"
 	// ErrModelTask: an output that the model does not make: logits of a bare
 	// model, tokens of one that is no causal language model, a pooler's output
 	// of one without.

@@ -60,6 +60,10 @@ func (s *Session) Generate(ctx context.Context, input Input, options *GenerateOp
 	if err := begin(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	batch, length, err := input.shape()
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func (s *Session) Generate(ctx context.Context, input Input, options *GenerateOp
 	status := C.peft_go_generate(s.number(), pointer[C.int64_t](input.IDs), batch, length,
 		pointer[C.int64_t](input.AttentionMask), pointer[C.int64_t](input.PositionIDs),
 		pointer[C.int64_t](input.TokenTypeIDs), cOptions, &result)
-	if err := call.finish(toError(status)); err != nil {
+	if err := call.finish(s.pool.explain(toError(status))); err != nil {
 		return nil, err
 	}
 	return takeGenerateResult(result), nil

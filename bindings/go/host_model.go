@@ -16,7 +16,8 @@ type Layer struct {
 	Kind LayerKind
 	// The head that gives logits, which "all-linear" leaves out.
 	IsOutputEmbedding bool
-	// F32, BF16 or F16. None for LayerOther.
+	// F32, BF16 or F16. None for LayerOther. ViewAt(nil, ...) keeps the weight to
+	// the program: of such a layer there are LayerRunner.AddDelta and LowerLayer.
 	Weight View
 	// One number per output. Default: none.
 	Bias View
@@ -24,6 +25,13 @@ type Layer struct {
 	// memory that is not Go's (ViewAt), and neither changes nor goes before the
 	// model was closed and all calls on it have returned.
 	ShareWeights bool
+	// With ShareWeights: MergeAdapter writes into weight and bias themselves, and
+	// UnmergeAdapter writes back what was there, bit by bit, so that the program's
+	// own code runs the merged layer. Their memory must not be a part of another
+	// layer's, and be read meanwhile by nobody. While adapters are merged so, calls
+	// that read the base's weights are ErrMerged. Closing the model leaves them
+	// merged.
+	WritableWeights bool
 	// Of a parameter with experts: its matrices are stored (in, out).
 	IsTransposed bool
 	// Of a convolution, for each axis of its kernel in torch's order; the others
@@ -57,16 +65,16 @@ func NewModel(layers []Layer, options *ModelOptions) (*Model, error) {
 			return nil, err
 		}
 	}
-	cOptions, call := options.c(context.Background(), &a)
+	cOptions, call, pool := options.c(context.Background(), &a)
 	if a.err != nil {
 		return nil, a.err
 	}
 	var handle *C.peft_model_t
 	status := C.peft_model_create(pointer[C.peft_layer_t](cLayers), C.size_t(len(layers)), cOptions, &handle)
-	if err := call.finish(toError(status)); err != nil {
+	if err := call.finish(pool.explain(toError(status))); err != nil {
 		return nil, err
 	}
-	return newModel(handle), nil
+	return newModel(handle, pool), nil
 }
 
 // c writes the layer to memory of C.
@@ -77,6 +85,7 @@ func (l *Layer) c(a *arena, layer *C.peft_layer_t) error {
 	layer.is_output_embedding = flag(l.IsOutputEmbedding)
 	layer.copy_weights = flag(!l.ShareWeights)
 	layer.is_transposed = flag(l.IsTransposed)
+	layer.writable_weights = flag(l.WritableWeights)
 	for axis := 0; axis < 3; axis++ {
 		layer.padding[axis] = C.int64_t(l.Padding[axis])
 		if l.Stride[axis] != 0 {
@@ -138,6 +147,8 @@ func (v View) inC(a *arena, shared bool) (*C.peft_tensor_view_t, error) {
 type RunLayerOptions struct {
 	// Which matrix of a parameter with experts. Default nil: the layer has none.
 	Expert *int64
+	// Under what each row, that is each index along the first axis of x, runs.
+	Rows
 }
 
 // RunLayer returns what layer name computes from x under the adapters that are
@@ -148,8 +159,14 @@ type RunLayerOptions struct {
 func (m *Model) RunLayer(name string, x View, options *RunLayerOptions) (*Tensor, error) {
 	defer runtime.KeepAlive(m)
 	defer runtime.KeepAlive(x.owner)
+	if options == nil {
+		options = &noRunLayerOptions
+	}
+	defer runtime.KeepAlive(options.Activations)
 	var a arena
+	defer a.free()
 	cName := a.arg(name)
+	names, numNames := a.texts(options.AdapterNames)
 	if a.err != nil {
 		return nil, a.err
 	}
@@ -161,14 +178,17 @@ func (m *Model) RunLayer(name string, x View, options *RunLayerOptions) (*Tensor
 	}
 	defer x.giveBack()
 	expert := C.int64_t(-1)
-	if options != nil && options.Expert != nil {
+	if options.Expert != nil {
 		expert = C.int64_t(*options.Expert)
 	}
+	activations := handles(options.Activations)
 	data, dtype, rank, sizes, strides := x.c()
 	var handle *C.peft_tensor_t
-	status := C.peft_go_run_layer(m.number(), cName, data, dtype, rank, sizes, strides, expert, &handle)
-	if err := toError(status); err != nil {
+	var view C.peft_tensor_view_t
+	status := C.peft_go_run_layer(m.number(), cName, data, dtype, rank, sizes, strides, expert,
+		names, numNames, pointer[*C.peft_activation_t](activations), C.size_t(len(activations)), &handle, &view)
+	if err := m.toError(status); err != nil {
 		return nil, err
 	}
-	return newTensor(handle)
+	return newTensor(handle, &view), nil
 }

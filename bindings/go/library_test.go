@@ -1,6 +1,7 @@
 package peft_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -65,6 +66,24 @@ func TestLoggerReceivesLines(t *testing.T) {
 	defer mu.Unlock()
 	equal(t, len(lines), 1)
 	equal(t, strings.HasPrefix(lines[0], "WARNING "), true)
+}
+
+func TestLogLevelDropsLines(t *testing.T) {
+	model := adapted(t)
+	lines := 0
+	peft.SetLogger(func(peft.LogLevel, string) { lines++ })
+	defer peft.SetLogger(nil)
+	defer peft.SetLogLevel(peft.LogInfo)
+	check(t, peft.SetLogLevel(peft.LogError))
+	provoke(t, model)
+	equal(t, lines, 0)
+	check(t, peft.SetLogLevel(peft.LogWarning))
+	provoke(t, model)
+	equal(t, lines, 1)
+	check(t, peft.SetLogLevel(peft.LogNone))
+	provoke(t, model)
+	equal(t, lines, 1)
+	equal(t, errors.Is(peft.SetLogLevel(99), peft.ErrArgument), true)
 }
 
 func TestLoggerMayPanic(t *testing.T) {

@@ -173,7 +173,9 @@ func TestCloseWhileOthersCall(t *testing.T) {
 					!errors.Is(err, peft.ErrSessionBusy) {
 					t.Error(err)
 				}
-				view.Float32s()
+				if err == nil {
+					view.Float32s() // Ends with the next call, whosever it is.
+				}
 			}
 		}()
 	}

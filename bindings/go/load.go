@@ -31,6 +31,10 @@ type LoadOptions struct {
 	// kills the process with SIGBUS, and writing to it changes the adapter: for
 	// files that are only ever replaced, as those of the Hub's cache.
 	MapFile bool
+	// The files of the adapter's folder, wherever they are. The path must then be
+	// "", and options that say where an adapter comes from are refused. MapFile
+	// decides whether a FileOfPart is mapped. Default: none.
+	Files []File
 }
 
 // c returns the options in memory of C, and what their callbacks need.
@@ -46,7 +50,9 @@ func (o *LoadOptions) c(ctx context.Context, a *arena) (*C.peft_load_options_t, 
 	options.allow_unconverted_init = flag(o.AllowUnconvertedInit)
 	options.expected_generation = C.uint64_t(o.ExpectedGeneration)
 	options.map_file = flag(o.MapFile)
-	return options, o.Hub.toLoad(ctx, a, options)
+	call := o.Hub.toLoad(ctx, a, options)
+	options.files, options.num_files = filesInC(a, o.Files, call)
+	return options, call
 }
 
 // toLoad sets the Hub's part of options.
@@ -77,6 +83,7 @@ type loader func(options *C.peft_load_options_t, report **C.peft_load_report_t) 
 // load calls loader, whose texts are the arena's, and frees the arena.
 func (m *Model) load(ctx context.Context, a *arena, options *LoadOptions, load loader) (*LoadReport, error) {
 	defer runtime.KeepAlive(m)
+	defer runtime.KeepAlive(options)
 	defer a.free()
 	if err := begin(ctx); err != nil {
 		return nil, err
@@ -86,7 +93,7 @@ func (m *Model) load(ctx context.Context, a *arena, options *LoadOptions, load l
 		return nil, a.err
 	}
 	var report *C.peft_load_report_t
-	if err := call.finish(toError(load(cOptions, &report))); err != nil {
+	if err := call.finish(m.toError(load(cOptions, &report))); err != nil {
 		return nil, err
 	}
 	return takeLoadReport(report)
@@ -98,7 +105,7 @@ func (m *Model) load(ctx context.Context, a *arena, options *LoadOptions, load l
 // cancelled. options may be nil.
 func (m *Model) LoadAdapter(ctx context.Context, name, path string, options *LoadOptions) (*LoadReport, error) {
 	var a arena
-	cName, cPath := a.optionalArg(name), a.arg(path)
+	cName, cPath := a.optionalArg(name), a.optionalArg(path)
 	return m.load(ctx, &a, options, func(options *C.peft_load_options_t, report **C.peft_load_report_t) *C.peft_status_t {
 		return C.peft_model_load_adapter(m.c(), cName, cPath, options, report)
 	})
@@ -124,7 +131,7 @@ func (m *Model) LoadAdapterFromMemory(name, configJSON string, tensors *StateDic
 // the old generation. Cancelling is that of LoadAdapter.
 func (m *Model) ReplaceAdapter(ctx context.Context, name, path string, options *LoadOptions) (*LoadReport, error) {
 	var a arena
-	cName, cPath := a.arg(name), a.arg(path)
+	cName, cPath := a.arg(name), a.optionalArg(path)
 	return m.load(ctx, &a, options, func(options *C.peft_load_options_t, report **C.peft_load_report_t) *C.peft_status_t {
 		return C.peft_model_replace_adapter(m.c(), cName, cPath, options, report)
 	})
@@ -145,6 +152,7 @@ func (m *Model) ReplaceAdapterFromMemory(name, configJSON string, tensors *State
 // options.Subfolder included, fetched where it is of the Hub. Of options only
 // what says where the adapter is matters.
 func FetchAdapter(ctx context.Context, path string, options *LoadOptions) (string, error) {
+	defer runtime.KeepAlive(options)
 	if err := begin(ctx); err != nil {
 		return "", err
 	}

@@ -36,6 +36,12 @@ func SetLogger(callback func(level LogLevel, line string)) {
 	}
 }
 
+// SetLogLevel drops all lines below level; at first LogInfo, which drops none.
+// LogNone drops all.
+func SetLogLevel(level LogLevel) error {
+	return toError(C.peft_set_log_level(C.int32_t(level)))
+}
+
 func reportLoggerPanic(value any, line string) {
 	fmt.Fprintf(os.Stderr, "peft: the logger panicked (%v) with: %s\n", value, line)
 }

@@ -38,7 +38,7 @@ func (m *Model) MergeAdapter(names []string, options *MergeOptions) error {
 	if a.err != nil {
 		return a.err
 	}
-	return toError(C.peft_go_merge_adapter(m.c(), cNames, count,
+	return m.toError(C.peft_go_merge_adapter(m.c(), cNames, count,
 		pointer[C.float](options.Scales), flag(options.SafeMerge)))
 }
 
@@ -46,7 +46,7 @@ func (m *Model) MergeAdapter(names []string, options *MergeOptions) error {
 // It does nothing when nothing is merged.
 func (m *Model) UnmergeAdapter() error {
 	defer runtime.KeepAlive(m)
-	return toError(C.peft_model_unmerge_adapter(m.c()))
+	return m.toError(C.peft_model_unmerge_adapter(m.c()))
 }
 
 // MergedAdapters returns the merged adapters in order, also while adapters are
@@ -104,7 +104,7 @@ func (m *Model) MergeAndUnload(ctx context.Context, path string, options *MergeA
 	if a.err != nil {
 		return a.err
 	}
-	return call.finish(toError(C.peft_model_merge_and_unload(m.c(), cPath, cOptions)))
+	return call.finish(m.toError(C.peft_model_merge_and_unload(m.c(), cPath, cOptions)))
 }
 
 // Unload deletes all adapters and keeps the base: what is merged is unmerged.
@@ -155,7 +155,7 @@ func (m *Model) AddWeightedAdapter(newName string, names []string, weights []flo
 	if a.err != nil {
 		return a.err
 	}
-	return toError(C.peft_model_add_weighted_adapter(m.c(), cNewName, cNames,
+	return m.toError(C.peft_model_add_weighted_adapter(m.c(), cNewName, cNames,
 		pointer[C.float](weights), count, cOptions))
 }
 

@@ -15,10 +15,11 @@ import (
 type Model struct {
 	guard  guard
 	handle *C.peft_model_t
+	pool   *pool
 }
 
-func newModel(handle *C.peft_model_t) *Model {
-	model := &Model{handle: handle}
+func newModel(handle *C.peft_model_t, pool *pool) *Model {
+	model := &Model{handle: handle, pool: pool}
 	runtime.SetFinalizer(model, (*Model).Close)
 	return model
 }
@@ -34,6 +35,15 @@ func (m *Model) c() *C.peft_model_t {
 // number is the handle without a pointer's type.
 func (m *Model) number() C.uintptr_t {
 	return C.uintptr_t(uintptr(unsafe.Pointer(m.c())))
+}
+
+// toError is for calls that may have used the program's threads.
+func (m *Model) toError(status *C.peft_status_t) error {
+	err := toError(status)
+	if m == nil {
+		return err
+	}
+	return m.pool.explain(err)
 }
 
 // Close frees the model and returns nil. Calls that use it go on to their end.
@@ -67,10 +77,17 @@ type ModelOptions struct {
 	// Of the adapters of ForAdapters: their revision, and the folder below their
 	// own. Default: main, none.
 	AdapterRevision, AdapterSubfolder string
+	// Works for the model in place of threads of its own; NumThreads is then not
+	// read. Default: none.
+	ThreadPool *ThreadPool
+	// Of Open: the files of the model's folder, wherever they are. The path is
+	// then no more than what the model is called, and Subfolder and the Hub are
+	// the adapters' of ForAdapters. Default: none.
+	Files []File
 }
 
 // c returns the options in memory of C, and what their callbacks need.
-func (o *ModelOptions) c(ctx context.Context, a *arena) (*C.peft_model_options_t, *call) {
+func (o *ModelOptions) c(ctx context.Context, a *arena) (*C.peft_model_options_t, *call, *pool) {
 	if o == nil {
 		o = &ModelOptions{}
 	}
@@ -86,7 +103,11 @@ func (o *ModelOptions) c(ctx context.Context, a *arena) (*C.peft_model_options_t
 	options.subfolder = a.text(o.Subfolder)
 	options.adapter_revision = a.text(o.AdapterRevision)
 	options.adapter_subfolder = a.text(o.AdapterSubfolder)
-	return options, o.Hub.toModel(ctx, a, options)
+	call := o.Hub.toModel(ctx, a, options)
+	options.files, options.num_files = filesInC(a, o.Files, call)
+	pool, threads := newPool(o.ThreadPool)
+	options.thread_pool = threads
+	return options, call, pool
 }
 
 // toModel sets the Hub's part of options.
@@ -115,6 +136,7 @@ func (h *HubOptions) toModel(ctx context.Context, a *arena, options *C.peft_mode
 // one that their configs name. The context ends a download; reading local files
 // cannot be cancelled. options may be nil.
 func Open(ctx context.Context, path string, options *ModelOptions) (*Model, error) {
+	defer runtime.KeepAlive(options)
 	if err := checkVersion(); err != nil {
 		return nil, err
 	}
@@ -124,15 +146,16 @@ func Open(ctx context.Context, path string, options *ModelOptions) (*Model, erro
 	var a arena
 	defer a.free()
 	cPath := a.optionalArg(path)
-	cOptions, call := options.c(ctx, &a)
+	cOptions, call, pool := options.c(ctx, &a)
 	if a.err != nil {
 		return nil, a.err
 	}
 	var handle *C.peft_model_t
-	if err := call.finish(toError(C.peft_model_open(cPath, cOptions, &handle))); err != nil {
+	status := C.peft_model_open(cPath, cOptions, &handle)
+	if err := call.finish(pool.explain(toError(status))); err != nil {
 		return nil, err
 	}
-	return newModel(handle), nil
+	return newModel(handle, pool), nil
 }
 
 // FetchModel returns the folder that Open would open, fetched where it is of
@@ -140,13 +163,14 @@ func Open(ctx context.Context, path string, options *ModelOptions) (*Model, erro
 // what is fetched. Of options only what says where models and adapters are
 // matters.
 func FetchModel(ctx context.Context, path string, options *ModelOptions) (string, error) {
+	defer runtime.KeepAlive(options)
 	if err := begin(ctx); err != nil {
 		return "", err
 	}
 	var a arena
 	defer a.free()
 	cPath := a.optionalArg(path)
-	cOptions, call := options.c(ctx, &a)
+	cOptions, call, _ := options.c(ctx, &a)
 	if a.err != nil {
 		return "", a.err
 	}

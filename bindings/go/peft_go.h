@@ -29,6 +29,15 @@ extern int32_t peftGoDownload(void* user_data, int64_t bytes,
                               int64_t total_files);
 extern int32_t peftGoTransport(void* user_data, peft_http_request_t* request,
                                peft_exchange_t* exchange);
+extern int64_t peftGoRead(void* user_data, int64_t offset, void* buffer,
+                          int64_t size);
+extern int32_t peftGoParallelFor(void* user_data, int64_t num_pieces,
+                                 peft_piece_fn piece, void* piece_data);
+
+static inline void peft_go_piece(peft_piece_fn piece, void* piece_data,
+                                 int64_t index) {
+  piece(piece_data, index);
+}
 
 // Of the types that the library calls (callbacks.c).
 void peft_go_log(void* user_data, int32_t level, const char* line);
@@ -53,6 +62,12 @@ static inline peft_tensor_view_t peft_go_view(const char* data, int32_t dtype,
   return view;
 }
 
+static inline peft_status_t* peft_go_tensor_get_view(
+    const peft_tensor_t* tensor, peft_tensor_view_t* out_view) {
+  peft_tensor_view_init(out_view, sizeof(*out_view));
+  return peft_tensor_get_view(tensor, out_view);
+}
+
 static inline peft_status_t* peft_go_state_dict_set(
     peft_state_dict_t* state_dict, const char* name, const char* data,
     int32_t dtype, int32_t rank, const int64_t* sizes, const int64_t* strides) {
@@ -61,16 +76,50 @@ static inline peft_status_t* peft_go_state_dict_set(
   return peft_state_dict_set(state_dict, name, &view);
 }
 
-static inline peft_status_t* peft_go_run_layer(
-    uintptr_t model, const char* name, const char* data, int32_t dtype,
-    int32_t rank, const int64_t* sizes, const int64_t* strides, int64_t expert,
-    peft_tensor_t** out_y) {
-  const peft_tensor_view_t x = peft_go_view(data, dtype, rank, sizes, strides);
+static inline peft_run_layer_options_t peft_go_run_layer_options(
+    int64_t expert, const char* const* adapter_names, size_t num_adapter_names,
+    peft_activation_t** activations, size_t num_activations) {
   peft_run_layer_options_t options;
   peft_run_layer_options_init(&options, sizeof(options));
   options.expert = expert;
-  return peft_model_run_layer((const peft_model_t*)model, name, &x, &options,
-                              out_y);
+  options.adapter_names = adapter_names;
+  options.num_adapter_names = num_adapter_names;
+  options.activations = (const peft_activation_t* const*)activations;
+  options.num_activations = num_activations;
+  return options;
+}
+
+static inline peft_status_t* peft_go_run_layer(
+    uintptr_t model, const char* name, const char* data, int32_t dtype,
+    int32_t rank, const int64_t* sizes, const int64_t* strides, int64_t expert,
+    const char* const* adapter_names, size_t num_adapter_names,
+    peft_activation_t** activations, size_t num_activations,
+    peft_tensor_t** out_y, peft_tensor_view_t* out_view) {
+  const peft_tensor_view_t x = peft_go_view(data, dtype, rank, sizes, strides);
+  const peft_run_layer_options_t options = peft_go_run_layer_options(
+      expert, adapter_names, num_adapter_names, activations, num_activations);
+  peft_status_t* status = peft_model_run_layer((const peft_model_t*)model, name,
+                                               &x, &options, out_y);
+  return status ? status : peft_go_tensor_get_view(*out_y, out_view);
+}
+
+static inline peft_status_t* peft_go_runner(
+    uintptr_t runner, int32_t add_delta, int64_t layer, const char* x_data,
+    int32_t x_dtype, int32_t x_rank, const int64_t* x_sizes,
+    const int64_t* x_strides, const char* y_data, int32_t y_dtype,
+    int32_t y_rank, const int64_t* y_sizes, const int64_t* y_strides,
+    const char* const* adapter_names, size_t num_adapter_names,
+    peft_activation_t** activations, size_t num_activations) {
+  const peft_tensor_view_t x =
+      peft_go_view(x_data, x_dtype, x_rank, x_sizes, x_strides);
+  const peft_tensor_view_t y =
+      peft_go_view(y_data, y_dtype, y_rank, y_sizes, y_strides);
+  const peft_run_layer_options_t options = peft_go_run_layer_options(
+      -1, adapter_names, num_adapter_names, activations, num_activations);
+  peft_layer_runner_t* handle = (peft_layer_runner_t*)runner;
+  return add_delta
+             ? peft_layer_runner_add_delta(handle, layer, &x, &options, &y)
+             : peft_layer_runner_run(handle, layer, &x, &options, &y);
 }
 
 // -- Verbs with arrays of numbers ---------------------------------------------

@@ -58,7 +58,7 @@ func (m *Model) ProbeAdapter(name string, options *ProbeOptions) (*ProbeReport, 
 		}
 	}
 	var report *C.peft_probe_report_t
-	if err := toError(C.peft_model_probe_adapter(m.c(), cName, &cOptions, &report)); err != nil {
+	if err := m.toError(C.peft_model_probe_adapter(m.c(), cName, &cOptions, &report)); err != nil {
 		return nil, err
 	}
 	return takeProbeReport(report)

@@ -2,7 +2,6 @@ package peft_test
 
 import (
 	"fmt"
-	"hash/fnv"
 	"os"
 	"strings"
 
@@ -196,29 +195,17 @@ func (r *runner) getStateDict(s *step) (facts, error) {
 		return nil, err
 	}
 	defer dict.Close()
-	dtypes := map[peft.DType]string{
-		peft.DTypeF32:  "float32",
-		peft.DTypeF16:  "float16",
-		peft.DTypeBF16: "bfloat16",
-	}
 	tensors := []facts{}
 	for _, name := range dict.Names() {
 		tensor, err := dict.Get(name)
 		if err != nil {
 			return nil, err
 		}
-		bytes, err := tensor.View().Bytes()
+		found, err := tensorFacts(name, tensor.View())
 		if err != nil {
 			return nil, err
 		}
-		hash := fnv.New64a()
-		hash.Write(bytes)
-		tensors = append(tensors, facts{
-			"name":  name,
-			"dtype": dtypes[tensor.DType()],
-			"shape": tensor.Sizes(),
-			"fnv1a": fmt.Sprintf("%016x", hash.Sum64()),
-		})
+		tensors = append(tensors, found)
 		tensor.Close()
 	}
 	return facts{"tensors": tensors}, nil

@@ -11,8 +11,6 @@ import (
 
 func init() {
 	verbs["open_model"] = (*runner).openModel
-	verbs["create_model"] = (*runner).createModel
-	verbs["run_layer"] = (*runner).runLayer
 	verbs["create_session"] = (*runner).createSession
 	verbs["forward"] = (*runner).forward
 	verbs["get_output"] = (*runner).getOutput
@@ -26,7 +24,11 @@ func init() {
 }
 
 func (r *runner) openModel(s *step) (facts, error) {
-	model, err := peft.Open(background, r.path(s.Path), &peft.ModelOptions{NumThreads: 1})
+	return r.open(r.path(s.Path), &peft.ModelOptions{NumThreads: 1})
+}
+
+func (r *runner) open(path string, options *peft.ModelOptions) (facts, error) {
+	model, err := peft.Open(background, path, options)
 	if err != nil {
 		return nil, err
 	}
@@ -34,68 +36,15 @@ func (r *runner) openModel(s *step) (facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.close()
-	r.model, r.session = model, session
-	return r.info()
+	return r.take(model, session)
 }
 
-func (r *runner) info() (facts, error) {
-	info, err := r.model.Info()
+// take makes these the runner's, instead of those that were.
+func (r *runner) take(model *peft.Model, session *peft.Session) (facts, error) {
+	r.close()
+	r.model, r.session, r.layers = model, session, nil
+	info, err := model.Info()
 	return fieldsOf(info), err
-}
-
-func (r *runner) createModel(s *step) (facts, error) {
-	tensors, err := peft.ReadStateDict(r.path(s.Tensors))
-	if err != nil {
-		return nil, err
-	}
-	defer tensors.Close()
-	kinds := map[string]peft.LayerKind{
-		"embedding": peft.LayerEmbedding,
-		"linear":    peft.LayerLinear,
-		"conv1d_hf": peft.LayerConv1DHF,
-	}
-	layers := make([]peft.Layer, len(s.Layers))
-	for i, layer := range s.Layers {
-		layers[i] = peft.Layer{Name: layer.Name, Kind: kinds[layer.Kind]}
-		weight, err := tensors.Get(layer.Weight)
-		if err != nil {
-			return nil, err
-		}
-		layers[i].Weight = weight.View()
-		if layer.Bias != "" {
-			bias, err := tensors.Get(layer.Bias)
-			if err != nil {
-				return nil, err
-			}
-			layers[i].Bias = bias.View()
-		}
-	}
-	model, err := peft.NewModel(layers, &peft.ModelOptions{NumThreads: 1})
-	if err != nil {
-		return nil, err
-	}
-	r.close()
-	r.model, r.session = model, nil
-	return r.info()
-}
-
-func (r *runner) runLayer(s *step) (facts, error) {
-	x := peft.ViewOf(s.X, s.Shape...)
-	if s.IDs != nil {
-		var ids []int64
-		if err := json.Unmarshal(s.IDs, &ids); err != nil {
-			return nil, err
-		}
-		x = peft.ViewOf(ids, s.Shape...)
-	}
-	y, err := r.model.RunLayer(s.Layer, x, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer y.Close()
-	values, err := y.Float32s()
-	return facts{"shape": y.Sizes(), "values": values}, err
 }
 
 func (r *runner) createSession(s *step) (facts, error) {

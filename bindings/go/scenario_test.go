@@ -65,13 +65,11 @@ type step struct {
 	Tensors         string          `json:"tensors"`
 	Weights         []float32       `json:"weights"`
 	X               []float32       `json:"x"`
-}
-
-type hostLayer struct {
-	Name   string `json:"name"`
-	Kind   string `json:"kind"`
-	Weight string `json:"weight"`
-	Bias   string `json:"bias"`
+	Y               []float32       `json:"y"`
+	YShape          []int64         `json:"y_shape"`
+	Kind            string          `json:"kind"`
+	Files           []hostFile      `json:"files"`
+	Tensor          string          `json:"tensor"`
 }
 
 // A runner has the state that steps share.
@@ -79,6 +77,8 @@ type runner struct {
 	temporary   string
 	model       *peft.Model
 	session     *peft.Session
+	layers      *peft.LayerRunner
+	weights     map[string]peft.View // of a program's own layers
 	activations map[string]*peft.Activation
 	saved       map[string][]byte
 }
@@ -86,7 +86,15 @@ type runner struct {
 var verbs = map[string]func(*runner, *step) (facts, error){}
 
 func TestScenario(t *testing.T) {
-	text := must[[]byte](t)(os.ReadFile(scenario + "scenario.json"))
+	runScenario(t, "scenario.json")
+}
+
+func TestScenarioOfHostModels(t *testing.T) {
+	runScenario(t, "host_scenario.json")
+}
+
+func runScenario(t *testing.T, name string) {
+	text := must[[]byte](t)(os.ReadFile(scenario + name))
 	var all struct {
 		Format    int
 		Tolerance float64
@@ -111,6 +119,7 @@ func TestScenario(t *testing.T) {
 }
 
 func (r *runner) close() {
+	r.layers.Close()
 	r.session.Close()
 	r.model.Close()
 }

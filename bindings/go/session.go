@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -18,6 +19,8 @@ type Session struct {
 	// returned: made once, so that a forward allocates nothing.
 	out   *C.peft_tensor_view_t
 	views [3]View
+	busy  atomic.Bool // A call uses these.
+	pool  *pool
 }
 
 // SessionOptions say how a session is made.
@@ -41,6 +44,7 @@ func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
 	if err := toError(C.peft_session_create(m.c(), &cOptions, &session.handle)); err != nil {
 		return nil, err
 	}
+	session.pool = m.pool
 	runtime.SetFinalizer(session, (*Session).Close)
 	return session, nil
 }
@@ -48,6 +52,22 @@ func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
 // number is the handle without a pointer's type.
 func (s *Session) number() C.uintptr_t {
 	return C.uintptr_t(uintptr(unsafe.Pointer(s.handle)))
+}
+
+// enter is for calls of which there is one at a time; leave ends it.
+func (s *Session) enter() error {
+	if s.busy.CompareAndSwap(false, true) {
+		return nil
+	}
+	return &Error{
+		Code:    FailedPrecondition,
+		ID:      ErrSessionBusy,
+		Message: "another call is using the session; make one for each conversation",
+	}
+}
+
+func (s *Session) leave() {
+	s.busy.Store(false)
 }
 
 // Close frees the session and returns nil. A call that uses it goes on to its
@@ -63,6 +83,10 @@ func (s *Session) Close() error {
 // Reset empties the cache.
 func (s *Session) Reset() error {
 	defer runtime.KeepAlive(s)
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	s.guard.newLoan()
 	return toError(C.peft_session_reset(s.handle))
 }
@@ -164,6 +188,10 @@ type ForwardOptions struct {
 // cache, and each forward stands for itself. After a failure the cache is as it
 // was. It cannot be cancelled. options may be nil.
 func (s *Session) Forward(input Input, options *ForwardOptions) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	return s.forward(&input, options, nil)
 }
 
@@ -172,6 +200,10 @@ func (s *Session) Forward(input Input, options *ForwardOptions) error {
 // sequences gives (batch, labels). The view ends with the next forward, generate
 // or reset of the session.
 func (s *Session) Logits(input Input, options *ForwardOptions) (View, error) {
+	if err := s.enter(); err != nil {
+		return View{}, err
+	}
+	defer s.leave()
 	if err := s.forward(&input, options, s.out); err != nil {
 		return View{}, err
 	}
@@ -184,6 +216,10 @@ func (s *Session) Logits(input Input, options *ForwardOptions) (View, error) {
 // generate or reset of the session.
 func (s *Session) Output(output Outputs) (View, error) {
 	defer runtime.KeepAlive(s)
+	if err := s.enter(); err != nil {
+		return View{}, err
+	}
+	defer s.leave()
 	if err := toError(C.peft_session_get_output(s.handle, C.int32_t(output), s.out)); err != nil {
 		return View{}, err
 	}
@@ -224,12 +260,13 @@ func (s *Session) forward(input *Input, options *ForwardOptions, out *C.peft_ten
 	}
 	activations := handles(options.Activations)
 	s.guard.newLoan()
-	return toError(C.peft_go_forward(s.number(), pointer[C.int64_t](input.IDs), batch, length,
+	status := C.peft_go_forward(s.number(), pointer[C.int64_t](input.IDs), batch, length,
 		pointer[C.int64_t](input.AttentionMask), pointer[C.int64_t](input.PositionIDs),
 		pointer[C.int64_t](input.TokenTypeIDs), C.int64_t(options.LogitsToKeep),
 		flag(options.AllowActivationChange), names, numNames,
 		pointer[*C.peft_activation_t](activations), C.size_t(len(activations)),
-		C.int32_t(options.Outputs), out))
+		C.int32_t(options.Outputs), out)
+	return s.pool.explain(toError(status))
 }
 
 var noForwardOptions ForwardOptions

@@ -120,7 +120,12 @@ func (d *StateDict) Get(name string) (*Tensor, error) {
 	if err := toError(C.peft_state_dict_get(d.handle, cName, &handle)); err != nil {
 		return nil, err
 	}
-	return newTensor(handle)
+	var view C.peft_tensor_view_t
+	if err := toError(C.peft_go_tensor_get_view(handle, &view)); err != nil {
+		C.peft_tensor_free(handle)
+		return nil, err
+	}
+	return newTensor(handle, &view), nil
 }
 
 // Close frees the state dict and returns nil. Tensors of it stay.

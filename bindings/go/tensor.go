@@ -15,18 +15,13 @@ type Tensor struct {
 	view   View
 }
 
-// newTensor owns handle.
-func newTensor(handle *C.peft_tensor_t) (*Tensor, error) {
+// newTensor owns handle, which view describes.
+func newTensor(handle *C.peft_tensor_t, view *C.peft_tensor_view_t) *Tensor {
 	tensor := &Tensor{handle: handle}
 	runtime.SetFinalizer(tensor, (*Tensor).Close)
-	var view C.peft_tensor_view_t
-	C.peft_tensor_view_init(&view, C.sizeof_peft_tensor_view_t)
-	if err := toError(C.peft_tensor_get_view(handle, &view)); err != nil {
-		return nil, err
-	}
-	tensor.view.borrow(&view)
-	tensor.view.lender, tensor.view.owner = &tensor.guard, nil
-	return tensor, nil
+	tensor.view.borrow(view)
+	tensor.view.lender = &tensor.guard
+	return tensor
 }
 
 // View describes the tensor, until it is closed.

@@ -122,6 +122,9 @@ func TestViewsThatReachTooFarAreRefused(t *testing.T) {
 		if err := dict.Set("x", view); !errors.Is(err, peft.InvalidArgument) {
 			t.Errorf("%d: %v", i, err)
 		}
+		if _, err := view.Float32s(); err == nil {
+			t.Errorf("%d: its elements are read", i)
+		}
 	}
 	equal(t, dict.Len(), 0)
 }

@@ -79,7 +79,7 @@ func ViewOf[T Element](data []T, sizes ...int64) View {
 // BF16's, which Go has no types for.
 func ViewOfBytes(data []byte, dtype DType, sizes ...int64) View {
 	view := View{dtype: dtype, sizes: sizes}
-	if bits := int64(dtypeBits[dtype]); bits > 0 {
+	if bits := int64(dtype.bits()); bits > 0 {
 		view.count = int64(len(data)) * 8 / bits
 	}
 	if len(data) > 0 {
@@ -134,6 +134,9 @@ func (v View) Len() int {
 // Float32s returns a copy of the elements, which are F32, F16, BF16 or F64, in
 // the order of their indices.
 func (v View) Float32s() ([]float32, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
 	result := make([]float32, v.Len())
 	if _, err := v.CopyFloat32s(result); err != nil {
 		return nil, err
@@ -144,6 +147,9 @@ func (v View) Float32s() ([]float32, error) {
 // CopyFloat32s is Float32s into the program's memory, which must have room for
 // Len elements. It returns their number.
 func (v View) CopyFloat32s(into []float32) (int, error) {
+	if err := v.check(); err != nil {
+		return 0, err
+	}
 	count := v.Len()
 	if len(into) < count {
 		return 0, argumentError("room for %d elements, expected %d", len(into), count)
@@ -166,7 +172,7 @@ func (v View) CopyFloat32s(into []float32) (int, error) {
 		copy(into, unsafe.Slice((*float32)(v.data), count))
 		return count, nil
 	}
-	width := uintptr(dtypeBits[v.dtype] / 8)
+	width := uintptr(v.dtype.bits() / 8)
 	v.eachOffset(func(i int, offset int64) {
 		into[i] = toFloat32(unsafe.Slice((*byte)(unsafe.Add(v.data, offset*int64(width))), width))
 	})
@@ -191,6 +197,9 @@ func (v View) Bytes() ([]byte, error) {
 // when the view has ended, which nothing checks; use runtime.KeepAlive with
 // what the view is of. Prefer the methods that copy.
 func (v View) Borrow() ([]byte, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
 	if v.strides != nil {
 		return nil, argumentError("the elements are not contiguous; use Float32s")
 	}
@@ -198,7 +207,7 @@ func (v View) Borrow() ([]byte, error) {
 		return nil, err
 	}
 	defer v.giveBack()
-	size := (v.Len()*dtypeBits[v.dtype] + 7) / 8
+	size := (v.Len()*v.dtype.bits() + 7) / 8
 	if size == 0 {
 		return nil, nil
 	}
@@ -210,7 +219,7 @@ func (v View) span() ([]byte, error) {
 	if v.lender != nil {
 		return v.Bytes()
 	}
-	size := (v.count*int64(dtypeBits[v.dtype]) + 7) / 8
+	size := (v.count*int64(v.dtype.bits()) + 7) / 8
 	if size == 0 {
 		return nil, nil
 	}
@@ -301,13 +310,23 @@ func aligned(data unsafe.Pointer, to uintptr) bool {
 	return uintptr(data)%to == 0
 }
 
-// The bits of an element.
-var dtypeBits = map[DType]int{
-	DTypeBool: 8, DTypeU8: 8, DTypeI8: 8, DTypeU16: 16, DTypeI16: 16,
-	DTypeU32: 32, DTypeI32: 32, DTypeU64: 64, DTypeI64: 64, DTypeF16: 16,
-	DTypeBF16: 16, DTypeF32: 32, DTypeF64: 64, DTypeF8E4M3: 8, DTypeF8E5M2: 8,
-	DTypeC64: 64, DTypeF8E8M0: 8, DTypeF8E4M3FNUZ: 8, DTypeF8E5M2FNUZ: 8,
-	DTypeF4: 4, DTypeF6E2M3: 6, DTypeF6E3M2: 6,
+// bits returns the size of an element; 0 of what is no type.
+func (d DType) bits() int {
+	switch d {
+	case DTypeF4:
+		return 4
+	case DTypeF6E2M3, DTypeF6E3M2:
+		return 6
+	case DTypeBool, DTypeU8, DTypeI8, DTypeF8E4M3, DTypeF8E5M2, DTypeF8E8M0, DTypeF8E4M3FNUZ, DTypeF8E5M2FNUZ:
+		return 8
+	case DTypeU16, DTypeI16, DTypeF16, DTypeBF16:
+		return 16
+	case DTypeU32, DTypeI32, DTypeF32:
+		return 32
+	case DTypeU64, DTypeI64, DTypeF64, DTypeC64:
+		return 64
+	}
+	return 0
 }
 
 var float32Readers = map[DType]func([]byte) float32{

@@ -41,6 +41,16 @@ func linkerSettings() -> [LinkerSetting] {
   ]
 }
 
+/// The program in one file of the folder Examples.
+func example(_ name: String) -> Target {
+  let all = ["SwitchAdapters", "Generate", "CountingAllocator"]
+  return .executableTarget(
+    name: name,
+    dependencies: ["Peft"],
+    path: "Examples",
+    exclude: all.filter { $0 != name }.map { "\($0).swift" })
+}
+
 let package = Package(
   name: "Peft",
   platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .visionOS(.v2)],
@@ -53,16 +63,9 @@ let package = Package(
       name: "Peft",
       dependencies: ["CPeft"],
       linkerSettings: linkerSettings()),
-    .executableTarget(
-      name: "SwitchAdapters",
-      dependencies: ["Peft"],
-      path: "Examples",
-      sources: ["SwitchAdapters.swift"]),
-    .executableTarget(
-      name: "Generate",
-      dependencies: ["Peft"],
-      path: "Examples",
-      sources: ["Generate.swift"]),
+    example("SwitchAdapters"),
+    example("Generate"),
+    example("CountingAllocator"),
     .testTarget(name: "PeftTests", dependencies: ["Peft"]),
   ],
   swiftLanguageModes: [.v6])

@@ -31,6 +31,8 @@ binaries=$(swift_package build --show-bin-path)
 "$binaries/SwitchAdapters" examples/quickstart/base \
   examples/quickstart/adapters | diff "$expected" -
 
+[ "$("$binaries/CountingAllocator" examples/quickstart/base)" = counted ]
+
 # The README's program is the example, and says "viertausendzweihundertsieben".
 sed -n '/^```swift$/,/^```$/{//!p}' bindings/swift/README.md |
   diff bindings/swift/Examples/Generate.swift -

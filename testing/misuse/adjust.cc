@@ -1,6 +1,16 @@
 // What the types of the header do not say of its structs.
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 #include <limits>
+#include <new>
+#include <stdexcept>
+#include <string>
 
 #include "testing/misuse/call.h"
 
@@ -75,7 +85,95 @@ void AdjustHub(Call& call, Options& options) {
   options.force_download = 0;
 }
 
+// -- Files --------------------------------------------------------------------
+
+// What a file that is read by a function holds.
+struct Contents {
+  const char* data;
+  int64_t size;
+};
+
+// Up to `size` bytes, as long as there are some.
+int64_t ReadSome(const Contents& contents, int64_t offset, void* buffer,
+                 int64_t size) {
+  if (offset < 0 || offset >= contents.size) return 0;
+  const int64_t count = std::min(size, contents.size - offset);
+  std::memcpy(buffer, contents.data + offset, count);
+  return count;
+}
+
+int64_t ReadAll(void* user_data, int64_t offset, void* buffer, int64_t size) {
+  return ReadSome(*static_cast<Contents*>(user_data), offset, buffer, size);
+}
+
+int64_t ReadSlowly(void* user_data, int64_t offset, void* buffer,
+                   int64_t size) {
+  return ReadSome(*static_cast<Contents*>(user_data), offset, buffer,
+                  std::min<int64_t>(size, 1 + offset % 1000));
+}
+
+int64_t ReadTooMuch(void* user_data, int64_t offset, void* buffer,
+                    int64_t size) {
+  return ReadAll(user_data, offset, buffer, size) + size;
+}
+
+int64_t ThrowOnRead(void*, int64_t, void*, int64_t) {
+  throw std::runtime_error("read");
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// Gives the file of a kind its bytes.
+void SetContents(Call& call, const std::string& path, peft_file_t& file) {
+  const std::string bytes = ReadFile(path);
+  char* const data = call.Allocate(bytes.size());
+  std::memcpy(data, bytes.data(), bytes.size());
+  file.size = static_cast<int64_t>(bytes.size());
+  if (file.kind == PEFT_FILE_MEMORY) file.data = data;
+  if (file.kind == PEFT_FILE_FD) {
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    file.fd = fd;
+    call.AtEnd([fd](bool) { close(fd); });
+  }
+  if (file.kind == PEFT_FILE_READ) {
+    static constexpr peft_read_fn kReads[] = {ReadAll, ReadAll, ReadSlowly,
+                                              ReadTooMuch, ThrowOnRead};
+    file.read = call.random().Of(kReads);
+    file.user_data =
+        new (call.Allocate(sizeof(Contents))) Contents{data, file.size};
+  }
+}
+
 }  // namespace
+
+template <>
+void Adjust(Call& call, peft_file_t& file) {
+  static constexpr const char* kFiles[] = {
+      "lora/adapter_config.json", "lora/adapter_model.safetensors",
+      "lora/adapter_config.json", "lora/adapter_model.safetensors",
+      "llama/config.json",        "llama/model.safetensors"};
+  Random& random = call.random();
+  if (random.Percent(70)) file.kind = 1 + static_cast<int32_t>(random.Below(3));
+  if (random.Percent(80)) file.offset = 0;
+  const std::string path = random.Of(kFiles);
+  SetContents(call, path, file);
+  const std::string name = path.substr(path.find('/') + 1);
+  if (random.Percent(90)) {
+    char* const text = call.Allocate(name.size() + 1);
+    std::memcpy(text, name.c_str(), name.size() + 1);
+    file.name = text;
+  }
+  // No more than there is.
+  if (random.Percent(5)) file.size = -1;
+  if (random.Percent(5)) file.size /= 2;
+  if (random.Percent(3)) file.fd = -1;
+  if (file.copy_data != 1) call.KeepMemory();
+  call.Note(absl::StrCat("contents of ", path, " kind=", file.kind,
+                         " size=", file.size, " "));
+}
 
 template <>
 void Adjust(Call& call, peft_tensor_view_t& view) {

@@ -35,8 +35,11 @@ constexpr const char* kNewPaths[] = {
     "out/a", "out/b", "out/c", "out", "out/no/such", "", "out/a/b",
 };
 
+// The first is that of the state dict that runs make.
 constexpr const char* kConfigs[] = {
     R"({"peft_type": "LORA", "r": 2, "target_modules": ["fc", "q_proj"]})",
+    R"({"peft_type": "LORA", "r": 2, "target_modules": ["fc"]})",
+    R"({"peft_type": "LORA", "r": 2, "target_modules": ["fc"]})",
     R"({"peft_type": "LORA", "r": 3, "target_modules": "all-linear"})",
     R"({"peft_type": "LORA", "r": 1, "target_modules": ["fc", "v_proj"],
         "use_dora": true, "lora_alpha": 1e30})",

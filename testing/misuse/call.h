@@ -25,6 +25,7 @@
 #include "absl/strings/str_cat.h"
 #include "peft_c/peft_c.h"
 #include "testing/misuse/run.h"
+#include "testing/misuse/structs.h"
 
 namespace peft {
 
@@ -129,6 +130,11 @@ class Call {
   // `size` bytes that end with the call. Never null.
   char* Allocate(size_t size);
 
+  // Runs when the call has returned.
+  void AtEnd(std::function<void(bool success)> function) {
+    after_.push_back(std::move(function));
+  }
+
   void Note(const std::string& text) { line_ += text; }
 
   // Reads memory that the library lent.
@@ -178,42 +184,6 @@ class Call {
   const size_t* out_size_ = nullptr;
 };
 
-// Draws the fields of a struct that holds its defaults; made of the header.
-template <typename Struct>
-void Fill(Call& call, Struct& value);
-
-// Reads what the pointers of a struct that the library wrote point to; made of
-// the header.
-template <typename Struct>
-void Read(Call& call, const Struct& value);
-
-// The defaults of a struct; made of the header.
-template <typename Struct>
-Struct Defaults();
-
-// What the header's types do not say of a struct: the arrays that several
-// fields describe together.
-template <typename Struct>
-void Adjust(Call&, Struct&) {}
-template <>
-void Adjust(Call& call, peft_tensor_view_t& view);
-template <>
-void Adjust(Call& call, peft_forward_input_t& input);
-template <>
-void Adjust(Call& call, peft_generate_options_t& options);
-template <>
-void Adjust(Call& call, peft_layer_t& layer);
-template <>
-void Adjust(Call& call, peft_model_options_t& options);
-template <>
-void Adjust(Call& call, peft_load_options_t& options);
-
-// The same for what the library wrote.
-template <typename Struct>
-void AdjustRead(Call&, const Struct&) {}
-template <>
-void AdjustRead(Call& call, const peft_tensor_view_t& view);
-
 // A callback's types are few, and what each may do differs: callbacks.cc. A new
 // one without its own does not link.
 template <>
@@ -224,6 +194,14 @@ template <>
 peft_transport_fn Call::Callback(const char* name);
 template <>
 peft_token_fn Call::Callback(const char* name);
+template <>
+peft_allocate_fn Call::Callback(const char* name);
+template <>
+peft_deallocate_fn Call::Callback(const char* name);
+template <>
+peft_parallel_for_fn Call::Callback(const char* name);
+template <>
+peft_read_fn Call::Callback(const char* name);
 
 // -- Implementation -----------------------------------------------------------
 

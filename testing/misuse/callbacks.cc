@@ -1,9 +1,11 @@
 // What callbacks do to the library that calls them.
 
-#include <cstring>
+#include <cstdlib>
 #include <functional>
+#include <iterator>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "peft_c/failing_allocations.h"
 #include "testing/misuse/call.h"
@@ -58,6 +60,58 @@ int32_t Progress(void*, int64_t bytes, int64_t, int64_t files, int64_t) {
   return (bytes + files) % 5 == 4 ? 1 : 0;
 }
 
+// -- The program's threads ----------------------------------------------------
+
+// What a program that is late still calls: it must do nothing.
+struct LateCall {
+  peft_piece_fn piece = nullptr;
+  void* data = nullptr;
+};
+thread_local LateCall t_late_call;
+
+int32_t RunAll(void*, int64_t num_pieces, peft_piece_fn piece, void* data) {
+  if (t_late_call.piece != nullptr) t_late_call.piece(t_late_call.data, 0);
+  t_late_call = {piece, data};
+  for (int64_t i = 0; i < num_pieces; ++i) piece(data, i);
+  return 0;
+}
+
+int32_t RunTwice(void*, int64_t num_pieces, peft_piece_fn piece, void* data) {
+  std::thread other([=] {
+    for (int64_t i = num_pieces; i >= -1; --i) piece(data, i);
+  });
+  for (int64_t i = 0; i < num_pieces; ++i) piece(data, i);
+  other.join();
+  return 0;
+}
+
+int32_t LeaveOut(void*, int64_t num_pieces, peft_piece_fn piece, void* data) {
+  for (int64_t i = 1; i < num_pieces; i += 2) piece(data, i);
+  return 0;
+}
+
+int32_t Refuse(void*, int64_t, peft_piece_fn, void*) { return 7; }
+
+int32_t ThrowFromPool(void*, int64_t, peft_piece_fn piece, void* data) {
+  piece(data, 0);
+  throw std::runtime_error("pool");
+}
+
+constexpr peft_parallel_for_fn kParallelFors[] = {
+    RunAll, RunAll, RunTwice, LeaveOut, Refuse, ThrowFromPool, nullptr,
+};
+
+// -- Allocators: too late in every sequence, so that nobody calls them --------
+
+void* HostAllocate(void*, size_t, size_t) { std::abort(); }
+void HostDeallocate(void*, void*, size_t, size_t) { std::abort(); }
+
+// -- Files: those with contents are in adjust.cc ------------------------------
+
+int64_t ReadNothing(void*, int64_t, void*, int64_t) { return -1; }
+
+// -- The Hub ------------------------------------------------------------------
+
 // Reads all that a request lends.
 void ReadRequest(const peft_http_request_t& request) {
   Length(request.method);
@@ -109,6 +163,28 @@ peft_log_fn Call::Callback(const char*) {
 template <>
 peft_download_fn Call::Callback(const char*) {
   return random().Percent(70) ? Progress : nullptr;
+}
+
+template <>
+peft_allocate_fn Call::Callback(const char*) {
+  return random().Percent(70) ? HostAllocate : nullptr;
+}
+
+template <>
+peft_deallocate_fn Call::Callback(const char*) {
+  return random().Percent(70) ? HostDeallocate : nullptr;
+}
+
+template <>
+peft_parallel_for_fn Call::Callback(const char* name) {
+  const uint64_t index = random().Below(std::size(kParallelFors));
+  Note(absl::StrCat(name, "=#", index, " "));
+  return kParallelFors[index];
+}
+
+template <>
+peft_read_fn Call::Callback(const char*) {
+  return random().Percent(70) ? ReadNothing : nullptr;
 }
 
 template <>

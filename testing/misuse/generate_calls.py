@@ -49,10 +49,11 @@ _COUNTS = {
 }
 
 # Fields that Adjust draws, because several describe one array.
-_ADJUSTED = {
+ADJUSTED = {
     "peft_tensor_view_t": ("data", "sizes", "strides"),
     "peft_forward_input_t": ("ids", "attention_mask", "position_ids",
                              "token_type_ids"),
+    "peft_file_t": ("data", "size", "fd", "user_data"),
 }
 
 
@@ -64,7 +65,7 @@ class Generator:
     """The C++ of one header."""
 
     def __init__(self, header):
-        self._header = header
+        self.header = header
         self._handles = {handle.name for handle in header.handles}
         self._structs = {struct.name: struct for struct in header.structs}
         self._callbacks = {callback.name for callback in header.callbacks}
@@ -137,7 +138,8 @@ class Generator:
         if kind.is_const and len(kind.pointers) == 1 and \
                 kind.base in self._structs:
             if "num_" + name in siblings:
-                return f'call.Structs<{kind.base}>("{name}", num_{name})'
+                count = siblings["num_" + name]
+                return f'call.Structs<{kind.base}>("{name}", {count})'
             is_optional = str(name == "options").lower()
             return f'call.AStruct<{kind.base}>("{name}", {is_optional})'
         if not kind.pointers and kind.base in self._callbacks:
@@ -212,7 +214,7 @@ class Generator:
 
     def fill(self, struct):
         """Fill for `struct`."""
-        adjusted = _ADJUSTED.get(struct.name, ())
+        adjusted = ADJUSTED.get(struct.name, ())
         fields = [field for field in struct.fields
                   if field.name not in adjusted + ("struct_size",)]
         counts = {field.name: f"value.{field.name}" for field in fields
@@ -237,8 +239,7 @@ class Generator:
     def _is_always_drawn(self, field, counts):
         """An array must be as long as its count, which is drawn before."""
         count = _COUNTS.get(field.name, ("num_" + field.name,))[0]
-        return (field.name.endswith("user_data") or
-                (self._is_array(field.type) and count in counts))
+        return field.name.endswith("user_data") or count in counts
 
     def _field(self, field, counts):
         name = field.name
@@ -266,7 +267,7 @@ class Generator:
         """Defaults for `struct`."""
         macro = struct.name[:-2].upper() + "_INIT"
         value = (macro if any(initializer.name == macro for initializer in
-                              self._header.initializers) else "{}")
+                              self.header.initializers) else "{}")
         return (f"template <>\n{struct.name} Defaults() {{\n"
                 f"  {struct.name} value = {value};\n  return value;\n}}\n")
 
@@ -283,7 +284,7 @@ class Generator:
 
 namespace peft {
 """]
-        for index, handle in enumerate(self._header.handles):
+        for index, handle in enumerate(self.header.handles):
             parts.append(f"template <>\nstruct KindOf<{handle.name}> {{\n"
                          f"  static constexpr size_t kIndex = {index};\n}};\n")
         return "\n".join(parts + ["}  // namespace peft\n\n#endif  // "
@@ -295,17 +296,17 @@ namespace peft {
         if noun + "_free" in self._functions:
             free = (f"[](void* handle) {{ {noun}_free(static_cast<"
                     f"{handle.name}*>(handle)); }}")
-        is_safe = bool(re.search("[Tt]hread-safe|SESSION_BUSY", handle.doc))
+        is_safe = bool(re.search('[Tt]hread-safe|_BUSY"', handle.doc))
         return (f'      {{"{noun[5:]}", {free}, '
                 f"{str(is_safe).lower()}}},")
 
     def tables(self, error_ids):
         """The functions of tables.h."""
         handles = [self._handle_info(handle)
-                   for handle in self._header.handles]
+                   for handle in self.header.handles]
         functions = [f'      {{"{function.name}", Call_{function.name}, '
                      f"{str(function.must_use).lower()}}},"
-                     for function in self._header.functions]
+                     for function in self.header.functions]
         ids = ["      {\"%s\", {%s}}," % (
             error.id, ", ".join("PEFT_" + code for code in error.codes))
             for error in error_ids]
@@ -319,13 +320,13 @@ namespace peft {
 
     def calls(self, error_ids):
         """The whole source file."""
-        structs = [make(struct) for struct in self._header.structs
+        structs = [make(struct) for struct in self.header.structs
                    for make in (self.defaults, self.read)]
         structs += [f"template <>\nvoid Fill(Call& call, {struct.name}& "
-                    "value);\n" for struct in self._header.structs]
-        structs += [self.fill(struct) for struct in self._header.structs]
+                    "value);\n" for struct in self.header.structs]
+        structs += [self.fill(struct) for struct in self.header.structs]
         functions = [self.function(function)
-                     for function in self._header.functions]
+                     for function in self.header.functions]
         return "\n".join(["""// Made of peft_c.h and docs/errors.md.
 #include "testing/misuse/call.h"
 #include "testing/misuse/handle_kinds.h"

@@ -1,6 +1,7 @@
 #include "testing/misuse/pool.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "testing/misuse/tables.h"
 
@@ -46,6 +47,11 @@ size_t Pool::num_live(size_t kind) const {
   return kinds_[kind].live.size();
 }
 
+void Pool::Keep(std::unique_ptr<char[]> memory) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  kept_.push_back(std::move(memory));
+}
+
 void Pool::FreeAll(Random& random) {
   const std::lock_guard<std::mutex> lock(mutex_);
   struct Left {
@@ -61,6 +67,7 @@ void Pool::FreeAll(Random& random) {
     std::swap(all[i - 1], all[random.Below(i)]);
   }
   for (const Left& left : all) HandleInfos()[left.kind].free(left.handle);
+  kept_.clear();
 }
 
 }  // namespace peft

@@ -3,6 +3,7 @@
 #define TESTING_MISUSE_POOL_H_
 
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -31,7 +32,10 @@ class Pool {
 
   size_t num_live(size_t kind) const;
 
-  // Frees all that lives, in an order of chance.
+  // Memory that handles use: it stays as long as they may live.
+  void Keep(std::unique_ptr<char[]> memory);
+
+  // Frees all that lives, in an order of chance, then what was kept.
   void FreeAll(Random& random);
 
  private:
@@ -42,6 +46,7 @@ class Pool {
 
   mutable std::mutex mutex_;
   std::vector<Handles> kinds_;
+  std::vector<std::unique_ptr<char[]>> kept_;
 };
 
 }  // namespace peft

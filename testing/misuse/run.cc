@@ -131,9 +131,9 @@ Pool& Run::PoolOf(size_t kind) {
 }
 
 void Run::Play() {
-  for (uint64_t i = random_.Below(6); i > 0; --i) GoodCall();
+  for (uint64_t i = random_.Below(8); i > 0; --i) GoodCall();
   for (uint64_t i = 5 + random_.Below(30); i > 0; --i) {
-    if (random_.Percent(10)) GoodCall();
+    if (random_.Percent(15)) GoodCall();
     AnyCall();
   }
 }
@@ -145,7 +145,7 @@ void Run::AnyCall() {
 }
 
 void Run::Keep(std::unique_ptr<char[]> memory) {
-  kept_.push_back(std::move(memory));
+  (shared_ == nullptr ? own_ : *shared_).Keep(std::move(memory));
 }
 
 void Run::Adopt(DLManagedTensor* tensor) {
@@ -182,8 +182,26 @@ std::string Run::Describe() const {
 
 // -- Calls that work ----------------------------------------------------------
 
+bool Run::Good(const char* function, peft_status_t* status) {
+  Log(absl::StrCat("good: ", function));
+  const bool success = Take(status);
+  CountCall(function, success);
+  return success;
+}
+
+template <typename Handle>
+Handle* Run::AnyLive() {
+  return static_cast<Handle*>(
+      PoolOf(kKind<Handle>).Live(kKind<Handle>, random_));
+}
+
+template <typename Handle>
+void Run::Add(Handle* handle) {
+  PoolOf(kKind<Handle>).Add(kKind<Handle>, handle);
+}
+
 void Run::GoodCall() {
-  switch (random_.Below(6)) {
+  switch (random_.Below(9)) {
     case 0:
       return OpenModel();
     case 1:
@@ -192,6 +210,12 @@ void Run::GoodCall() {
       return MakeStateDict();
     case 3:
       return MakeSession();
+    case 4:
+      return Forward();
+    case 5:
+      return RunLayer();
+    case 6:
+      return Replace();
     default:
       return LoadAdapter();
   }
@@ -205,49 +229,62 @@ void Run::OpenModel() {
   peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
   options.num_threads = 1 + static_cast<int32_t>(random_.Below(2));
   peft_model_t* model = nullptr;
-  if (!Take(peft_model_open(folder, &options, &model))) return;
-  PoolOf(kKind<peft_model_t>).Add(kKind<peft_model_t>, model);
+  if (Good("peft_model_open", peft_model_open(folder, &options, &model))) {
+    Add(model);
+  }
 }
 
+namespace {
+
+// The elements of all that is made here; they live as long as the process.
+constexpr float kElements[24] = {0.5f, -1, 2, 0.25f, 3};
+
+template <size_t kRank>
+peft_tensor_view_t ViewOf(const int64_t (&sizes)[kRank]) {
+  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  view.data = kElements;
+  view.dtype = PEFT_DTYPE_F32;
+  view.rank = kRank;
+  view.sizes = sizes;
+  return view;
+}
+
+peft_layer_t LayerOf(const char* name, int32_t kind,
+                     const peft_tensor_view_t& weight) {
+  peft_layer_t layer = PEFT_LAYER_INIT;
+  layer.name = name;
+  layer.kind = kind;
+  layer.weight = &weight;
+  return layer;
+}
+
+}  // namespace
+
 void Run::MakeHostModel() {
-  Log("makes a host model of fc, emb and pe");
-  static constexpr float kElements[24] = {0.5f, -1, 2};
   static constexpr int64_t kSizes[] = {3, 4};
   static constexpr int64_t kExperts[] = {2, 3, 4};
-  peft_tensor_view_t matrix = PEFT_TENSOR_VIEW_INIT;
-  matrix.data = kElements;
-  matrix.dtype = PEFT_DTYPE_F32;
-  matrix.rank = 2;
-  matrix.sizes = kSizes;
-  peft_tensor_view_t experts = matrix;
-  experts.rank = 3;
-  experts.sizes = kExperts;
-  peft_layer_t layers[3] = {PEFT_LAYER_INIT, PEFT_LAYER_INIT, PEFT_LAYER_INIT};
-  layers[0].name = "fc";
-  layers[0].kind = PEFT_LAYER_LINEAR;
-  layers[0].weight = &matrix;
-  layers[1].name = "emb";
-  layers[1].kind = PEFT_LAYER_EMBEDDING;
-  layers[1].weight = &matrix;
-  layers[2].name = "pe";
-  layers[2].kind = PEFT_LAYER_PARAMETER;
-  layers[2].weight = &experts;
+  const peft_tensor_view_t matrix = ViewOf(kSizes);
+  const peft_tensor_view_t experts = ViewOf(kExperts);
+  peft_layer_t layers[] = {LayerOf("fc", PEFT_LAYER_LINEAR, matrix),
+                           LayerOf("emb", PEFT_LAYER_EMBEDDING, matrix),
+                           LayerOf("pe", PEFT_LAYER_PARAMETER, experts)};
   for (peft_layer_t& layer : layers) {
     layer.copy_weights = static_cast<int32_t>(random_.Below(2));
   }
   peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
   options.num_threads = 1;
   peft_model_t* model = nullptr;
-  if (!Take(peft_model_create(layers, 3, &options, &model))) return;
-  PoolOf(kKind<peft_model_t>).Add(kKind<peft_model_t>, model);
+  if (Good("peft_model_create",
+           peft_model_create(layers, 3, &options, &model))) {
+    Add(model);
+  }
 }
 
 void Run::LoadAdapter() {
-  auto* const model = static_cast<peft_model_t*>(
-      PoolOf(kKind<peft_model_t>).Live(kKind<peft_model_t>, random_));
+  auto* const model = AnyLive<peft_model_t>();
   if (model == nullptr) return OpenModel();
-  constexpr const char* kNames[] = {"a", "b", "default"};
-  const char* const name = random_.Of(kNames);
+  constexpr const char* kAdapters[] = {"a", "b", "default"};
+  const char* const name = random_.Of(kAdapters);
   Log(absl::StrCat("adds adapter ", name));
   // A host model has other layers than an opened one.
   if (Take(peft_model_load_adapter(model, name, "lora", nullptr, nullptr))) {
@@ -259,32 +296,85 @@ void Run::LoadAdapter() {
       nullptr));
 }
 
+void Run::Replace() {
+  auto* const model = AnyLive<peft_model_t>();
+  const auto* const dict = AnyLive<peft_state_dict_t>();
+  if (model == nullptr || dict == nullptr) return MakeStateDict();
+  Good("peft_model_replace_adapter_from_memory",
+       peft_model_replace_adapter_from_memory(
+           model, "a",
+           R"({"peft_type": "LORA", "r": 2, "target_modules": ["fc"]})", dict,
+           nullptr, nullptr));
+}
+
 void Run::MakeSession() {
-  const auto* const model = static_cast<const peft_model_t*>(
-      PoolOf(kKind<peft_model_t>).Live(kKind<peft_model_t>, random_));
+  const auto* const model = AnyLive<peft_model_t>();
   if (model == nullptr) return OpenModel();
-  Log("makes a session");
   peft_session_t* session = nullptr;
-  if (!Take(peft_session_create(model, nullptr, &session))) return;
-  PoolOf(kKind<peft_session_t>).Add(kKind<peft_session_t>, session);
+  if (Good("peft_session_create",
+           peft_session_create(model, nullptr, &session))) {
+    Add(session);
+  }
+}
+
+void Run::Forward() {
+  auto* const session = AnyLive<peft_session_t>();
+  if (session == nullptr) return MakeSession();
+  static constexpr int64_t kIds[] = {1, 2};
+  peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
+  input.ids = kIds;
+  input.batch = 1;
+  input.length = 2;
+  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+  Good("peft_session_forward",
+       peft_session_forward(session, &input, nullptr, &view));
+  Good("peft_session_get_output",
+       peft_session_get_output(session, PEFT_OUTPUT_LOGITS, &view));
+}
+
+void Run::RunLayer() {
+  const auto* const model = AnyLive<peft_model_t>();
+  if (model == nullptr) return MakeHostModel();
+  int64_t layer = 0;
+  if (!Good("peft_model_find_layer",
+            peft_model_find_layer(model, "fc", -1, &layer))) {
+    return;
+  }
+  peft_layer_runner_t* runner = nullptr;
+  if (!Good("peft_layer_runner_create",
+            peft_layer_runner_create(model, &runner))) {
+    return;
+  }
+  static constexpr int64_t kInput[] = {2, 4};
+  static constexpr int64_t kOutput[] = {2, 3};
+  const peft_tensor_view_t x = ViewOf(kInput);
+  peft_tensor_view_t y = ViewOf(kOutput);
+  float result[6] = {};
+  y.data = result;
+  Good("peft_layer_runner_run",
+       peft_layer_runner_run(runner, layer, &x, nullptr, &y));
+  Good("peft_layer_runner_add_delta",
+       peft_layer_runner_add_delta(runner, layer, &x, nullptr, &y));
+  Add(runner);
+  peft_lowered_t* lowered = nullptr;
+  if (Good("peft_model_lower_layer",
+           peft_model_lower_layer(model, layer, nullptr, &lowered))) {
+    Add(lowered);
+  }
 }
 
 void Run::MakeStateDict() {
-  Log("makes the state dict of a LoRA on fc");
-  static constexpr float kElements[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   static constexpr int64_t kSizesA[] = {2, 4};
   static constexpr int64_t kSizesB[] = {3, 2};
+  const peft_tensor_view_t a = ViewOf(kSizesA);
+  const peft_tensor_view_t b = ViewOf(kSizesB);
   peft_state_dict_t* dict = nullptr;
-  if (!Take(peft_state_dict_create(&dict))) return;
-  own_.Add(kKind<peft_state_dict_t>, dict);
-  peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
-  view.data = kElements;
-  view.dtype = PEFT_DTYPE_F32;
-  view.rank = 2;
-  view.sizes = kSizesA;
-  Take(peft_state_dict_set(dict, "base_model.model.fc.lora_A.weight", &view));
-  view.sizes = kSizesB;
-  Take(peft_state_dict_set(dict, "base_model.model.fc.lora_B.weight", &view));
+  if (!Good("peft_state_dict_create", peft_state_dict_create(&dict))) return;
+  Add(dict);
+  Good("peft_state_dict_set",
+       peft_state_dict_set(dict, "base_model.model.fc.lora_A.weight", &a));
+  Good("peft_state_dict_set",
+       peft_state_dict_set(dict, "base_model.model.fc.lora_B.weight", &b));
 }
 
 }  // namespace peft

@@ -39,7 +39,7 @@ class Run {
   bool is_concurrent() const { return shared_ != nullptr; }
   bool is_nested() const { return depth_ > 1; }
 
-  // Memory that stays until the end of the run.
+  // Memory that stays as long as the handles that may use it.
   void Keep(std::unique_ptr<char[]> memory);
 
   // A tensor that was handed out; it is deleted now or at the end.
@@ -58,10 +58,21 @@ class Run {
   std::string Describe() const;
 
  private:
+  // Counts a call that was to work.
+  bool Good(const char* function, peft_status_t* status);
+
+  template <typename Handle>
+  Handle* AnyLive();
+  template <typename Handle>
+  void Add(Handle* handle);
+
   void OpenModel();
   void MakeHostModel();
   void LoadAdapter();
   void MakeSession();
+  void Forward();
+  void RunLayer();
+  void Replace();
   void MakeStateDict();
 
   const uint64_t seed_;
@@ -70,7 +81,6 @@ class Run {
   Pool* const shared_;
   int depth_ = 0;
   std::vector<std::string> log_;
-  std::vector<std::unique_ptr<char[]>> kept_;
   std::vector<DLManagedTensor*> tensors_;
 };
 

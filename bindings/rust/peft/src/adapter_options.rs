@@ -216,7 +216,7 @@ impl CombineOptions {
 
     text_setters! {
         /// "gesvd", "gesvdj" or "gesvda"; see `svd_full_matrices`.
-        svd_driver,
+        svd_driver: &str,
     }
 
     pub(crate) fn raw(&self) -> Result<*const sys::peft_combine_options_t> {

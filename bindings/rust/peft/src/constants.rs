@@ -78,6 +78,8 @@ constants! {
         Warning = PEFT_LOG_WARNING,
         /// Something was lost.
         Error = PEFT_LOG_ERROR,
+        /// Of no line: for [`set_log_level`](crate::set_log_level).
+        None = PEFT_LOG_NONE,
     }
 
     /// The element type of a tensor, with the names of safetensors.
@@ -254,6 +256,61 @@ constants! {
         /// name that `named_parameters()` has: a matrix (out, in), or
         /// (experts, out, in).
         Parameter = PEFT_LAYER_PARAMETER,
+    }
+
+    /// Where the bytes of a file are.
+    pub enum FileKind {
+        /// In memory.
+        Memory = PEFT_FILE_MEMORY,
+        /// In a part of an open file, as packaged assets.
+        Fd = PEFT_FILE_FD,
+        /// Behind a function.
+        Read = PEFT_FILE_READ,
+    }
+
+    /// What a form of a lowered adapter does; `docs/lowered.md` has the
+    /// formulas. `p` is the layer's output before its bias, `x` its input.
+    pub enum FormKind {
+        /// `p` is computed from x * FACTOR (in) in place of x.
+        ScaleIn = PEFT_FORM_SCALE_IN,
+        /// `p` is computed with WEIGHT in place of the layer's own, in the
+        /// layout of that.
+        Weight = PEFT_FORM_WEIGHT,
+        /// Outputs IDS (n) of `p` are x ROWS^T, (n, in); of an embedding rows
+        /// IDS of its table are ROWS.
+        Rows = PEFT_FORM_ROWS,
+        /// p + scale * ((x A^T) * RANK_SCALE) B^T, A (r, in), B (out, r), and
+        /// RANK_SCALE (r), which may be missing. With GATE, (n) tokens, for a
+        /// row's tokens only from where these stand in it last.
+        LowRank = PEFT_FORM_LOW_RANK,
+        /// p * FACTOR (out).
+        ScaleOut = PEFT_FORM_SCALE_OUT,
+        /// The bias is BIAS (out), whatever the layer's own is; BIAS is missing
+        /// where it has none any more.
+        Bias = PEFT_FORM_BIAS,
+    }
+
+    /// The tensors of forms. Factors, `RankScale`, `Ids` and `Gate` are F32 and
+    /// I64, the others of the element type of the adapter's file, or F32.
+    pub enum FormTensor {
+        /// (r, in).
+        A = PEFT_FORM_TENSOR_A,
+        /// (out, r).
+        B = PEFT_FORM_TENSOR_B,
+        /// (r).
+        RankScale = PEFT_FORM_TENSOR_RANK_SCALE,
+        /// (n), tokens.
+        Gate = PEFT_FORM_TENSOR_GATE,
+        /// (in) or (out).
+        Factor = PEFT_FORM_TENSOR_FACTOR,
+        /// In the layout of the layer's own.
+        Weight = PEFT_FORM_TENSOR_WEIGHT,
+        /// (n).
+        Ids = PEFT_FORM_TENSOR_IDS,
+        /// (n, in).
+        Rows = PEFT_FORM_TENSOR_ROWS,
+        /// (out).
+        Bias = PEFT_FORM_TENSOR_BIAS,
     }
 
     /// Why a program's own transport has no answer.

@@ -52,6 +52,12 @@ error_ids! {
     /// A call on a session that another call is using, as from its own
     /// callback.
     SessionBusy = "SESSION_BUSY",
+    /// A call on a layer runner that another call is using.
+    RunnerBusy = "RUNNER_BUSY",
+    /// `set_allocator` was not the first call, or came a second time.
+    Allocator = "ALLOCATOR",
+    /// The program's `parallel_for` failed, or left pieces out.
+    ThreadPool = "THREAD_POOL",
     /// Something that this version cannot do and that has no id of its own.
     Unimplemented = "UNIMPLEMENTED",
     /// A defect of the library.
@@ -142,6 +148,13 @@ error_ids! {
     ModelWeights = "MODEL_WEIGHTS",
     /// A session of a model that was made of a program's own layers.
     ModelNotRunnable = "MODEL_NOT_RUNNABLE",
+    /// A layer that the program registered without its weight is to be run
+    /// whole.
+    LayerWeight = "LAYER_WEIGHT",
+    /// What acts at the layer does more than add to its output.
+    LayerNoDelta = "LAYER_NO_DELTA",
+    /// Weights are to be written that a call reads, or read that a call writes.
+    ModelBusy = "MODEL_BUSY",
     /// No layer of that name that adapters attach to.
     LayerNotFound = "LAYER_NOT_FOUND",
     /// An output that the model does not make: logits of a bare model, tokens

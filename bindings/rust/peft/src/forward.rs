@@ -8,7 +8,7 @@ use crate::activation::Activation;
 use crate::constants::Output;
 use crate::error::{Error, Result};
 use crate::handle::{default_struct, setters};
-use crate::rows::{row_setters, Rows};
+use crate::rows::{row_setters, RowFields, Rows};
 
 /// Token ids of a batch, row by row, borrowed.
 ///

@@ -12,7 +12,7 @@ use crate::callback::Caught;
 use crate::constants::FinishReason;
 use crate::error::Result;
 use crate::handle::{default_struct, handle, setters};
-use crate::rows::{row_setters, Rows};
+use crate::rows::{row_setters, RowFields, Rows};
 
 type OnToken<'a> = dyn FnMut(i64, i64) -> ControlFlow<()> + 'a;
 

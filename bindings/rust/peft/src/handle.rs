@@ -92,7 +92,7 @@ macro_rules! setters {
 
 /// The same for texts, which go to `self.texts`.
 macro_rules! text_setters {
-    ($($(#[$doc:meta])* $field:ident,)*) => {$(
+    ($($(#[$doc:meta])* $field:ident: &str,)*) => {$(
         $(#[$doc])*
         pub fn $field(mut self, value: &str) -> Self {
             self.raw.$field = self.texts.text(value);

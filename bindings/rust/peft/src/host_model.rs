@@ -1,19 +1,21 @@
 //! Models of programs that run their own forward.
 
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr;
 
 use peft_sys as sys;
 
-use crate::constants::LayerKind;
+use crate::activation::Activation;
+use crate::constants::{DType, LayerKind};
 use crate::error::{check, Result};
 use crate::handle::{default_struct, setters};
 use crate::model::Model;
 use crate::model_options::ModelOptions;
+use crate::rows::{row_setters, RowFields, Rows};
 use crate::tensor::Tensor;
 use crate::tensor_view::TensorView;
-use crate::text::{with_text, TextPool};
+use crate::tensor_view_mut::TensorViewMut;
+use crate::text::{str_of, with_text, TextPool};
 
 /// A layer of a program's own model.
 #[derive(Debug)]
@@ -23,6 +25,11 @@ pub struct Layer<'w> {
     weight: Option<TensorView<'w>>,
     bias: Option<TensorView<'w>>,
 }
+
+// SAFETY: Texts of its own and views, which may go to other threads.
+unsafe impl Send for Layer<'_> {}
+// SAFETY: As above.
+unsafe impl Sync for Layer<'_> {}
 
 impl<'w> Layer<'w> {
     /// A layer without weight. Names are those of torch's `named_modules()`, or
@@ -38,13 +45,40 @@ impl<'w> Layer<'w> {
     /// F32, BF16 or F16. None for `LayerKind::Other`.
     pub fn weight(mut self, weight: TensorView<'w>) -> Self {
         self.weight = Some(weight);
+        self.raw.writable_weights = 0;
         self
     }
 
     /// One number per output. Default: none.
     pub fn bias(mut self, bias: TensorView<'w>) -> Self {
         self.bias = Some(bias);
+        self.raw.writable_weights = 0;
         self
+    }
+
+    /// A weight that the program keeps to itself: such layers take
+    /// [`add_delta`](crate::LayerRunner::add_delta) and
+    /// [`lower_layer`](Model::lower_layer), and what needs the weight fails
+    /// with `LayerWeight`.
+    pub fn hidden_weight(self, dtype: DType, sizes: &'w [i64]) -> Self {
+        self.weight(TensorView::without_data(dtype, sizes))
+    }
+
+    /// Weight and bias that [`merge_adapter`](Model::merge_adapter) of a
+    /// [`HostModel`] writes into, and
+    /// [`unmerge_adapter`](Model::unmerge_adapter) writes back. Meanwhile
+    /// [`HostModel::weight`] and [`HostModel::bias`] lend them. While adapters
+    /// are merged so, calls that read the base's weights are `Merged`. A
+    /// `weight` or `bias` that is set afterwards undoes it.
+    pub fn writable_weights(
+        mut self,
+        weight: TensorViewMut<'w>,
+        bias: Option<TensorViewMut<'w>>,
+    ) -> Self {
+        self.weight = Some(weight.into_view());
+        self.bias = bias.map(TensorViewMut::into_view);
+        self.raw.writable_weights = 1;
+        self.copy_weights(false)
     }
 
     setters! {
@@ -73,6 +107,11 @@ impl<'w> Layer<'w> {
         epsilon: f64,
     }
 
+    fn name(&self) -> &str {
+        // SAFETY: The text is of the pool, or null.
+        unsafe { str_of(self.raw.name) }.unwrap_or_default()
+    }
+
     /// The header's struct, which points into this one.
     pub(crate) fn raw(&self, copies: bool) -> Result<sys::peft_layer_t> {
         self.name.check()?;
@@ -84,6 +123,7 @@ impl<'w> Layer<'w> {
         raw.bias = view(&self.bias);
         if copies {
             raw.copy_weights = 1;
+            raw.writable_weights = 0;
         }
         Ok(raw)
     }
@@ -99,7 +139,7 @@ impl<'w> Layer<'w> {
 /// let view = TensorView::new(&weight, &[2, 3])?;
 /// let layer =
 ///     Layer::new("proj", LayerKind::Linear).weight(view).copy_weights(false);
-/// let model = HostModel::new(&[layer], &mut ModelOptions::new())?;
+/// let model = HostModel::new(vec![layer], &mut ModelOptions::new())?;
 ///
 /// let x = TensorView::new(&[1.0_f32, 2.0, 3.0], &[1, 3])?;
 /// let y = model.run_layer("proj", &x, &Default::default())?;
@@ -114,24 +154,60 @@ impl<'w> Layer<'w> {
 /// let weight = vec![0.5_f32; 6];
 /// let view = TensorView::new(&weight, &[2, 3]).unwrap();
 /// let layer = Layer::new("proj", LayerKind::Linear).weight(view);
-/// let model = HostModel::new(&[layer], &mut ModelOptions::new()).unwrap();
+/// let model = HostModel::new(vec![layer], &mut ModelOptions::new()).unwrap();
 /// drop(weight);
 /// model.info().unwrap();
 /// ```
 #[derive(Debug)]
 pub struct HostModel<'w> {
     model: Model,
-    lives: PhantomData<&'w [f32]>,
+    // They have the memory to themselves where they may write to it.
+    layers: Vec<Layer<'w>>,
 }
 
 impl<'w> HostModel<'w> {
     /// As [`Model::create`], which copies all weights.
     pub fn new(
-        layers: &[Layer<'w>],
+        layers: Vec<Layer<'w>>,
         options: &mut ModelOptions<'_>,
     ) -> Result<Self> {
-        let model = Model::create_of(layers, false, options)?;
-        Ok(HostModel { model, lives: PhantomData })
+        let model = Model::create_of(&layers, false, options)?;
+        Ok(HostModel { model, layers })
+    }
+
+    /// The weight of a layer as it is now, while nobody can merge.
+    pub fn weight(&mut self, name: &str) -> Option<TensorView<'_>> {
+        self.layer(name)?.weight
+    }
+
+    /// The bias of a layer as it is now, while nobody can merge.
+    pub fn bias(&mut self, name: &str) -> Option<TensorView<'_>> {
+        self.layer(name)?.bias
+    }
+
+    /// As [`weight`](HostModel::weight), where others use the model.
+    ///
+    /// # Safety
+    ///
+    /// Nobody merges or unmerges while the view is in use.
+    pub unsafe fn weight_unchecked(
+        &self,
+        name: &str,
+    ) -> Option<TensorView<'_>> {
+        self.layer(name)?.weight
+    }
+
+    /// As [`bias`](HostModel::bias), where others use the model.
+    ///
+    /// # Safety
+    ///
+    /// Nobody merges or unmerges while the view is in use.
+    pub unsafe fn bias_unchecked(&self, name: &str) -> Option<TensorView<'_>> {
+        self.layer(name)?.bias
+    }
+
+    fn layer(&self, name: &str) -> Option<&Layer<'w>> {
+        self.layers.iter().find(|layer| layer.name() == name)
     }
 }
 
@@ -144,22 +220,23 @@ impl Deref for HostModel<'_> {
 }
 
 /// How a layer is run.
-#[derive(Debug, Clone)]
-pub struct RunLayerOptions {
+#[derive(Debug)]
+pub struct RunLayerOptions<'a> {
     raw: sys::peft_run_layer_options_t,
+    rows: Rows<'a>,
 }
 
-impl Default for RunLayerOptions {
+impl Default for RunLayerOptions<'_> {
     fn default() -> Self {
         let raw = default_struct!(
             peft_run_layer_options_t,
             peft_run_layer_options_init
         );
-        RunLayerOptions { raw }
+        RunLayerOptions { raw, rows: Rows::default() }
     }
 }
 
-impl RunLayerOptions {
+impl<'a> RunLayerOptions<'a> {
     /// All defaults.
     pub fn new() -> Self {
         Self::default()
@@ -167,8 +244,17 @@ impl RunLayerOptions {
 
     setters! {
         /// Which matrix of a parameter with experts. Default -1: the layer has
-        /// none.
+        /// none. Of a [`LayerRunner`](crate::LayerRunner), whose layers say it,
+        /// -1.
         expert: i64,
+    }
+
+    row_setters!();
+
+    #[inline]
+    pub(crate) fn raw(&self) -> Result<*const sys::peft_run_layer_options_t> {
+        self.rows.texts.check()?;
+        Ok(&self.raw)
     }
 }
 
@@ -183,9 +269,9 @@ impl Model {
         &self,
         name: &str,
         x: &TensorView<'_>,
-        options: &RunLayerOptions,
+        options: &RunLayerOptions<'_>,
     ) -> Result<Tensor> {
-        let mut raw = ptr::null_mut();
+        let (options, mut raw) = (options.raw()?, ptr::null_mut());
         with_text(name, |name| {
             // SAFETY: All is valid for the call.
             check(unsafe {
@@ -193,7 +279,7 @@ impl Model {
                     self.as_raw(),
                     name,
                     x.as_raw(),
-                    &options.raw,
+                    options,
                     &mut raw,
                 )
             })

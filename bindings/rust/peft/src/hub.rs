@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 
-use crate::callback::Caught;
+use peft_sys as sys;
+
+use crate::callback::{Caught, Panic};
 use crate::transport::Transport;
 
 /// How far a download is. Both totals are 0 until the Hub has said them.
@@ -49,25 +51,30 @@ impl<'a> HubClosures<'a> {
         self.transport = Some(Box::new(transport));
     }
 
-    /// The `user_data` of the two callbacks; null for those that are not set.
-    pub(crate) fn user_data(&mut self) -> (*mut c_void, *mut c_void) {
-        (
-            self.watcher.as_deref_mut().map_or(std::ptr::null_mut(), |it| {
-                (it as *mut Watcher<'a>).cast()
-            }),
-            self.transport.as_deref_mut().map_or(std::ptr::null_mut(), |it| {
-                (it as *mut Transport<'a>).cast()
-            }),
-        )
+    /// Sets the `user_data` of the two callbacks, and forgets what an earlier
+    /// call may have left.
+    pub(crate) fn lend_to(&mut self, raw: &mut impl HubFields) {
+        self.take();
+        if let Some(watcher) = self.watcher.as_deref_mut() {
+            raw.set_user_data((watcher as *mut Watcher<'a>).cast());
+        }
+        if let Some(transport) = self.transport.as_deref_mut() {
+            let transport: *mut Transport<'a> = transport;
+            raw.set_transport_user_data(transport.cast());
+        }
     }
 
     /// Goes on with what a closure panicked with.
     pub(crate) fn resume(&self) {
-        let watcher = self.watcher.as_ref().and_then(|it| it.caught.take());
-        let transport = self.transport.as_ref().and_then(|it| it.caught.take());
-        if let Some(panic) = watcher.or(transport) {
+        if let Some(panic) = self.take() {
             resume_unwind(panic);
         }
+    }
+
+    fn take(&self) -> Option<Panic> {
+        let watcher = self.watcher.as_ref().and_then(|it| it.caught.take());
+        let transport = self.transport.as_ref().and_then(|it| it.caught.take());
+        watcher.or(transport)
     }
 }
 
@@ -96,22 +103,54 @@ pub(crate) unsafe extern "C" fn on_download(
     i32::from(answer != Some(ControlFlow::Continue(())))
 }
 
+/// The options that may fetch, or be of files.
+pub(crate) trait HubFields {
+    fn set_user_data(&mut self, data: *mut c_void);
+    fn set_transport_user_data(&mut self, data: *mut c_void);
+    fn set_files(&mut self, files: *const sys::peft_file_t, count: usize);
+}
+
+macro_rules! hub_fields {
+    ($($raw:ident)*) => {$(
+        impl HubFields for sys::$raw {
+            fn set_user_data(&mut self, data: *mut c_void) {
+                self.user_data = data;
+            }
+
+            fn set_transport_user_data(&mut self, data: *mut c_void) {
+                self.transport_user_data = data;
+            }
+
+            fn set_files(
+                &mut self,
+                files: *const sys::peft_file_t,
+                count: usize,
+            ) {
+                self.files = files;
+                self.num_files = count;
+            }
+        }
+    )*};
+}
+
+hub_fields! { peft_model_options_t peft_load_options_t }
+
 /// Setters of what options of models and of loads have in common: where on the
 /// Hub, and how. `self` has `raw`, `texts` and `closures`.
 macro_rules! hub_setters {
     () => {
         text_setters! {
             /// Of the Hub: a branch, tag, commit or "refs/pr/1". Default: main.
-            revision,
+            revision: &str,
             /// Of the Hub: an access token. Default: HF_TOKEN or the token
             /// file.
-            token,
+            token: &str,
             /// Where downloads are kept. Default: HF_HUB_CACHE.
-            cache_dir,
+            cache_dir: &str,
             /// Of the Hub: its address. Default: HF_ENDPOINT.
-            endpoint,
+            endpoint: &str,
             /// A folder below the one that is named; must not lead out of it.
-            subfolder,
+            subfolder: &str,
         }
 
         setters! {
@@ -165,11 +204,21 @@ macro_rules! hub_setters {
             &mut self,
             f: impl FnOnce(*const Raw) -> Result<R>,
         ) -> Result<R> {
+            self.run_on(&mut [], f)
+        }
+
+        /// The same for files in place of a folder.
+        pub(crate) fn run_on<R>(
+            &mut self,
+            files: &mut [File<'_>],
+            f: impl FnOnce(*const Raw) -> Result<R>,
+        ) -> Result<R> {
             self.texts.check()?;
-            let (watcher, transport) = self.closures.user_data();
-            self.raw.user_data = watcher;
-            self.raw.transport_user_data = transport;
-            let result = f(&self.raw);
+            self.closures.lend_to(&mut self.raw);
+            let result = with_files(files, |files, count| {
+                self.raw.set_files(files, count);
+                f(&self.raw)
+            });
             self.closures.resume();
             result
         }

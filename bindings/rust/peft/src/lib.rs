@@ -37,8 +37,10 @@
 #![warn(missing_debug_implementations, unsafe_op_in_unsafe_fn)]
 
 mod activation;
+mod adapter_folder;
 mod adapter_options;
 mod adapters;
+mod allocator;
 mod build_info;
 mod callback;
 mod constants;
@@ -46,17 +48,21 @@ mod dlpack;
 mod dtype;
 mod error;
 mod error_id;
+mod file;
 mod forward;
 mod generate;
 mod handle;
 mod host_model;
 mod hub;
+mod layer_runner;
 mod load_options;
 mod load_report;
 mod log;
+mod lowered;
 mod merge;
 mod model;
 mod model_options;
+mod more_adapters;
 mod names;
 mod probe;
 mod rows;
@@ -64,24 +70,28 @@ mod session;
 mod state_dict;
 mod tensor;
 mod tensor_view;
+mod tensor_view_mut;
 mod text;
+mod thread_pool;
 mod transport;
 
 pub use peft_sys as sys;
 
 pub use activation::Activation;
+pub use adapter_folder::{
+    estimate_adapter, estimate_files, fetch_adapter, inspect_adapter,
+    inspect_files, AdapterEstimate,
+};
 pub use adapter_options::{
     AddAdapterOptions, CombineOptions, MergeOptions, ProbeOptions, SaveOptions,
     SetAdapterOptions,
 };
-pub use adapters::{
-    estimate_adapter, fetch_adapter, inspect_adapter, AdapterEstimate,
-    AdapterInfo,
-};
+pub use allocator::set_allocator;
 pub use build_info::{api_version, build_info, BuildInfo, API_VERSION};
 pub use constants::{
-    Code, Combination, DType, Device, FinishReason, LayerKind, LogLevel,
-    MajoritySign, Output, ReadMode, ReportKind, Task, TransportError,
+    Code, Combination, DType, Device, FileKind, FinishReason, FormKind,
+    FormTensor, LayerKind, LogLevel, MajoritySign, Output, ReadMode,
+    ReportKind, Task, TransportError,
 };
 pub use dlpack::{
     DLDataType, DLDevice, DLManagedTensor, DLTensor, DlpackTensor,
@@ -89,24 +99,30 @@ pub use dlpack::{
 pub use dtype::{Bf16, Element, F16};
 pub use error::{Error, Result};
 pub use error_id::ErrorId;
+pub use file::File;
 pub use forward::{ForwardInput, ForwardOptions};
 pub use generate::{
     GenerateOptions, GenerateResult, GeneratedRow, GeneratedRows,
 };
 pub use host_model::{HostModel, Layer, RunLayerOptions};
 pub use hub::Download;
+pub use layer_runner::{LayerNumber, LayerRunner};
 pub use load_options::LoadOptions;
 pub use load_report::{LoadReport, ReportLine, ReportLines};
-pub use log::{disable_log, set_logger};
+pub use log::{disable_log, set_log_level, set_logger};
+pub use lowered::{Form, Lowered};
 pub use merge::MergeAndUnloadOptions;
 pub use model::{fetch_model, fetch_model_for_adapters, Model, ModelInfo};
 pub use model_options::ModelOptions;
+pub use more_adapters::AdapterInfo;
 pub use names::{Names, NamesIter};
 pub use probe::{ProbeLine, ProbeLines, ProbeReport, ProbeSummary};
 pub use session::{Session, SessionOptions};
 pub use state_dict::{StateDict, StateDictNames};
 pub use tensor::Tensor;
 pub use tensor_view::TensorView;
+pub use tensor_view_mut::TensorViewMut;
+pub use thread_pool::ThreadPool;
 pub use transport::{Answer, Exchange, Request};
 
 /// The README, whose program is tested.

@@ -6,8 +6,9 @@ use peft_sys as sys;
 use sys::peft_load_options_t as Raw;
 
 use crate::error::Result;
+use crate::file::{with_files, File};
 use crate::handle::{default_struct, setters, text_setters};
-use crate::hub::{hub_setters, Download, HubClosures};
+use crate::hub::{hub_setters, Download, HubClosures, HubFields};
 use crate::text::TextPool;
 use crate::transport::{Answer, Exchange, Request, Transport};
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use peft_sys as sys;
 
 use crate::constants::LogLevel;
+use crate::error::{check, Result};
 use crate::text::str_of;
 
 type Logger = Box<dyn FnMut(LogLevel, &str) + Send>;
@@ -40,6 +41,12 @@ pub fn set_logger(logger: impl FnMut(LogLevel, &str) + Send + 'static) {
 /// Drops the library's log lines.
 pub fn disable_log() {
     replace(None, ptr::null_mut(), None);
+}
+
+/// Drops all lines below `level`; at first `LogLevel::Info`, which drops none.
+pub fn set_log_level(level: LogLevel) -> Result<()> {
+    // SAFETY: Takes a number.
+    check(unsafe { sys::peft_set_log_level(level.into()) })
 }
 
 fn replace(

@@ -7,11 +7,12 @@ use peft_sys as sys;
 
 use crate::constants::Task;
 use crate::error::{check, Result};
+use crate::file::File;
 use crate::handle::{handle, out_struct};
 use crate::host_model::Layer;
 use crate::model_options::ModelOptions;
 use crate::session::{Session, SessionOptions};
-use crate::text::{str_of, take_string, with_path};
+use crate::text::{str_of, take_string, with_optional_text, with_path};
 
 handle! {
     sync
@@ -87,6 +88,26 @@ impl Model {
                 // SAFETY: Path and options are valid for the call.
                 check(unsafe {
                     sys::peft_model_open(path, options, &mut raw)
+                })?;
+                Ok(Self::from_new(raw))
+            })
+        })
+    }
+
+    /// Opens a model whose folder is these files. `name` is what it is called.
+    /// `subfolder` and the options of the Hub are those of the adapters of
+    /// `for_adapters`.
+    pub fn open_files<'n>(
+        name: impl Into<Option<&'n str>>,
+        files: &mut [File<'_>],
+        options: &mut ModelOptions<'_>,
+    ) -> Result<Self> {
+        with_optional_text(name.into(), |name| {
+            options.run_on(files, |options| {
+                let mut raw = ptr::null_mut();
+                // SAFETY: All is valid for the call.
+                check(unsafe {
+                    sys::peft_model_open(name, options, &mut raw)
                 })?;
                 Ok(Self::from_new(raw))
             })

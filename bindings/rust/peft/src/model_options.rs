@@ -7,9 +7,11 @@ use sys::peft_model_options_t as Raw;
 
 use crate::constants::ReadMode;
 use crate::error::Result;
+use crate::file::{with_files, File};
 use crate::handle::{default_struct, setters, text_setters};
-use crate::hub::{hub_setters, Download, HubClosures};
+use crate::hub::{hub_setters, Download, HubClosures, HubFields};
 use crate::text::TextPool;
+use crate::thread_pool::{raw_pool, ThreadPool};
 use crate::transport::{Answer, Exchange, Request, Transport};
 
 /// How a base model is opened.
@@ -28,6 +30,8 @@ pub struct ModelOptions<'a> {
     raw: Raw,
     texts: TextPool,
     closures: HubClosures<'a>,
+    /// At most one, where `raw` points to.
+    thread_pool: Vec<sys::peft_thread_pool_t>,
 }
 
 impl Default for ModelOptions<'_> {
@@ -38,6 +42,7 @@ impl Default for ModelOptions<'_> {
             raw,
             texts: TextPool::default(),
             closures: HubClosures::default(),
+            thread_pool: Vec::new(),
         }
     }
 }
@@ -59,12 +64,19 @@ impl<'a> ModelOptions<'a> {
 
     text_setters! {
         /// Of the adapters of `for_adapters`: their revision. Default: main.
-        adapter_revision,
+        adapter_revision: &str,
         /// Of the adapters of `for_adapters`: the folder below their own.
-        adapter_subfolder,
+        adapter_subfolder: &str,
     }
 
     hub_setters!();
+
+    /// Works for the model and its sessions in place of threads of its own.
+    pub fn thread_pool<P: ThreadPool>(mut self, pool: &'static P) -> Self {
+        self.thread_pool = vec![raw_pool(pool)];
+        self.raw.thread_pool = self.thread_pool.as_ptr();
+        self
+    }
 
     /// Replicates layers of the base, as PEFT's `layer_replication` does: the
     /// model's layers are those of these ranges, one after another, so that

@@ -1,5 +1,6 @@
 //! Adapters for single rows of a batch.
 
+use std::ffi::c_char;
 use std::marker::PhantomData;
 
 use peft_sys as sys;
@@ -29,18 +30,51 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Setters of what forward and generate have in common. `self` has `raw` and
-/// `rows`.
+/// The options that have rows.
+pub(crate) trait RowFields {
+    fn set_names(&mut self, names: *const *const c_char, count: usize);
+    fn set_activations(
+        &mut self,
+        activations: *const *const sys::peft_activation_t,
+        count: usize,
+    );
+}
+
+macro_rules! row_fields {
+    ($($raw:ident)*) => {$(
+        impl RowFields for sys::$raw {
+            fn set_names(&mut self, names: *const *const c_char, count: usize) {
+                self.adapter_names = names;
+                self.num_adapter_names = count;
+            }
+
+            fn set_activations(
+                &mut self,
+                activations: *const *const sys::peft_activation_t,
+                count: usize,
+            ) {
+                self.activations = activations;
+                self.num_activations = count;
+            }
+        }
+    )*};
+}
+
+row_fields! {
+    peft_forward_options_t peft_generate_options_t peft_run_layer_options_t
+}
+
+/// Setters of what these have in common. `self` has `raw` and `rows`.
 macro_rules! row_setters {
     () => {
-        /// Runs each row under an adapter of its own, whatever is active: one
-        /// name for each, "\_\_base\_\_" for the base model. While adapters are
+        /// Runs each row (of a layer each index along the first axis of its
+        /// input) under an adapter of its own, whatever is active: one name
+        /// for each, "\_\_base\_\_" for the base model. While adapters are
         /// disabled all rows run the base model, as in Python; so with
         /// activations.
         pub fn adapter_names(mut self, names: &[&str]) -> Self {
             let array = self.rows.texts.array(names.iter().copied());
-            self.raw.adapter_names = array;
-            self.raw.num_adapter_names = names.len();
+            self.raw.set_names(array, names.len());
             self
         }
 
@@ -51,8 +85,8 @@ macro_rules! row_setters {
             mut self,
             activations: &[Option<&'a Activation>],
         ) -> Self {
-            self.raw.activations = self.rows.keep(activations);
-            self.raw.num_activations = activations.len();
+            let array = self.rows.keep(activations);
+            self.raw.set_activations(array, activations.len());
             self
         }
     };

@@ -52,7 +52,7 @@ impl<'a> TensorView<'a> {
         let count = num_elements(sizes);
         if count != Some(data.len()) {
             let expected = format!("{} elements", data.len());
-            return Err(Error::argument("sizes", expected, Sizes(sizes)));
+            return Err(Error::argument("sizes", expected, Numbers(sizes)));
         }
         Ok(Self::of(data.as_ptr().cast(), T::DTYPE, sizes, None))
     }
@@ -67,7 +67,7 @@ impl<'a> TensorView<'a> {
         let bytes = num_elements(sizes).and_then(|count| dtype.bytes(count));
         if bytes != Some(data.len()) {
             let expected = format!("{} bytes of {dtype:?}", data.len());
-            return Err(Error::argument("sizes", expected, Sizes(sizes)));
+            return Err(Error::argument("sizes", expected, Numbers(sizes)));
         }
         Ok(Self::of(data.as_ptr().cast(), dtype, sizes, None))
     }
@@ -83,12 +83,17 @@ impl<'a> TensorView<'a> {
         let end = end_of(sizes, strides);
         if !end.is_some_and(|end| end <= data.len()) {
             let expected = format!("inside of {} elements", data.len());
-            return Err(Error::argument("strides", expected, Sizes(strides)));
+            return Err(Error::argument("strides", expected, Numbers(strides)));
         }
         Ok(Self::of(data.as_ptr().cast(), T::DTYPE, sizes, Some(strides)))
     }
 
-    fn of(
+    /// The description of elements that are not there.
+    pub(crate) fn without_data(dtype: DType, sizes: &'a [i64]) -> Self {
+        Self::of(ptr::null(), dtype, sizes, None)
+    }
+
+    pub(crate) fn of(
         data: *const c_void,
         dtype: DType,
         sizes: &'a [i64],
@@ -112,6 +117,10 @@ impl<'a> TensorView<'a> {
     /// What it points to lives, unchanged, for `'a`.
     pub(crate) unsafe fn from_raw(raw: sys::peft_tensor_view_t) -> Self {
         TensorView { raw, lives: PhantomData }
+    }
+
+    pub(crate) fn to_raw(self) -> sys::peft_tensor_view_t {
+        self.raw
     }
 
     /// The header's struct, for calls that this crate has not.
@@ -173,7 +182,7 @@ impl<'a> TensorView<'a> {
     }
 
     /// The elements where they lie; `None` if they are not of this type, not
-    /// contiguous, not aligned or not in the computer's own memory.
+    /// contiguous, not aligned, not in the computer's own memory or not there.
     #[inline]
     pub fn as_slice<T: Element>(&self) -> Option<&'a [T]> {
         let data = self.raw.data.cast::<T>();
@@ -185,7 +194,7 @@ impl<'a> TensorView<'a> {
         if count == 0 {
             return Some(&[]);
         }
-        if !is_aligned(data) {
+        if data.is_null() || !is_aligned(data) {
             return None;
         }
         // SAFETY: `count` aligned elements of this type, for `'a`.
@@ -200,6 +209,7 @@ impl<'a> TensorView<'a> {
         }
         match self.dtype().bytes(self.num_elements())? {
             0 => Some(&[]),
+            _ if self.raw.data.is_null() => None,
             // SAFETY: So many bytes hold the elements, for `'a`.
             size => Some(unsafe {
                 slice::from_raw_parts(self.raw.data.cast(), size)
@@ -261,9 +271,9 @@ unsafe fn numbers<'a>(data: *const i64, count: usize) -> &'a [i64] {
     unsafe { slice::from_raw_parts(data, count) }
 }
 
-struct Sizes<'a>(&'a [i64]);
+pub(crate) struct Numbers<'a>(pub(crate) &'a [i64]);
 
-impl fmt::Display for Sizes<'_> {
+impl fmt::Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
     }

@@ -29,6 +29,13 @@ extension ErrorID {
   public static let cancelled = ErrorID(rawValue: "CANCELLED")
   /// A call on a session that another call is using, as from its own callback.
   public static let sessionBusy = ErrorID(rawValue: "SESSION_BUSY")
+  /// A call on a layer runner that another call is using.
+  public static let runnerBusy = ErrorID(rawValue: "RUNNER_BUSY")
+  /// `peft_set_allocator` was not the first call, or came a second time.
+  public static let allocator = ErrorID(rawValue: "ALLOCATOR")
+  /// The program's `parallel_for` failed, or left pieces out; what it did not do
+  /// was done.
+  public static let threadPool = ErrorID(rawValue: "THREAD_POOL")
   /// Something that this version cannot do and that has no id of its own.
   public static let unimplemented = ErrorID(rawValue: "UNIMPLEMENTED")
   /// A defect of the library.
@@ -144,6 +151,13 @@ extension ErrorID {
   public static let modelNotRunnable = ErrorID(rawValue: "MODEL_NOT_RUNNABLE")
   /// No layer of that name that adapters attach to.
   public static let layerNotFound = ErrorID(rawValue: "LAYER_NOT_FOUND")
+  /// A layer that the program registered without its weight is to be run whole.
+  public static let layerWeight = ErrorID(rawValue: "LAYER_WEIGHT")
+  /// What acts at the layer does more than add to its output; the message says
+  /// what.
+  public static let layerNoDelta = ErrorID(rawValue: "LAYER_NO_DELTA")
+  /// Weights are to be written that a call reads, or read that a call writes.
+  public static let modelBusy = ErrorID(rawValue: "MODEL_BUSY")
   /// An output that the model does not make: logits of a bare model, tokens of
   /// one that is no causal language model, a pooler's output of one without.
   public static let modelTask = ErrorID(rawValue: "MODEL_TASK")

@@ -35,6 +35,11 @@ public enum Library {
       current = box
     }
   }
+
+  /// Drops all lines below `level`; at first none.
+  public static func setLogLevel(_ level: LogLevel) throws(PeftError) {
+    try check(peft_set_log_level(level.rawValue))
+  }
 }
 
 /// How serious a line of the log is.
@@ -49,6 +54,8 @@ public struct LogLevel: OpenEnum {
   public static let warning = LogLevel(rawValue: PEFT_LOG_WARNING)
   /// Something was lost.
   public static let error = LogLevel(rawValue: PEFT_LOG_ERROR)
+  /// Of no line, for ``Library/setLogLevel(_:)``.
+  public static let none = LogLevel(rawValue: PEFT_LOG_NONE)
 }
 
 /// What the library is and can do on this machine.

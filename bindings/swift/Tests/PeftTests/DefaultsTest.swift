@@ -22,7 +22,7 @@ final class DefaultsTest: XCTestCase {
 
   func testOfModels() throws {
     var made: peft_model_options_t?
-    try ModelOptions().with { made = $0.pointee }
+    try ModelOptions().with(Resources()) { made = $0.pointee }
     check(try XCTUnwrap(made), .init(), peft_model_options_init)
   }
 

@@ -28,6 +28,32 @@ final class LibraryTest: XCTestCase {
     XCTAssertTrue(lines.all.contains { $0.0 == .warning })
   }
 
+  func testTheLogLevelDropsLines() throws {
+    let lines = Lines()
+    Library.setLogger { level, line in lines.add(level, line) }
+    try Library.setLogLevel(.none)
+    let model = try openModel()
+    try model.loadAdapter(TestFiles.plain, as: "plain")
+    try model.mergeAdapters()
+    try model.loadAdapter(TestFiles.ranks, as: "ranks")  // Unmerges first.
+    try Library.setLogLevel(.info)
+    Library.setLogger(nil)
+    XCTAssertEqual(lines.all.count, 0)
+  }
+
+  func testAnAllocatorThatComesTooLateIsRefused() {
+    _ = Library.apiVersion
+    let allocator = Allocator { size, alignment in
+      .allocate(byteCount: size, alignment: alignment)
+    } deallocate: { memory, _, _ in
+      memory.deallocate()
+    }
+    let error = failure { () throws(PeftError) in
+      try Library.setAllocator(allocator)
+    }
+    XCTAssertEqual(error?.id, .allocator)
+  }
+
   func testAnUnknownConstantKeepsItsValue() {
     XCTAssertEqual(DType(rawValue: 1000).rawValue, 1000)
     XCTAssertNil(DType(rawValue: 1000).bits)

@@ -119,6 +119,16 @@ final class SessionTest: XCTestCase {
     XCTAssertEqual(try session.forward(prompt) { $0.count }, 128)
   }
 
+  func testRowsWithoutAdaptersAreRefused() throws {
+    let session = try Session(openModel())
+    for rows in [Rows.named([]), .activations([])] {
+      let error = failure { () throws(PeftError) in
+        try session.forward(prompt, options: ForwardOptions(rows: rows))
+      }
+      XCTAssertEqual(error?.id, .argument)
+    }
+  }
+
   func testRowsRunUnderAdaptersOfTheirOwn() throws {
     let model = try openModel()
     try model.loadAdapter(TestFiles.plain, as: "plain")

@@ -61,7 +61,8 @@ fn borrowed_weights_are_used_where_they_lie() {
             let layer = Layer::new(name, LayerKind::Linear);
             layer.weight(view).copy_weights(false)
         });
-        let model = HostModel::new(&layers, &mut ModelOptions::new()).unwrap();
+        let layers = layers.into();
+        let model = HostModel::new(layers, &mut ModelOptions::new()).unwrap();
         assert_eq!(run(&model, "proj", &[0.0, 1.0, 0.0]), [2.0, 5.0]);
         model.add_adapter("a", config, &AddAdapterOptions::new()).unwrap();
         model.adapter_state_dict("a").unwrap().get("head.weight").unwrap()
@@ -78,9 +79,8 @@ fn weights_may_be_strided_where_they_are_copied() {
     let layer = || Layer::new("proj", LayerKind::Linear).weight(weight);
     let model = Model::create(&[layer()], &mut ModelOptions::new()).unwrap();
     assert_eq!(run(&model, "proj", &[1.0, 0.0]), [1.0, 2.0, 3.0]);
-    let borrowed = [layer().copy_weights(false)];
-    let error =
-        HostModel::new(&borrowed, &mut ModelOptions::new()).unwrap_err();
+    let borrowed = vec![layer().copy_weights(false)];
+    let error = HostModel::new(borrowed, &mut ModelOptions::new()).unwrap_err();
     assert_eq!(error.id(), &ErrorId::Argument);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use peft::{disable_log, set_logger, LogLevel, MergeOptions};
+use peft::{disable_log, set_log_level, set_logger, LogLevel, MergeOptions};
 
 use crate::common::model;
 
@@ -26,6 +26,12 @@ fn lines_go_to_the_logger_that_is_set() {
             && line.contains("merge")),
         "{seen:?}"
     );
+
+    set_log_level(LogLevel::None).unwrap();
+    warn();
+    assert!(lines.lock().unwrap().is_empty());
+    set_log_level(LogLevel::Info).unwrap();
+    assert!(set_log_level(LogLevel::Unknown(9)).is_err());
 
     let count = Arc::new(Mutex::new(0));
     let kept = Arc::clone(&count);

@@ -3,8 +3,10 @@
 mod adapters;
 mod callbacks;
 mod common;
+mod files;
 mod host_models;
 mod hub;
+mod layers;
 mod logging;
 mod merging;
 mod sessions;

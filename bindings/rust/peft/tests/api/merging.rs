@@ -45,7 +45,7 @@ fn a_merged_model_is_a_folder() {
     model.merge_and_unload(&path, &mut options).unwrap();
     drop(options);
     let &(done, total) = progress.last().unwrap();
-    assert!(done == total && progress.is_sorted());
+    assert!(done == total && progress.windows(2).all(|it| it[0] <= it[1]));
 
     model.set_adapter(&["german"]).unwrap();
     let german = answer(&mut model.session().unwrap());

@@ -106,6 +106,7 @@ extension Model {
 /// keeps the generations that it was made with. Immutable.
 public final class Activation: @unchecked Sendable, HandleOwner {
   let handle: OpaquePointer
+  private let resources: Resources
 
   /// Adapters of `model` with as many scales (nil: all 1); with none the base
   /// model.
@@ -116,6 +117,7 @@ public final class Activation: @unchecked Sendable, HandleOwner {
     var arena = Arena()
     defer { arena.free() }
     let list = try arena.texts(names)
+    resources = model.resources
     handle = try make { out in
       withAddress(scales) { scales in
         model.use {
@@ -125,5 +127,8 @@ public final class Activation: @unchecked Sendable, HandleOwner {
     }
   }
 
-  deinit { peft_activation_free(handle) }
+  deinit {
+    peft_activation_free(handle)
+    withExtendedLifetime(resources) {}
+  }
 }

@@ -52,6 +52,20 @@ public enum AdapterFolder {
     return AdapterEstimate(estimate)
   }
 
+  /// The same of an adapter whose folder is these files.
+  public static func estimate(
+    files: [File]
+  ) throws(PeftError) -> AdapterEstimate {
+    var arena = Arena()
+    defer { arena.free() }
+    defer { withExtendedLifetime(files) {} }
+    let list = try files.c(&arena, nil)
+    var estimate = peft_adapter_estimate_t()
+    estimate.struct_size = MemoryLayout<peft_adapter_estimate_t>.stride
+    try check(peft_estimate_files(list, files.count, &estimate))
+    return AdapterEstimate(estimate)
+  }
+
   /// A JSON object that describes the adapter, of any method, also of those
   /// that cannot run yet. With a model also which of its modules match. The
   /// fields are in the library's `docs/c-api.md`.
@@ -65,6 +79,19 @@ public enum AdapterFolder {
     defer { withExtendedLifetime(model) {} }
     return try makeText {
       peft_inspect_adapter(path, subfolder, model?.handle, $0)
+    }
+  }
+
+  /// The same of an adapter whose folder is these files.
+  public static func inspect(
+    files: [File], model: Model? = nil
+  ) throws(PeftError) -> String {
+    var arena = Arena()
+    defer { arena.free() }
+    defer { withExtendedLifetime((files, model)) {} }
+    let list = try files.c(&arena, nil)
+    return try makeText {
+      peft_inspect_files(list, files.count, model?.handle, $0)
     }
   }
 }

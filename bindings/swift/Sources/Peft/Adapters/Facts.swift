@@ -75,7 +75,7 @@ extension Model {
     return StateDict(
       taking: try make { out in
         use { peft_model_get_adapter_state_dict($0, name, out) }
-      })
+      }, resources)
   }
 
   /// The folder that adapter `name` was loaded from, that in the cache for one

@@ -29,8 +29,10 @@ public struct LoadOptions: Sendable {
   /// As strict, or as lenient.
   public init(lenient: Bool) { self.lenient = lenient }
 
-  /// Calls `body` with the options as the library reads them.
+  /// Calls `body` with the options as the library reads them. `resources` keeps
+  /// memory of files that is used where it is.
   func with(
+    _ resources: Resources? = nil, files: [File] = [],
     _ body: (UnsafePointer<peft_load_options_t>) throws(PeftError) -> Void
   ) throws(PeftError) {
     var arena = Arena()
@@ -43,8 +45,10 @@ public struct LoadOptions: Sendable {
     c.allow_unconverted_init = allowUnconvertedInit ? 1 : 0
     c.expected_generation = expectedGeneration
     c.map_file = mapFile ? 1 : 0
+    c.files = try files.c(&arena, resources)
+    c.num_files = files.count
     let callbacks = try hub.fill(&c, &arena)
-    defer { withExtendedLifetime(callbacks) {} }
+    defer { withExtendedLifetime((callbacks, files)) {} }
     try body(&c)
   }
 }

@@ -32,6 +32,20 @@ extension Model {
     }
   }
 
+  /// The same for an adapter whose folder is these files, wherever they are.
+  /// Options that say where an adapter comes from are refused.
+  @discardableResult
+  public func loadAdapter(
+    files: [File], as name: String? = nil, options: LoadOptions = LoadOptions()
+  ) throws(PeftError) -> LoadReport {
+    var arena = Arena()
+    defer { arena.free() }
+    let name = try arena.text(name)
+    return try report(options, files: files) { model, options, report in
+      peft_model_load_adapter(model, name, nil, options, report)
+    }
+  }
+
   /// The same from the text of an adapter_config.json and the tensors that
   /// would lie beside it. Options that say where an adapter comes from are
   /// refused. The tensors are shared; the state dict may be changed afterwards.
@@ -44,6 +58,8 @@ extension Model {
     defer { arena.free() }
     let (name, config) = (try arena.text(name), try arena.text(configJSON))
     defer { withExtendedLifetime(stateDict) {} }
+    // The tensors are shared with whoever gave them.
+    resources.keep(stateDict.resources)
     return try report(options) { model, options, report in
       peft_model_load_adapter_from_memory(
         model, name, config, stateDict.handle, options, report)
@@ -66,6 +82,20 @@ extension Model {
     }
   }
 
+  /// The same with an adapter whose folder is these files.
+  @discardableResult
+  public func replaceAdapter(
+    _ name: String, withFiles files: [File],
+    options: LoadOptions = LoadOptions()
+  ) throws(PeftError) -> LoadReport {
+    var arena = Arena()
+    defer { arena.free() }
+    let name = try arena.text(name)
+    return try report(options, files: files) { model, options, report in
+      peft_model_replace_adapter(model, name, nil, options, report)
+    }
+  }
+
   /// The same with an adapter from memory.
   @discardableResult
   public func replaceAdapter(
@@ -76,6 +106,8 @@ extension Model {
     defer { arena.free() }
     let (name, config) = (try arena.text(name), try arena.text(configJSON))
     defer { withExtendedLifetime(stateDict) {} }
+    // The tensors are shared with whoever gave them.
+    resources.keep(stateDict.resources)
     return try report(options) { model, options, report in
       peft_model_replace_adapter_from_memory(
         model, name, config, stateDict.handle, options, report)
@@ -127,14 +159,14 @@ extension Model {
 
   /// The report of the load that `body` does.
   private func report(
-    _ options: LoadOptions,
+    _ options: LoadOptions, files: [File] = [],
     _ body: (
       OpaquePointer, UnsafePointer<peft_load_options_t>,
       UnsafeMutablePointer<OpaquePointer?>
     ) -> Status?
   ) throws(PeftError) -> LoadReport {
     var report: OpaquePointer?
-    try options.with { (options) throws(PeftError) in
+    try options.with(resources, files: files) { (options) throws(PeftError) in
       try run { body($0, options, &report) }
     }
     guard let report else { throw .internalError("no report") }

@@ -6,17 +6,17 @@ import CPeft
 /// Sessions and activations keep what they need of it.
 public final class Model: @unchecked Sendable, HandleOwner {
   let handle: OpaquePointer
-  // The weights that are used where they are.
-  private let hostWeights: [HostTensor]
+  /// What it uses of the program's own; whatever it gives keeps it, too.
+  let resources: Resources
 
-  init(taking handle: OpaquePointer, hostWeights: [HostTensor]) {
+  init(taking handle: OpaquePointer, _ resources: Resources) {
     self.handle = handle
-    self.hostWeights = hostWeights
+    self.resources = resources
   }
 
   deinit {
     peft_model_free(handle)
-    withExtendedLifetime(hostWeights) {}
+    withExtendedLifetime(resources) {}
   }
 
   /// Opens the model in the Hugging Face folder, or of the Hub id, `path`. It
@@ -25,12 +25,29 @@ public final class Model: @unchecked Sendable, HandleOwner {
   public convenience init(
     path: String?, options: ModelOptions = ModelOptions()
   ) throws(PeftError) {
+    try self.init(opening: path, files: [], options: options)
+  }
+
+  /// Opens a model whose folder is these files, wherever they are. `name` is
+  /// what it is called. Of `options` those of the Hub are the adapters'.
+  public convenience init(
+    files: [File], name: String? = nil, options: ModelOptions = ModelOptions()
+  ) throws(PeftError) {
+    // No files at all would mean the folder `name`.
+    if files.isEmpty { throw .argument("a model of no files") }
+    try self.init(opening: name, files: files, options: options)
+  }
+
+  private convenience init(
+    opening path: String?, files: [File], options: ModelOptions
+  ) throws(PeftError) {
+    let resources = Resources()
     var model: OpaquePointer?
-    try options.with { (options) throws(PeftError) in
+    try options.with(resources, files: files) { (options) throws(PeftError) in
       try check(withText(path) { peft_model_open($0, options, &model) })
     }
     guard let model else { throw .internalError("no model") }
-    self.init(taking: model, hostWeights: [])
+    self.init(taking: model, resources)
   }
 
   /// The folder that ``init(path:options:)`` would open, fetched where it is of
@@ -39,7 +56,7 @@ public final class Model: @unchecked Sendable, HandleOwner {
     _ path: String?, options: ModelOptions = ModelOptions()
   ) throws(PeftError) -> String {
     var folder = ""
-    try options.with { (options) throws(PeftError) in
+    try options.with(Resources()) { (options) throws(PeftError) in
       var arena = Arena()
       defer { arena.free() }
       let path = try arena.text(path)

@@ -35,6 +35,9 @@ public struct ModelOptions: Sendable {
   public var adapterRevision: String?
   /// The folder below the adapters' own.
   public var adapterSubfolder: String?
+  /// Works for the model in place of threads of its own; ``numThreads`` is then
+  /// not read.
+  public var threadPool: ThreadPool?
 
   /// All defaults.
   public init() {}
@@ -42,8 +45,10 @@ public struct ModelOptions: Sendable {
   /// For adapters, folders or Hub ids.
   public init(forAdapters: [String]) { self.forAdapters = forAdapters }
 
-  /// Calls `body` with the options as the library reads them.
+  /// Calls `body` with the options as the library reads them. `resources` keeps
+  /// what the model uses of the program's own.
   func with(
+    _ resources: Resources, files: [File] = [],
     _ body: (UnsafePointer<peft_model_options_t>) throws(PeftError) -> Void
   ) throws(PeftError) {
     var arena = Arena()
@@ -60,8 +65,13 @@ public struct ModelOptions: Sendable {
     c.subfolder = try arena.text(subfolder)
     c.adapter_revision = try arena.text(adapterRevision)
     c.adapter_subfolder = try arena.text(adapterSubfolder)
+    if let pool = try threadPool?.c(resources) {
+      c.thread_pool = arena.values([pool])
+    }
+    c.files = try files.c(&arena, resources)
+    c.num_files = files.count
     let callbacks = try hub.fill(&c, &arena)
-    defer { withExtendedLifetime(callbacks) {} }
+    defer { withExtendedLifetime((callbacks, files)) {} }
     try body(&c)
   }
 }

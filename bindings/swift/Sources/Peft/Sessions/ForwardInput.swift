@@ -48,13 +48,17 @@ public struct ForwardInput: Hashable, Sendable {
 
   /// Refuses arrays that the library would read beyond.
   func check() throws(PeftError) {
-    let count = try TensorLayout.count(of: [batch, length])
-    let arrays = [
-      ("ids", ids), ("attentionMask", attentionMask),
-      ("positionIDs", positionIDs), ("tokenTypeIDs", tokenTypeIDs),
-    ]
-    for (name, array) in arrays {
-      guard let array, array.count != count else { continue }
+    try check(ids, "ids")
+    try check(attentionMask, "attentionMask")
+    try check(positionIDs, "positionIDs")
+    try check(tokenTypeIDs, "tokenTypeIDs")
+  }
+
+  private func check(_ array: [Int64]?, _ name: String) throws(PeftError) {
+    guard let array else { return }
+    let (count, overflow) = batch.multipliedReportingOverflow(by: length)
+    // Two negative numbers have a product that is none.
+    if overflow || batch < 0 || array.count != count {
       throw .argument(
         "\(array.count) \(name) for \(batch) rows of \(length) tokens")
     }

@@ -34,11 +34,17 @@ extension Rows {
     switch self {
     case .active: break
     case .named(let names):
+      if names.isEmpty { throw Self.empty }
       fields.adapter_names = try arena.texts(names)
       fields.num_adapter_names = names.count
     case .activations(let activations):
+      if activations.isEmpty { throw Self.empty }
       fields.activations = arena.values(activations.map { $0?.handle })
       fields.num_activations = activations.count
     }
   }
+
+  /// The library would take an empty list for none at all.
+  private static let empty = PeftError.argument(
+    "rows without a single name or activation")
 }

@@ -15,6 +15,7 @@ public struct SessionOptions: Sendable {
 /// actor. Any number of sessions of one model run at the same time.
 public final class Session: HandleOwner {
   let handle: OpaquePointer
+  private let resources: Resources
   // Whether a closure has a view of the outputs, which a call would overwrite.
   private var isLent = false
 
@@ -26,12 +27,16 @@ public final class Session: HandleOwner {
     var c = peft_session_options_t()
     peft_session_options_init(&c, MemoryLayout<peft_session_options_t>.stride)
     c.max_length = Int64(options.maxLength)
+    resources = model.resources
     handle = try make { out in
       model.use { peft_session_create($0, &c, out) }
     }
   }
 
-  deinit { peft_session_free(handle) }
+  deinit {
+    peft_session_free(handle)
+    withExtendedLifetime(resources) {}
+  }
 
   /// Empties the cache.
   public func reset() throws(PeftError) {

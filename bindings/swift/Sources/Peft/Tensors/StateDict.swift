@@ -3,11 +3,17 @@ import CPeft
 /// Tensors by name, in name order. One call at a time: not Sendable.
 public final class StateDict: HandleOwner {
   let handle: OpaquePointer
+  // What its tensors use of the program's own; of a model that gave it.
+  let resources: Resources?
 
-  init(taking handle: OpaquePointer) { self.handle = handle }
+  init(taking handle: OpaquePointer, _ resources: Resources) {
+    self.handle = handle
+    self.resources = resources
+  }
 
   /// An empty one.
   public init() throws(PeftError) {
+    resources = nil
     handle = try make { peft_state_dict_create($0) }
   }
 
@@ -17,10 +23,14 @@ public final class StateDict: HandleOwner {
     var arena = Arena()
     defer { arena.free() }
     let path = try arena.text(path)
+    resources = nil
     handle = try make { peft_state_dict_read(path, $0) }
   }
 
-  deinit { peft_state_dict_free(handle) }
+  deinit {
+    peft_state_dict_free(handle)
+    withExtendedLifetime(resources) {}
+  }
 
   /// Writes a safetensors file. After a failure what was at `path` is
   /// unchanged.
@@ -66,6 +76,6 @@ public final class StateDict: HandleOwner {
     try check(
       withText(name) { name in use { peft_state_dict_get($0, name, &tensor) } })
     guard let tensor else { throw .internalError("no tensor") }
-    return Tensor(taking: tensor)
+    return Tensor(taking: tensor, resources)
   }
 }

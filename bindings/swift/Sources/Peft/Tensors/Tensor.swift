@@ -4,10 +4,18 @@ import CPeft
 /// Immutable.
 public final class Tensor: @unchecked Sendable, HandleOwner {
   let handle: OpaquePointer
+  // What it uses of the program's own; of a model that gave it.
+  private let resources: Resources?
 
-  init(taking handle: OpaquePointer) { self.handle = handle }
+  init(taking handle: OpaquePointer, _ resources: Resources? = nil) {
+    self.handle = handle
+    self.resources = resources
+  }
 
-  deinit { peft_tensor_free(handle) }
+  deinit {
+    peft_tensor_free(handle)
+    withExtendedLifetime(resources) {}
+  }
 
   /// Lends a view of the elements.
   public func withView<R>(

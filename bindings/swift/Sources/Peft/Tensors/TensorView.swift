@@ -42,7 +42,7 @@ public struct TensorView: ~Copyable {
     guard let strides = view.strides else { return true }
     var expected: Int64 = 1
     for axis in (0..<rank).reversed() where size(axis) != 1 {
-      if strides[axis] != expected { return size(axis) == 0 || count == 0 }
+      if strides[axis] != expected { return count == 0 }
       expected *= view.sizes[axis]
     }
     return true
@@ -89,14 +89,14 @@ extension TensorView {
     as type: T.Type = T.self
   ) throws(PeftError) -> [T] {
     try checkType(type)
-    return copy { $0.loadUnaligned(as: T.self) }
+    return copy(T.self)
   }
 
   /// A copy of the elements as floats, the last axis fastest. Fails where they
   /// are not F32, BF16 or F16.
   public func floats() throws(PeftError) -> [Float] {
     switch dtype {
-    case .f32: return copy { $0.loadUnaligned(as: Float.self) }
+    case .f32: return copy(Float.self)
     case .bf16:
       return copy { Float($0.loadUnaligned(as: BFloat16.self)) }
     #if !(os(macOS) && arch(x86_64))
@@ -114,10 +114,12 @@ extension TensorView {
     guard isContiguous else {
       throw .argument("the tensor is not contiguous: elements(as:) copies it")
     }
-    let layout = try TensorLayout(dtype: dtype, shape: shape, strides: nil)
+    guard let bits = dtype.bits else {
+      throw .elementType("\(dtype) is not known: update the package")
+    }
     // The address of an empty tensor may be anything.
     return UnsafeRawBufferPointer(
-      start: layout.count == 0 ? nil : view.data, count: layout.byteCount)
+      start: count == 0 ? nil : view.data, count: (count * bits + 7) / 8)
   }
 
   private func checkType<T: TensorElement>(
@@ -128,6 +130,19 @@ extension TensorView {
     }
     guard deviceType == .cpu else {
       throw .argument("the tensor is not in the memory of the process")
+    }
+  }
+
+  /// The elements as they are, the last axis fastest.
+  private func copy<T: TensorElement>(_ type: T.Type) -> [T] {
+    guard isContiguous, count > 0, let data = view.data else {
+      return copy { $0.loadUnaligned(as: T.self) }
+    }
+    return Array(unsafeUninitializedCapacity: count) { memory, filled in
+      UnsafeMutableRawBufferPointer(memory).copyMemory(
+        from: UnsafeRawBufferPointer(
+          start: data, count: count * MemoryLayout<T>.stride))
+      filled = count
     }
   }
 

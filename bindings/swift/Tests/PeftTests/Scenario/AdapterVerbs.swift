@@ -9,7 +9,7 @@ extension ScenarioRunner {
     return options
   }
 
-  private func found(_ report: LoadReport) -> Found {
+  func found(_ report: LoadReport) -> Found {
     [
       "matched": JSON(report.count(.matched)),
       "missing": JSON(report.count(.missing)),
@@ -155,7 +155,7 @@ extension ScenarioRunner {
         try tensors.names.map { name in
           let tensor = try tensors.tensor(name)
           return .object([
-            "name": .text(name), "dtype": .text(try dtype(tensor.dtype())),
+            "name": .text(name), "dtype": .text(self.name(try tensor.dtype())),
             "shape": JSON(try tensor.shape()),
             "fnv1a": .text(try tensor.withView(fnv1a)),
           ])
@@ -163,16 +163,17 @@ extension ScenarioRunner {
     ]
   }
 
-  private func dtype(_ dtype: DType) throws -> String {
+  func name(_ dtype: DType) -> String {
     switch dtype {
     case .f32: "float32"
     case .f16: "float16"
     case .bf16: "bfloat16"
-    default: throw ScenarioFailure(description: "elements of \(dtype)")
+    case .i64: "int64"
+    default: "\(dtype)"
     }
   }
 
-  private func fnv1a(
+  func fnv1a(
     _ view: borrowing TensorView
   ) throws(PeftError) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -220,18 +221,21 @@ extension ScenarioRunner {
   }
 
   func estimateAdapter(_ step: Step) throws -> Found {
-    let estimate = try AdapterFolder.estimate(path(step.text("path")))
-    return [
-      "size_bytes": JSON(estimate.sizeBytes),
-      "file_bytes": JSON(estimate.fileBytes),
-      "num_parameters": JSON(estimate.numParameters),
-      "num_tensors": JSON(estimate.numTensors),
-    ]
+    facts(try AdapterFolder.estimate(path(step.text("path"))))
   }
 
   func inspectAdapter(_ step: Step) throws -> Found {
     let json = try AdapterFolder.inspect(path(step.text("path")))
     return try JSON(parsing: Data(json.utf8)).object ?? [:]
+  }
+
+  func facts(_ estimate: AdapterEstimate) -> Found {
+    [
+      "size_bytes": JSON(estimate.sizeBytes),
+      "file_bytes": JSON(estimate.fileBytes),
+      "num_parameters": JSON(estimate.numParameters),
+      "num_tensors": JSON(estimate.numTensors),
+    ]
   }
 
   func probeAdapter(_ step: Step) throws -> Found {

@@ -1,22 +1,27 @@
 import Foundation
 import Peft
 
-/// Verbs of models, layers and sessions.
+/// Verbs of models and sessions.
 extension ScenarioRunner {
-  private func oneThread() -> ModelOptions {
+  func oneThread() -> ModelOptions {
     var options = ModelOptions()
     options.numThreads = 1
     return options
   }
 
   func openModel(_ step: Step) throws -> Found {
-    let model = try Model(path: path(step.text("path")), options: oneThread())
-    currentModel = model
-    currentSession = try Session(model)
-    return try facts(model.info())
+    try take(Model(path: path(step.text("path")), options: oneThread()))
+    return try createSession(step, facts(model().info()))
   }
 
-  private func facts(_ info: ModelInfo) -> Found {
+  /// Lets go of the model that was there.
+  func take(_ model: Model) {
+    currentModel = model
+    currentSession = nil
+    currentRunner = nil
+  }
+
+  func facts(_ info: ModelInfo) -> Found {
     [
       "model_type": .text(info.modelType),
       "architecture": .text(info.architecture),
@@ -35,52 +40,13 @@ extension ScenarioRunner {
     ]
   }
 
-  func createModel(_ step: Step) throws -> Found {
-    let tensors = try StateDict(reading: path(step.text("tensors")))
-    func weight(_ name: String) throws -> HostTensor {
-      let tensor = try tensors.tensor(name)
-      return try HostTensor(tensor.floats(), shape: tensor.shape())
-    }
-    let layers = try step.list("layers").map { fields in
-      let layer = Step(fields: fields.object ?? [:])
-      return try Layer(
-        layer.text("name"), kind(layer.text("kind")),
-        weight: weight(layer.text("weight")),
-        bias: layer.has("bias") ? weight(layer.text("bias")) : nil)
-    }
-    let model = try Model(layers: layers, options: oneThread())
-    currentModel = model
-    currentSession = nil
-    return try facts(model.info())
-  }
-
-  private func kind(_ name: String) throws -> LayerKind {
-    switch name {
-    case "linear": .linear
-    case "conv1d_hf": .conv1dHF
-    case "embedding": .embedding
-    default: throw ScenarioFailure(description: "the kind \(name)")
-    }
-  }
-
-  func runLayer(_ step: Step) throws -> Found {
-    let (layer, shape) = (try step.text("layer"), try step.ints("shape"))
-    let y =
-      if step.has("ids") {
-        try model().runLayer(
-          layer, step.ints("ids").map { Int64($0) }, shape: shape)
-      } else {
-        try model().runLayer(layer, step.floats("x") ?? [], shape: shape)
-      }
-    values = try y.floats()
-    return ["shape": JSON(try y.shape())]
-  }
-
-  func createSession(_ step: Step) throws -> Found {
+  func createSession(
+    _ step: Step, _ found: Found = [:]
+  ) throws -> Found {
     currentSession = try Session(
       model(),
       options: SessionOptions(maxLength: step.int("max_length", default: 0)))
-    return [:]
+    return found
   }
 
   private func input(_ step: Step) throws -> ForwardInput {
@@ -93,7 +59,7 @@ extension ScenarioRunner {
     return input
   }
 
-  private func rows(_ step: Step) throws -> Rows {
+  func rows(_ step: Step) throws -> Rows {
     if step.has("adapter_names") {
       return .named(try step.texts("adapter_names"))
     }

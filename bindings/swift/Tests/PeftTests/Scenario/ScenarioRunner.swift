@@ -1,7 +1,7 @@
 import Foundation
 import Peft
 
-/// Runs the steps of testing/scenario/scenario.json.
+/// Runs the steps of a file of testing/scenario.
 final class ScenarioRunner {
   /// What a verb gives.
   typealias Found = [String: JSON]
@@ -10,6 +10,9 @@ final class ScenarioRunner {
   let temporary: URL
   var currentModel: Model?
   var currentSession: Session?
+  var currentRunner: LayerRunner?
+  /// The program's own memory of layers.
+  var weights: [String: HostWeights] = [:]
   var activations: [String: Activation] = [:]
   var saved: [String: [Float]] = [:]
   /// The floats that the last verb gave.
@@ -22,9 +25,8 @@ final class ScenarioRunner {
 
   /// Runs all steps and returns their number. Fails with the first that does
   /// not what it says.
-  func run() async throws -> Int {
-    let text = try Data(
-      contentsOf: folder.appendingPathComponent("scenario.json"))
+  func run(_ name: String) async throws -> Int {
+    let text = try Data(contentsOf: folder.appendingPathComponent(name))
     let scenario = Step(fields: try JSON(parsing: text).object ?? [:])
     guard try scenario.int("format") == 1 else {
       throw ScenarioFailure(description: "a format that is not 1")
@@ -121,8 +123,6 @@ extension ScenarioRunner {
   private func call(_ step: Step) async throws -> Found {
     switch try step.text("verb") {
     case "open_model": try openModel(step)
-    case "create_model": try createModel(step)
-    case "run_layer": try runLayer(step)
     case "create_session": try createSession(step)
     case "reset_session": try nothing(session().reset())
     case "cache_length": ["length": JSON(try session().cacheLength)]
@@ -182,6 +182,22 @@ extension ScenarioRunner {
       try nothing(
         model().pinAdapter(step.text("name"), step.flag("pinned")))
     case "set_adapter_limit": try setAdapterLimit(step)
+    default: try callHostVerb(verb, step)
+    }
+  }
+
+  private func callHostVerb(_ verb: String, _ step: Step) throws -> Found {
+    switch verb {
+    case "create_model": try createModel(step)
+    case "run_layer": try runLayer(step)
+    case "runner_run": try runnerRun(step)
+    case "runner_add_delta": try runnerAddDelta(step)
+    case "lower_layer": try lowerLayer(step)
+    case "host_weight": try hostWeight(step)
+    case "open_model_files": try openModelFiles(step)
+    case "load_adapter_files": try loadAdapterFiles(step)
+    case "estimate_files": try estimateFiles(step)
+    case "inspect_files": try inspectFiles(step)
     default:
       throw ScenarioFailure(description: "the verb is not known")
     }

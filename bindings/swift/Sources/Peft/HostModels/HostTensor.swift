@@ -10,9 +10,13 @@ public struct HostTensor: @unchecked Sendable {
   /// In elements; nil: contiguous.
   public let strides: [Int]?
 
-  // Nothing writes to the memory while `owner` lives.
+  /// Whether a model may write to the elements.
+  public let isWritable: Bool
+
+  // Without an address where the program keeps the elements to itself.
   let memory: UnsafeRawBufferPointer
-  private let owner: any AnyObject & Sendable
+  // Keeps `memory`; nobody but a model writes to it meanwhile.
+  let owner: (any AnyObject & Sendable)?
 
   /// A copy of `elements`, which must be as many as `shape` says.
   public init<T: TensorElement>(
@@ -27,6 +31,7 @@ public struct HostTensor: @unchecked Sendable {
     (dtype, self.shape, strides) = (T.dtype, shape, nil)
     memory = UnsafeRawBufferPointer(copy.bytes)
     owner = copy
+    isWritable = true
   }
 
   /// Memory that is used where it is. `owner` keeps it alive and unchanged; it
@@ -35,6 +40,35 @@ public struct HostTensor: @unchecked Sendable {
   public init(
     unsafeBytes memory: UnsafeRawBufferPointer, dtype: DType, shape: [Int],
     strides: [Int]? = nil, owner: any AnyObject & Sendable
+  ) throws(PeftError) {
+    try self.init(
+      memory, isWritable: false, dtype: dtype, shape: shape, strides: strides,
+      owner: owner)
+  }
+
+  /// The same for memory that a model may write to: ``Layer/writableWeights``.
+  public init(
+    unsafeMutableBytes memory: UnsafeMutableRawBufferPointer, dtype: DType,
+    shape: [Int], owner: any AnyObject & Sendable
+  ) throws(PeftError) {
+    try self.init(
+      UnsafeRawBufferPointer(memory), isWritable: true, dtype: dtype,
+      shape: shape, strides: nil, owner: owner)
+  }
+
+  /// A weight whose elements the program keeps to itself.
+  public init(withoutElements shape: [Int], dtype: DType) {
+    self.dtype = dtype
+    self.shape = shape
+    strides = nil
+    isWritable = false
+    memory = UnsafeRawBufferPointer(start: nil, count: 0)
+    owner = nil
+  }
+
+  private init(
+    _ memory: UnsafeRawBufferPointer, isWritable: Bool, dtype: DType,
+    shape: [Int], strides: [Int]?, owner: any AnyObject & Sendable
   ) throws(PeftError) {
     let layout = try TensorLayout(dtype: dtype, shape: shape, strides: strides)
     guard layout.byteCount <= memory.count else {
@@ -45,11 +79,12 @@ public struct HostTensor: @unchecked Sendable {
     self.dtype = dtype
     self.shape = shape
     self.strides = strides
+    self.isWritable = isWritable
     self.memory = UnsafeRawBufferPointer(rebasing: memory[..<layout.byteCount])
     self.owner = owner
   }
 
-  /// Lends a view of the elements.
+  /// Lends a view of the elements. Fails where there are none.
   public func withView<R>(
     _ body: (borrowing TensorView) throws(PeftError) -> R
   ) throws(PeftError) -> R {

@@ -38,7 +38,9 @@ public struct Layer: Sendable {
   public var kind: LayerKind
   /// Whether it is the head that gives logits, which "all-linear" leaves out.
   public var isOutputEmbedding = false
-  /// F32, BF16 or F16; nil for ``LayerKind/other``.
+  /// F32, BF16 or F16; nil for ``LayerKind/other``. With
+  /// ``HostTensor/init(withoutElements:dtype:)`` the program keeps the elements
+  /// to itself: what needs them fails with ``ErrorID/layerWeight``.
   public var weight: HostTensor?
   /// One number per output; nil: none.
   public var bias: HostTensor?
@@ -59,6 +61,12 @@ public struct Layer: Sendable {
   public var groups = 1
   /// Of a norm: what is added under the root.
   public var epsilon = 1e-5
+  /// With ``copyWeights`` false, and weights that are
+  /// ``HostTensor/isWritable``: merging writes into weight and bias themselves,
+  /// and unmerging writes back what was there, bit by bit, so that the program's
+  /// own code runs the merged layer. Nobody may read them meanwhile. A model
+  /// that goes leaves them merged.
+  public var writableWeights = false
 
   /// A layer with defaults for all else.
   public init(
@@ -72,6 +80,12 @@ public struct Layer: Sendable {
   }
 
   func c(_ arena: inout Arena) throws(PeftError) -> peft_layer_t {
+    if writableWeights {
+      for tensor in [weight, bias] where tensor?.isWritable == false {
+        throw .argument(
+          "layer \(name) has writableWeights in memory that is not writable")
+      }
+    }
     func axes(_ values: (Int, Int, Int)) -> (Int64, Int64, Int64) {
       (Int64(values.0), Int64(values.1), Int64(values.2))
     }
@@ -90,17 +104,9 @@ public struct Layer: Sendable {
     c.dilation = axes(dilation)
     c.groups = Int64(groups)
     c.epsilon = epsilon
+    c.writable_weights = writableWeights ? 1 : 0
     return c
   }
-}
-
-/// How a layer is run.
-public struct RunLayerOptions: Sendable {
-  /// Which matrix of a parameter with experts; nil: the layer has none.
-  public var expert: Int?
-
-  /// All defaults.
-  public init(expert: Int? = nil) { self.expert = expert }
 }
 
 extension Model {
@@ -115,52 +121,20 @@ extension Model {
     defer { arena.free() }
     var list: [peft_layer_t] = []
     for layer in layers { list.append(try layer.c(&arena)) }
+    let resources = Resources()
+    for layer in layers where !layer.copyWeights {
+      resources.keep(layer.weight?.owner)
+      resources.keep(layer.bias?.owner)
+    }
     var model: OpaquePointer?
-    try options.with { (options) throws(PeftError) in
+    defer { withExtendedLifetime(layers) {} }
+    try options.with(resources) { (options) throws(PeftError) in
       let status = withAddress(list) {
         peft_model_create($0, list.count, options, &model)
       }
       try check(status)
     }
     guard let model else { throw .internalError("no model") }
-    let kept = layers.filter { !$0.copyWeights }
-    self.init(
-      taking: model,
-      hostWeights: kept.flatMap { [$0.weight, $0.bias] }
-        .compactMap { $0 })
-  }
-
-  /// What layer `name` computes from `x` under the adapters that are active
-  /// when the call begins, as its torch module would, in F32.
-  ///
-  /// `x` is (..., in), F32, BF16 or F16; for a convolution (batch, channels,
-  /// ...) or (channels, ...); for an embedding I64 or I32 ids of any shape.
-  /// Works on opened models, too, but not for their norms.
-  public func runLayer(
-    _ name: String, _ x: borrowing TensorView,
-    options: RunLayerOptions = RunLayerOptions()
-  ) throws(PeftError) -> Tensor {
-    var c = peft_run_layer_options_t()
-    peft_run_layer_options_init(
-      &c, MemoryLayout<peft_run_layer_options_t>.stride)
-    if let expert = options.expert { c.expert = Int64(expert) }
-    var view = x.view
-    var y: OpaquePointer?
-    try check(
-      withText(name) { name in
-        use { peft_model_run_layer($0, name, &view, &c, &y) }
-      })
-    guard let y else { throw .internalError("no tensor") }
-    return Tensor(taking: y)
-  }
-
-  /// The same for elements that must be as many as `shape` says.
-  public func runLayer<T: TensorElement>(
-    _ name: String, _ x: [T], shape: [Int],
-    options: RunLayerOptions = RunLayerOptions()
-  ) throws(PeftError) -> Tensor {
-    try withTensorView(of: x, shape: shape) { (view) throws(PeftError) in
-      try runLayer(name, view, options: options)
-    }
+    self.init(taking: model, resources)
   }
 }
