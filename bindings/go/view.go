@@ -21,9 +21,10 @@ type View struct {
 
 	count   int64 // the elements that are there; foreign: not known
 	foreign bool  // not Go's memory
-	lender  *guard
-	loan    uint64
-	owner   any // whose finalizer must not run while the view is in use
+	// Of what lends the memory: it points into that object, and so keeps it from
+	// its finalizer.
+	lender *guard
+	loan   uint64
 }
 
 // An Element is a Go type that a tensor may have.
