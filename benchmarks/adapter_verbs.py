@@ -26,6 +26,7 @@ import time
 import numpy as np
 
 from benchmarks import side_by_side
+from benchmarks.timer import Timer
 from testing import peft_ctypes
 from testing import peft_verbs as ours
 
@@ -257,14 +258,16 @@ def measure_round(timer, sides, peers):
 def machine_peers(folder, threads):
     """Copying the base's weights, and the rate of its merges' products."""
     import torch
-    weights = np.ones((folder / "base/model.safetensors").stat().st_size // 4,
-                       np.float32)
-    copy_of = np.empty_like(weights)
+    weights = torch.ones((folder / "base/model.safetensors").stat().st_size // 4)
+    copy_of = torch.ones_like(weights)
     rows = torch.rand(1536, 1536)
 
     def copy_weights(timer):
-        timer.time("copy of the base weights", "machine",
-                   lambda: np.copyto(copy_of, weights))
+        torch.set_num_threads(threads)
+        timer.time("copy of the base weights over others", "machine",
+                   lambda: copy_of.copy_(weights))
+        timer.time("copy of the base weights to new memory", "machine",
+                   weights.clone)
 
     def product(timer):
         torch.set_num_threads(threads)
@@ -361,7 +364,7 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     library = peft_ctypes.Library(os.path.abspath(arguments.library))
-    timer = side_by_side.Timer()
+    timer = Timer()
     extra = {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

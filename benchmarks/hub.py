@@ -26,7 +26,7 @@ import sys
 import tempfile
 
 from benchmarks import file_server
-from benchmarks.side_by_side import Timer
+from benchmarks.timer import Timer
 from testing.fake_hub import content, python_client
 from testing.fake_hub.server import FakeHub
 

@@ -1,11 +1,17 @@
-"""Measures the SDK beside transformers + PEFT, both in one interleaved run.
+"""Measures the SDK beside its peers, all in one interleaved run.
 
   ./bazelw run //benchmarks:side_by_side -- [--dtype f32] [--rounds 5]
+      [--peers peft,llama.cpp] [--threads 1,2] [--contention]
 
 Makes a Llama of 135M parameters (SmolLM's shape, random weights) and two LoRA
-adapters (r=16 on all seven linears), then times both sides in turns, so that a
-noisy machine disturbs both alike. Each figure is a median; a ratio above 1
-means that the SDK is that many times faster (or smaller).
+adapters (r=16 on all seven linears), then times the sides in turns, so that a
+noisy machine disturbs all alike: a table for each number of threads. Each
+figure is a median; a ratio above 1 means that the SDK is that many times faster
+(or smaller). With --contention a process of its own keeps one core busy during
+another set of decode steps.
+
+Peers are transformers + PEFT, and llama.cpp, with files converted before
+anything is measured; llama.cpp is built from source the first time.
 """
 
 import argparse
@@ -22,6 +28,9 @@ import warnings
 
 import numpy as np
 
+from benchmarks import llama_cpp_peer
+from benchmarks.timer import Timer
+
 SHAPES = {
     "135m": dict(vocab_size=49152, hidden_size=576, intermediate_size=1536,
                  num_hidden_layers=30, num_attention_heads=9,
@@ -32,7 +41,7 @@ SHAPES = {
                  num_key_value_heads=2, max_position_embeddings=2048,
                  tie_word_embeddings=True),
 }
-PREFILL_TOKENS = 256
+PREFILL_TOKENS = (256, 1024)
 DECODE_TOKENS = 16
 
 
@@ -78,10 +87,13 @@ class Sdk:
 
     def prefill(self, ids):
         self.model.reset()
-        self.model.step(ids)
+        self.last = self.model.step(ids)
 
     def decode(self, token):
         self.model.step(np.array([[token]]))
+
+    def logits(self, count):
+        return self.module.view_to_numpy(self.last).reshape(-1)[-count:]
 
 
 class Peft:
@@ -124,54 +136,100 @@ class Peft:
     def prefill(self, ids):
         self.torch.set_num_threads(self.threads)
         self.cache = self.transformers.DynamicCache()
-        self.model(input_ids=self.torch.from_numpy(ids),
-                   past_key_values=self.cache, logits_to_keep=1)
+        self.last = self.model(input_ids=self.torch.from_numpy(ids),
+                               past_key_values=self.cache,
+                               logits_to_keep=1).logits
 
     def decode(self, token):
+        self.torch.set_num_threads(self.threads)
         self.model(input_ids=self.torch.tensor([[token]]),
                    past_key_values=self.cache, logits_to_keep=1)
 
-
-class Timer:
-    """Milliseconds by (measure, side)."""
-
-    def __init__(self):
-        self.samples = {}
-
-    def time(self, measure, side, function, repeat=1):
-        start = time.perf_counter()
-        for _ in range(repeat):
-            function()
-        elapsed = (time.perf_counter() - start) / repeat
-        self.samples.setdefault((measure, side), []).append(1e3 * elapsed)
-
-    def median(self, measure, side):
-        return statistics.median(self.samples[measure, side])
+    def logits(self, count):
+        return self.last.float().numpy().reshape(-1)[-count:]
 
 
-def measure(sides, rounds):
+class LlamaCpp(llama_cpp_peer.LlamaCpp):
+    """llama.cpp, from files in its own format."""
+
+    def __init__(self, folder, threads, library):
+        super().__init__(folder, threads, ("first", "second"))
+        self.threads = threads
+
+
+KINDS = {"peft": Peft, "llama.cpp": LlamaCpp}
+
+
+def measure_decode(timer, sides, label):
+    for name, side in sides.items():
+        timer.time(f"decode step, {label}", name, lambda: side.decode(7),
+                   DECODE_TOKENS)
+
+
+def measure_forward(timer, sides, prompts):
+    """Prefill and decode, without and with an adapter."""
+    for adapter, label in ((None, "base"), ("first", "adapter")):
+        for side in sides.values():
+            side.switch(adapter)
+        for ids in reversed(prompts):  # so that decoding follows the first
+            for name, side in sides.items():
+                timer.time(f"prefill {ids.shape[1]}, {label}", name,
+                           lambda: side.prefill(ids))
+        measure_decode(timer, sides, label)
+
+
+class BusyCore:
+    """A process that takes one core for itself, as far as it can."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "import os\nos.sched_setaffinity("
+             "0, {min(os.sched_getaffinity(0))})\nwhile True: pass"])
+        time.sleep(0.2)
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait()
+
+
+def measure(sides, arguments):
     """All timings, the sides taking turns within each round."""
     timer = Timer()
-    ids = np.random.default_rng(0).integers(3, 500, (1, PREFILL_TOKENS))
-    for round_index in range(rounds):
+    random = np.random.default_rng(0)
+    prompts = [random.integers(3, 500, (1, n)) for n in PREFILL_TOKENS]
+    for round_index in range(arguments.rounds):
         for name, side in sides.items():
             timer.time("base load", name, side.load_base)
             timer.time("adapter load", name, lambda: side.load_adapter("first"))
             side.load_adapter("second")
-            # The first run pays for page faults and caches: warm both.
-            side.prefill(ids)
+            # The first run pays for page faults and caches: warm all.
+            side.prefill(prompts[0])
         for name, side in sides.items():
             timer.time("switch", name, lambda: side.switch("first"))
             timer.time("switch", name, lambda: side.switch("second"))
-        for adapter, label in ((None, "base"), ("first", "adapter")):
-            for name, side in sides.items():
-                side.switch(adapter)
-                timer.time(f"prefill {PREFILL_TOKENS}, {label}", name,
-                           lambda: side.prefill(ids))
-                timer.time(f"decode step, {label}", name,
-                           lambda: side.decode(7), DECODE_TOKENS)
-        print(f"round {round_index + 1} of {rounds}", file=sys.stderr)
+        measure_forward(timer, sides, prompts)
+        if arguments.contention:
+            with BusyCore():
+                measure_decode(timer, sides, "adapter, one core taken")
+        print(f"round {round_index + 1} of {arguments.rounds}", file=sys.stderr)
     return timer
+
+
+def print_agreement(sides, shape):
+    """Shows that all compute the same, by the logits of one prompt."""
+    ids = np.arange(5, 29)[None]
+    count = SHAPES[shape]["vocab_size"]
+    logits = {}
+    for name, side in sides.items():
+        side.switch("first")
+        side.prefill(ids)
+        logits[name] = np.asarray(side.logits(count), np.float64)
+    first = next(iter(logits))
+    for name, values in logits.items():
+        error = np.abs(values - logits[first]).max() / np.abs(
+            logits[first]).max()
+        print(f"logits of {name}: {error:.1e} from those of {first}",
+              file=sys.stderr)
 
 
 CHILD = """
@@ -209,33 +267,30 @@ def measure_processes(sides, arguments, folder, rounds=3):
             for name, rows in results.items()}
 
 
-def best(timer, measure_name, sides, kind):
-    """The fastest thread count of one side."""
-    return min(timer.median(measure_name, n) for n, s in sides.items()
-               if isinstance(s, kind))
+def print_row(label, values, unit):
+    """One line; None is what was not measured."""
+    ours, *theirs = values
+    cells = [f"{ours:.3g} {unit}"]
+    for value in theirs:
+        cells += (["", ""] if value is None else
+                  [f"{value:.3g} {unit}", f"{value / ours:.2f}"])
+    print("| " + " | ".join([label, *cells]) + " |")
 
 
-def print_row(label, ours, theirs, unit):
-    print(f"| {label} | {ours:.3g} {unit} | {theirs:.3g} {unit} | "
-          f"{theirs / ours:.2f} |")
-
-
-def print_table(timer, processes, sides, arguments):
-    print(f"\n{arguments.shape} Llama shape, {arguments.dtype}, medians of "
-          f"{arguments.rounds} interleaved rounds, each side at its best of "
-          f"{arguments.threads} threads\n")
-    print("| | SDK | transformers + PEFT | ratio |\n|---|---|---|---|")
-    for name in dict.fromkeys(m for m, _ in timer.samples):
-        print_row(name, best(timer, name, sides, Sdk),
-                  best(timer, name, sides, Peft), "ms")
-    labels = [("process start to libraries loaded", "ms"),
-              ("process start to first token", "ms"), ("peak memory", "MiB")]
-    for i, (label, unit) in enumerate(labels):
-        ours, theirs = (min(processes[n][i] for n, s in sides.items()
-                            if isinstance(s, kind)) for kind in (Sdk, Peft))
-        print_row(label, ours, theirs, unit)
-    print("\nPython and numpy are part of the SDK's process figures: it is "
-          "called through ctypes.")
+def print_table(timer, processes, names, peers, title):
+    """One number of threads; `names` are its sides, ours first."""
+    print(f"\n{title}\n")
+    header = ["", "SDK"]
+    for peer in peers:
+        header += [peer, "ratio"]
+    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
+    for label in dict.fromkeys(m for m, _ in timer.samples):
+        print_row(label, [timer.median(label, n) for n in names], "ms")
+    rows = [("process start to libraries loaded", "ms"),
+            ("process start to first token", "ms"), ("peak memory", "MiB")]
+    for i, (label, unit) in enumerate(rows):
+        print_row(label, [processes[n][i] if n in processes else None
+                          for n in names], unit)
 
 
 def parse_arguments():
@@ -246,8 +301,16 @@ def parse_arguments():
     parser.add_argument("--dtype", default="f32", choices=["f32", "bf16"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", default=f"1,{os.cpu_count()}",
-                        help="thread counts to try on both sides")
-    return parser.parse_args()
+                        help="thread counts, of all sides")
+    parser.add_argument("--peers", default="peft,llama.cpp",
+                        help="of peft and llama.cpp")
+    parser.add_argument("--contention", action="store_true",
+                        help="decode also while another process takes a core")
+    arguments = parser.parse_args()
+    arguments.peers = arguments.peers.split(",")
+    if not set(arguments.peers) <= set(KINDS):
+        parser.error(f"--peers: expected some of {', '.join(KINDS)}")
+    return arguments
 
 
 def main():
@@ -257,12 +320,23 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         make_files(folder, arguments.shape, arguments.dtype)
-        sides = {f"{kind.__name__} {count}": kind(folder, count,
-                                                  arguments.library)
-                 for count in counts for kind in (Sdk, Peft)}
-        timer = measure(sides, arguments.rounds)
-        processes = measure_processes(sides, arguments, folder)
-    print_table(timer, processes, sides, arguments)
+        kinds = {"SDK": Sdk} | {peer: KINDS[peer] for peer in arguments.peers}
+        sides = {f"{label}, {count}": kind(folder, count, arguments.library)
+                 for count in counts for label, kind in kinds.items()}
+        timer = measure(sides, arguments)
+        print_agreement(sides, arguments.shape)
+        # llama.cpp's start is mostly that of the Python around it.
+        processes = measure_processes(
+            {name: side for name, side in sides.items()
+             if not isinstance(side, LlamaCpp)}, arguments, folder)
+    for count in counts:
+        print_table(timer, processes, [f"{label}, {count}" for label in kinds],
+                    arguments.peers,
+                    f"{arguments.shape} Llama shape, {arguments.dtype}, "
+                    f"{count} threads, medians of {arguments.rounds} "
+                    "interleaved rounds")
+    print("\nPython and numpy are part of the SDK's process figures: it is "
+          "called through ctypes.")
 
 
 if __name__ == "__main__":

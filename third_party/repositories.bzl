@@ -1,5 +1,6 @@
 """Third-party code that every build needs, from the system's packages."""
 
+load("//third_party:aarch64.bzl", "aarch64")
 load("//third_party:licences.bzl", "system_licences")
 load("//third_party:own_folder.bzl", "own_folder")
 load("//third_party:source_package.bzl", "source_package")
@@ -18,6 +19,7 @@ def peft_repositories():
         name = "rules_cc",
         workspace_file = Label("//third_party/rules_cc:WORKSPACE"),
     )
+    aarch64(name = "aarch64")
     own_folder(
         name = "remote_coverage_tools",
         workspace_file = Label("//third_party/remote_coverage_tools:WORKSPACE"),

@@ -35,7 +35,9 @@ func TestAllocatorChild(t *testing.T) {
 	if now < 1000 || ever < now {
 		t.Errorf("%d bytes now, %d ever", now, ever)
 	}
-	logits(t, sessionOf(t, model), nil)
+	session := sessionOf(t, model)
+	logits(t, session, nil)
+	session.Close()
 	model.Close()
 	after, _ := counting.Bytes()
 	equal(t, after < now, true)

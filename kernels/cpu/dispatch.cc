@@ -32,6 +32,8 @@ std::vector<const KernelTable*> AvailableKernels() {
 #if defined(__x86_64__)
   if (HasAvx2()) tables.push_back(&kAvx2Kernels);
   if (HasAvx2() && HasAvx512()) tables.push_back(&kAvx512Kernels);
+#elif defined(__aarch64__)
+  tables.push_back(&kNeonKernels);  // all of these processors have it
 #endif
   return tables;
 }

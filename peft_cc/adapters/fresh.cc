@@ -162,9 +162,9 @@ absl::StatusOr<FreshAdapter> MakeFreshAdapter(const SiteTable& sites,
           .MakeAll());
   TensorMap& tensors = adapter.tensors;
   PEFT_RETURN_IF_ERROR(AddLayers(targets, layers, made, tensors));
+  AddBaseBiases(filled.targets.bias, sites, targets, tensors);
   PEFT_RETURN_IF_ERROR(AddBaseModules(filled.targets, sites, tensors));
   PEFT_RETURN_IF_ERROR(AddBaseRows(filled.targets, sites, tensors));
-  AddBaseBiases(filled.targets.bias, sites, targets, tensors);
   return adapter;
 }
 

@@ -79,21 +79,22 @@ kernels::LinearPlan GroupPlan(const kernels::LinearPlan& plan, int64_t groups,
 
 absl::StatusOr<Tensor> MergeWeight(const Site& site,
                                    const kernels::LinearPlan& plan, DType dtype,
+                                   MergeMemory& memory,
                                    kernels::ThreadPool& pool) {
   void* data = nullptr;
   const absl::Span<const int64_t> shape = site.weight.shape();
   PEFT_ASSIGN_OR_RETURN(
       Tensor merged,
-      Tensor::Allocate(dtype, {shape.begin(), shape.end()}, &data));
-  const auto workspace =
-      std::make_unique<float[]>(kernels::MergeWorkspaceFloats(plan));
+      memory.Allocate(dtype, {shape.begin(), shape.end()}, &data));
+  float* const workspace =
+      memory.Workspace(kernels::MergeWorkspaceFloats(plan));
   const int64_t groups = site.conv.groups;
   const int64_t part_size =
       plan.weight.rows / groups * plan.weight.cols * DTypeSize(merged.dtype());
   for (int64_t g = 0; g < groups; ++g) {
     kernels::MergeWeight(
         GroupPlan(plan, groups, g), LayoutOf(site), merged.dtype(),
-        static_cast<char*>(data) + g * part_size, workspace.get(), pool);
+        static_cast<char*>(data) + g * part_size, workspace, pool);
   }
   return merged;
 }
@@ -119,7 +120,7 @@ absl::StatusOr<Tensor> MergeVector(const Tensor& base,
 }
 
 absl::StatusOr<BaseOverlay::Weights> Merge(const Site& site, const Plan& plan,
-                                           int index,
+                                           int index, MergeMemory& memory,
                                            kernels::ThreadPool& pool) {
   const DType dtype = site.weight.dtype();
   BaseOverlay::Weights merged;
@@ -136,7 +137,7 @@ absl::StatusOr<BaseOverlay::Weights> Merge(const Site& site, const Plan& plan,
     merged.weight = site.weight;
   } else {
     PEFT_ASSIGN_OR_RETURN(merged.weight,
-                          MergeWeight(site, linear, dtype, pool));
+                          MergeWeight(site, linear, dtype, memory, pool));
   }
   PEFT_ASSIGN_OR_RETURN(merged.bias,
                         MergeVector(site.bias, linear.bias, dtype));
@@ -209,11 +210,12 @@ absl::Status CheckMergeable(const SiteTable& sites,
 
 absl::StatusOr<BaseOverlay::Weights> MergeSite(
     const SiteTable& sites, const Plan& plan, int site,
-    const MergeAdapterOptions& options, kernels::ThreadPool& pool) {
+    const MergeAdapterOptions& options, MergeMemory& memory,
+    kernels::ThreadPool& pool) {
   const Site& found = sites.sites()[site];
   if (!found.has_weight()) return NoWeight(found);
   PEFT_ASSIGN_OR_RETURN(BaseOverlay::Weights merged,
-                        Merge(found, plan, site, pool));
+                        Merge(found, plan, site, memory, pool));
   if (options.check_finite &&
       (HasNonFinite(merged.weight) || HasNonFinite(merged.bias))) {
     return NotFinite(found, plan);
@@ -225,17 +227,23 @@ absl::StatusOr<Tensor> MergeWeightF32(const SiteTable& sites, const Plan& plan,
                                       int site, kernels::ThreadPool& pool) {
   const Site& found = sites.sites()[site];
   if (!found.has_weight()) return NoWeight(found);
-  return MergeWeight(found, plan.linear(site), DType::kF32, pool);
+  MergeMemory memory(/*expected_bytes=*/0);
+  return MergeWeight(found, plan.linear(site), DType::kF32, memory, pool);
 }
 
 absl::StatusOr<std::shared_ptr<const BaseOverlay>> MergePlan(
     const SiteTable& sites, const Plan& plan,
     const MergeAdapterOptions& options, kernels::ThreadPool& pool) {
   PEFT_RETURN_IF_ERROR(CheckMergeable(sites, plan.activation()));
+  const std::vector<int> changed = ChangedSites(plan.activation());
+  int64_t size = 0;
+  for (const int site : changed)
+    size += sites.sites()[site].weight.size_bytes();
+  MergeMemory memory(size);
   auto overlay = std::make_shared<BaseOverlay>();
-  for (const int site : ChangedSites(plan.activation())) {
+  for (const int site : changed) {
     PEFT_ASSIGN_OR_RETURN(overlay->sites[site],
-                          MergeSite(sites, plan, site, options, pool));
+                          MergeSite(sites, plan, site, options, memory, pool));
   }
   return std::shared_ptr<const BaseOverlay>(std::move(overlay));
 }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
 #include "peft_cc/adapters/base_overlay.h"
+#include "peft_cc/adapters/merge_memory.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/tensors/tensor.h"
@@ -33,12 +34,14 @@ absl::Status CheckMergeable(const SiteTable& sites,
 
 // The weight and bias of site `site` under `plan`, of the base's element types,
 // accumulated in f32 and rounded once. What the plan does not change is shared
-// with it. The plan's activation must be mergeable. Runs on `pool`.
+// with it, the rest lies in `memory`. The plan's activation must be mergeable.
+// Runs on `pool`.
 // FAILED_PRECONDITION (ADAPTER_NOT_MERGEABLE) for a site whose weights the SDK
 // does not have.
 absl::StatusOr<BaseOverlay::Weights> MergeSite(
     const SiteTable& sites, const Plan& plan, int site,
-    const MergeAdapterOptions& options, kernels::ThreadPool& pool);
+    const MergeAdapterOptions& options, MergeMemory& memory,
+    kernels::ThreadPool& pool);
 
 // The weight alone, as F32, before it is rounded to the base's type.
 absl::StatusOr<Tensor> MergeWeightF32(const SiteTable& sites, const Plan& plan,

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/trained_biases.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 
@@ -76,8 +77,20 @@ class SavedModules {
     for (const int site : SitesOf(sites_, module)) {
       PEFT_RETURN_IF_ERROR(CheckIsNoTarget(module, site));
       PEFT_RETURN_IF_ERROR(TakeSite(site));
+      SettleSecond(module, site);
     }
+    IgnoreCopies(module);
     return absl::OkStatus();
+  }
+
+  // The bias of BERT's head under the name of the module around it, where that
+  // is saved as well.
+  void SettleSecond(const std::string& module, int index) {
+    const Site& site = sites_.sites()[index];
+    const std::string owner = SecondBiasOwner(site);
+    if (owner.size() < module.size()) return;
+    SettleSecondBias(site, std::get<Replace>(programs_[index].front()).bias,
+                     taker_);
   }
 
   absl::Status CheckIsNoTarget(const std::string& module, int site) const {
@@ -109,19 +122,22 @@ class SavedModules {
           std::optional<Tensor> taken,
           taker_.Take(site.name, site.bias_part(), site.bias.shape(), kReason));
       bias = taken.value_or(site.bias);
-      IgnoreOriginal(site);
     }
     programs_[index] = {Replace{weight.value_or(site.weight), std::move(bias)}};
     return absl::OkStatus();
   }
 
-  // With bias = "all" PEFT saves these as well: the base's own bias, and the
-  // module's once more.
-  void IgnoreOriginal(const Site& site) {
-    for (const char* copy : {".original_module", ".modules_to_save"}) {
-      const std::string module = absl::StrCat(site.name, copy);
-      const Tensor* const bias = taker_.Peek(module, site.bias_part());
-      if (bias != nullptr) taker_.Settle(module, site.bias_part(), *bias);
+  // With bias = "all" PEFT saves these as well: the base's own biases of the
+  // module, and the module's once more, beneath the adapter's name.
+  void IgnoreCopies(const std::string& module) {
+    for (const char* copy : {".original_module.", ".modules_to_save."}) {
+      const std::string begin = absl::StrCat(module, copy);
+      for (const TensorKey* key : taker_.Unused()) {
+        const std::string name = absl::StrCat(key->module, ".", key->part);
+        if (key->part != "bias" || !absl::StartsWith(name, begin)) continue;
+        taker_.Settle(key->module, key->part,
+                      *taker_.Peek(key->module, key->part));
+      }
     }
   }
 
@@ -163,7 +179,7 @@ class SavedModules {
       if (taker_.Peek(site.name, site.weight_part()) != nullptr) {
         taker_.Settle(site.name, site.weight_part(), weight);
       }
-      if (site.has_bias()) IgnoreOriginal(site);
+      if (site.has_bias()) IgnoreCopies(site.name);
       programs_[head] = {Replace{weight, {}}};
     }
     return absl::OkStatus();
@@ -194,10 +210,11 @@ absl::StatusOr<Tensor> StackedExperts(const SiteTable& sites,
   return stacked;
 }
 
-// Adds the tensors of one site. With bias = "all" PEFT saves the bias of a
-// module that is such a site three times.
-absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
-                         bool has_copies, TensorMap& out_tensors) {
+// Adds the tensors of one site of `module`. With bias = "all" PEFT saves the
+// bias of a module that is such a site three times.
+absl::Status AddBaseSite(const SiteTable& sites, const std::string& module,
+                         const Site& site, bool has_copies,
+                         TensorMap& out_tensors) {
   const std::string weight =
       absl::StrCat(site.module(), ".", site.weight_part());
   if (site.kind == SiteKind::kParameter) {
@@ -210,6 +227,10 @@ absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
   out_tensors[weight] = site.weight;
   if (!site.has_bias()) return absl::OkStatus();
   out_tensors[absl::StrCat(site.name, ".", site.bias_part())] = site.bias;
+  const std::string owner = SecondBiasOwner(site);
+  if (owner.size() >= module.size()) {
+    out_tensors[absl::StrCat(owner, ".", site.bias_part())] = site.bias;
+  }
   if (!has_copies) return absl::OkStatus();
   for (const char* copy : {".original_module.", ".modules_to_save."}) {
     out_tensors[absl::StrCat(site.name, copy, site.bias_part())] = site.bias;
@@ -217,11 +238,15 @@ absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
   return absl::OkStatus();
 }
 
-// The heads are saved with their embedding, under each name.
+// The heads are saved with their embedding, under each name. In PEFT the bias
+// of such a head is gone, but that of the base is saved with bias = "all".
 void AddTiedModules(const SiteTable& sites, TensorMap& out_tensors) {
   for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
     const Site& site = sites.sites()[head];
     out_tensors[absl::StrCat(site.name, ".weight")] = site.weight;
+    if (out_tensors.erase(absl::StrCat(site.name, ".bias")) > 0) {
+      out_tensors[absl::StrCat(site.name, ".original_module.bias")] = site.bias;
+    }
   }
 }
 
@@ -244,7 +269,8 @@ absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
       }
       const bool has_copies =
           config.bias == BiasMode::kAll && site.name == module;
-      PEFT_RETURN_IF_ERROR(AddBaseSite(sites, site, has_copies, out_tensors));
+      PEFT_RETURN_IF_ERROR(
+          AddBaseSite(sites, module, site, has_copies, out_tensors));
     }
   }
   if (SavesTied(config)) AddTiedModules(sites, out_tensors);

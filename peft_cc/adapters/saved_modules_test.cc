@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "peft_cc/adapters/adapter.h"
@@ -161,6 +162,102 @@ TEST_F(TiedModulesTest, AHeadLosesItsBias) {
   const LoadedAdapter loaded =
       *BuildAdapter(sites_, "mine", config_, tensors_, {});
   EXPECT_EQ(Replaced(loaded, "lm_head")->bias.dtype(), DType::kUnspecified);
+}
+
+// As BertForMaskedLM has it: the head's bias is also the module's around it.
+SiteTable MaskedLmSites() {
+  Site query;
+  query.name = "query";
+  query.in_features = query.out_features = 8;
+  query.weight = MakeTensor({8, 8});
+  Site dense = query;
+  dense.name = "cls.predictions.transform.dense";
+  dense.bias = MakeTensor({8});
+  Site head = query;
+  head.name = "cls.predictions.decoder";
+  head.is_output_embedding = true;
+  head.bias = MakeTensor({8});
+  return SiteTable({query, dense, head},
+                   {"query", "cls", "cls.predictions",
+                    "cls.predictions.transform", dense.name, head.name},
+                   "bert");
+}
+
+// An adapter that replaces all of that head.
+class SavedHeadTest : public ::testing::Test {
+ protected:
+  SavedHeadTest() {
+    AddFactors(sites_, "query", tensors_);
+    for (const char* module : {"transform.dense", "decoder"}) {
+      const std::string name = absl::StrCat("cls.predictions.", module);
+      tensors_[name + ".weight"] = MakeTensor({8, 8}, {2});
+      tensors_[name + ".bias"] = MakeTensor({8}, {3});
+    }
+    tensors_["cls.predictions.bias"] = MakeTensor({8}, {4});
+  }
+
+  void ExpectHeadsOwnBias(const char* saved) {
+    config_.targets.modules_to_save = {saved};
+    const absl::StatusOr<LoadedAdapter> loaded =
+        BuildAdapter(sites_, "mine", config_, tensors_, {});
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(loaded->adapter->state_dict().size(), tensors_.size());
+    const SiteProgram* const program =
+        loaded->adapter->FindProgram(sites_.Find("cls.predictions.decoder"));
+    EXPECT_EQ(std::get<Replace>(program->front()).bias.ToF32()[0], 3.0f);
+  }
+
+  SiteTable sites_ = MaskedLmSites();
+  AdapterConfig config_ = MakeLoraConfig({"query"});
+  TensorMap tensors_;
+};
+
+TEST_F(SavedHeadTest, TheHeadsOwnNameOfTheBiasCounts) {
+  ExpectHeadsOwnBias("cls");
+  ExpectHeadsOwnBias("predictions");
+}
+
+TEST_F(SavedHeadTest, CopiesOfBiasesBelowAContainerAreNotUsed) {
+  config_.targets.bias = BiasMode::kAll;
+  for (const char* copy : {"original_module", "modules_to_save.my_name"}) {
+    for (const char* module : {"", ".transform.dense", ".decoder"}) {
+      tensors_[absl::StrCat("cls.", copy, ".predictions", module, ".bias")] =
+          MakeTensor({8}, {5});
+    }
+  }
+  ExpectHeadsOwnBias("cls");
+}
+
+TEST_F(SavedHeadTest, OtherTensorsThereAreUnexpected) {
+  config_.targets.bias = BiasMode::kAll;
+  config_.targets.modules_to_save = {"cls"};
+  tensors_["cls.original_module.predictions.decoder.weight"] =
+      MakeTensor({8, 8});
+  EXPECT_EQ(
+      ErrorId(BuildAdapter(sites_, "mine", config_, tensors_, {}).status()),
+      error_id::kTensorUnexpected);
+}
+
+TEST_F(SavedHeadTest, NewAdaptersHaveTheBiasUnderBothNames) {
+  config_.targets.modules_to_save = {"predictions"};
+  TensorMap made;
+  ASSERT_TRUE(AddBaseModules(config_.targets, sites_, made).ok());
+  EXPECT_EQ(made.count("cls.predictions.bias"), 1u);
+  EXPECT_EQ(made.count("cls.predictions.decoder.bias"), 1u);
+  made.clear();
+  config_.targets.modules_to_save = {"decoder"};
+  ASSERT_TRUE(AddBaseModules(config_.targets, sites_, made).ok());
+  EXPECT_EQ(made.count("cls.predictions.bias"), 0u);
+}
+
+TEST_F(TiedModulesTest, ANewAdaptersHeadHasTheBiasOfTheBaseBesideIt) {
+  sites_ = TiedSites(/*head_has_bias=*/true);
+  config_.targets.modules_to_save = {"lm_head"};
+  TensorMap made;
+  made["lm_head.bias"] = MakeTensor({10});  // of bias = "all"
+  ASSERT_TRUE(AddBaseModules(config_.targets, sites_, made).ok());
+  EXPECT_EQ(made.count("lm_head.bias"), 0u);
+  EXPECT_EQ(made.count("lm_head.original_module.bias"), 1u);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "peft_cc/adapters/tensor_taker.h"
 
+#include <cstdint>
+
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/tensor_scan.h"
 #include "peft_cc/base/error.h"
@@ -79,15 +81,11 @@ absl::StatusOr<Tensor> TensorTaker::CheckedTensor(
 
 void TensorTaker::Account(Item& item, const Tensor& tensor) {
   item.is_used = true;
-  any_taken_ = true;
   report_->lines.push_back(
       {ReportKind::kMatched, item.key->file_name, item.key->module});
   report_->num_parameters += tensor.num_elements();
   report_->size_bytes += tensor.size_bytes();
-  if (HasNonFinite(tensor)) {
-    report_->lines.push_back({ReportKind::kNote, item.key->file_name,
-                              "has values that are NaN or infinite"});
-  }
+  taken_.emplace_back(item.key, tensor);
   state_dict_[ModelName(item.key->module, item.key->part)] = tensor;
 }
 
@@ -122,6 +120,19 @@ absl::Status TensorTaker::CopyRemaining() {
     PEFT_ASSIGN_OR_RETURN(item.tensor, CopyTensor(item.tensor));
   }
   return absl::OkStatus();
+}
+
+void TensorTaker::ReportNonFinite(kernels::ThreadPool& pool) {
+  const int64_t count = static_cast<int64_t>(taken_.size());
+  std::vector<char> non_finite(taken_.size());
+  pool.ParallelFor(count, [&](int64_t i) {
+    non_finite[i] = HasNonFinite(taken_[i].second);
+  });
+  for (int64_t i = 0; i < count; ++i) {
+    if (!non_finite[i]) continue;
+    report_->lines.push_back({ReportKind::kNote, taken_[i].first->file_name,
+                              "has values that are NaN or infinite"});
+  }
 }
 
 std::vector<const TensorKey*> TensorTaker::Unused() const {

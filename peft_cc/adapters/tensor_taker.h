@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/adapters/key_map.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/tensors/tensor.h"
@@ -46,10 +47,14 @@ class TensorTaker {
   // that the file's can go. RESOURCE_EXHAUSTED when memory is out.
   absl::Status CopyRemaining();
 
+  // Adds a line to the report for each tensor taken that has a NaN or an
+  // infinity. Looks at every byte, on `pool`: once, when all is taken.
+  void ReportNonFinite(kernels::ThreadPool& pool);
+
   // Names as in the file.
   const std::vector<std::string>& missing() const { return missing_; }
   std::vector<const TensorKey*> Unused() const;
-  bool any_taken() const { return any_taken_; }
+  bool any_taken() const { return !taken_.empty(); }
 
   // What was taken, under the names of get_adapter_state_dict.
   TensorMap ReleaseStateDict() { return std::move(state_dict_); }
@@ -74,7 +79,7 @@ class TensorTaker {
   std::unordered_map<std::string, int> index_;  // "module.part"
   std::vector<std::string> missing_;
   TensorMap state_dict_;
-  bool any_taken_ = false;
+  std::vector<std::pair<const TensorKey*, Tensor>> taken_;
 };
 
 }  // namespace peft

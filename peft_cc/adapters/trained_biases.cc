@@ -95,25 +95,6 @@ std::string BiasPart(const Site& site, const FileModule& module,
   return usual;
 }
 
-// The head of a masked LM has its bias under a second name, that of the module
-// around it: PEFT saves both and reads the head's last. "" for other sites.
-std::string SecondOwner(const Site& site) {
-  const size_t dot = site.name.rfind('.');
-  return site.is_output_embedding && dot != std::string::npos
-             ? site.name.substr(0, dot)
-             : "";
-}
-
-void SettleSecond(const Site& site, const Tensor& bias, TensorTaker& taker) {
-  const std::string owner = SecondOwner(site);
-  const Tensor* const second =
-      owner.empty() ? nullptr : taker.Peek(owner, site.bias_part());
-  if (second == nullptr) return;
-  const bool is_same =
-      second->dtype() == bias.dtype() && EqualValues(*second, bias);
-  taker.Settle(owner, site.bias_part(), is_same ? bias : Tensor(*second));
-}
-
 bool IsReplaced(const std::map<int, SiteProgram>& programs, int index) {
   const auto found = programs.find(index);
   return found != programs.end() && !found->second.empty() &&
@@ -121,6 +102,24 @@ bool IsReplaced(const std::map<int, SiteProgram>& programs, int index) {
 }
 
 }  // namespace
+
+std::string SecondBiasOwner(const Site& site) {
+  const size_t dot = site.name.rfind('.');
+  return site.is_output_embedding && dot != std::string::npos
+             ? site.name.substr(0, dot)
+             : "";
+}
+
+void SettleSecondBias(const Site& site, const Tensor& bias,
+                      TensorTaker& taker) {
+  const std::string owner = SecondBiasOwner(site);
+  const Tensor* const second =
+      owner.empty() ? nullptr : taker.Peek(owner, site.bias_part());
+  if (second == nullptr) return;
+  const bool is_same =
+      second->dtype() == bias.dtype() && EqualValues(*second, bias);
+  taker.Settle(owner, site.bias_part(), is_same ? bias : Tensor(*second));
+}
 
 absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                                const std::vector<TargetSite>& targets,
@@ -133,7 +132,7 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
     const FileModule module = ModuleOf(sites, index, targets);
     // A module that is replaced has its bias with it.
     if (!module.is_wrapped && IsReplaced(programs, index)) {
-      SettleSecond(site, site.bias, taker);
+      SettleSecondBias(site, site.bias, taker);
       continue;
     }
     const std::string part = BiasPart(site, module, taker);
@@ -141,7 +140,7 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
                           taker.Take(module.name, part, site.bias.shape(),
                                      "the shape of the base model's bias"));
     if (!bias.has_value()) continue;
-    SettleSecond(site, *bias, taker);
+    SettleSecondBias(site, *bias, taker);
     std::vector<float> delta = Difference(*bias, site.bias);
     if (!delta.empty())
       programs[index].push_back(Bias{std::move(delta), /*of_base=*/true});
@@ -158,7 +157,7 @@ void AddBaseBiases(BiasMode mode, const SiteTable& sites,
     out_tensors[absl::StrCat(module.name,
                              module.is_wrapped ? ".base_layer." : ".",
                              site.bias_part())] = site.bias;
-    const std::string owner = SecondOwner(site);
+    const std::string owner = SecondBiasOwner(site);
     if (mode != BiasMode::kAll || owner.empty()) continue;
     out_tensors[absl::StrCat(owner, ".", site.bias_part())] = site.bias;
   }

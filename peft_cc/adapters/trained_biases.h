@@ -5,6 +5,7 @@
 #define PEFT_CC_ADAPTERS_TRAINED_BIASES_H_
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +31,15 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
 void AddBaseBiases(BiasMode mode, const SiteTable& sites,
                    const std::vector<TargetSite>& targets,
                    TensorMap& out_tensors);
+
+// The head of a masked LM has its bias under a second name, that of the module
+// around it: PEFT saves both and reads the head's last. That module, or "" for
+// other sites.
+std::string SecondBiasOwner(const Site& site);
+
+// Takes the bias under its second name, where the file has it, without use;
+// `bias` is the one that counts.
+void SettleSecondBias(const Site& site, const Tensor& bias, TensorTaker& taker);
 
 }  // namespace peft
 

@@ -194,15 +194,9 @@ absl::Status ReadError(const std::string& name, absl::string_view what) {
 
 absl::StatusOr<std::shared_ptr<uint8_t>> AllocateBuffer(const std::string& name,
                                                         uint64_t size) {
-  const bool huge = size >= kHugePage;
-  const uint64_t alignment = huge ? kHugePage : 64;
-  void* memory = nullptr;
-  if (size > SIZE_MAX - alignment ||
-      posix_memalign(&memory, alignment, size) != 0) {
-    return OutOfMemoryError(name, size);
-  }
-  PreferHugePages(memory, size);
-  return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
+  std::shared_ptr<uint8_t> memory = AllocateBlock(size);
+  if (memory == nullptr) return OutOfMemoryError(name, size);
+  return memory;
 }
 
 absl::Status ReadRange(const std::string& name, int fd, uint64_t offset,

@@ -3,6 +3,8 @@
 #define PEFT_CC_BASE_HUGE_PAGES_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 
 namespace peft {
 
@@ -14,6 +16,10 @@ inline constexpr size_t kHugePage = 2u << 20;
 // The rest stays in small ones, so that nothing takes more than its size. Only
 // a hint: a system without huge pages is slower and just as right.
 void PreferHugePages(void* memory, size_t size);
+
+// Memory for `size` bytes, not cleared, in huge pages where it fills some.
+// Starts at a cache line, or a huge page. Null when memory is out.
+std::shared_ptr<uint8_t> AllocateBlock(uint64_t size);
 
 }  // namespace peft
 

@@ -25,5 +25,22 @@ TEST(PreferHugePages, TakesAnySize) {
   PreferHugePages(nullptr, 0);
 }
 
+TEST(AllocateBlock, StartsWhereHugePagesDoIfItFillsOne) {
+  for (const uint64_t size : {uint64_t{1}, uint64_t{kHugePage - 1},
+                              uint64_t{kHugePage}, 3 * kHugePage + 5}) {
+    const std::shared_ptr<uint8_t> block = AllocateBlock(size);
+    ASSERT_NE(block, nullptr);
+    std::memset(block.get(), 1, size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block.get()) %
+                  (size < kHugePage ? 64 : kHugePage),
+              0u);
+  }
+}
+
+TEST(AllocateBlock, SaysWhenMemoryIsOut) {
+  EXPECT_EQ(AllocateBlock(UINT64_MAX), nullptr);
+  EXPECT_EQ(AllocateBlock(UINT64_MAX / 2), nullptr);
+}
+
 }  // namespace
 }  // namespace peft

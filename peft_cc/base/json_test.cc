@@ -175,6 +175,8 @@ TEST(DumpJson, WritesFloatsLikePython) {
       {5e-324, "5e-324"},
       {1.7976931348623157e308, "1.7976931348623157e+308"},
       {1.0 / 3, "0.3333333333333333"},
+      // 2^-44: of 16 digits the nearest is read back as the number below it.
+      {0x1p-44, "5.684341886080802e-14"},
       {std::numeric_limits<double>::quiet_NaN(), "NaN"},
       {std::numeric_limits<double>::infinity(), "Infinity"},
       {-std::numeric_limits<double>::infinity(), "-Infinity"},

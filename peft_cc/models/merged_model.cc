@@ -57,7 +57,6 @@ absl::StatusOr<Tensor> Zeros(const Tensor& like) {
       Tensor zeros,
       Tensor::Allocate(like.dtype(), {like.shape().begin(), like.shape().end()},
                        &data));
-  std::memset(data, 0, zeros.size_bytes());
   return zeros;
 }
 
@@ -203,12 +202,12 @@ class Writer {
     }
   }
 
-  absl::StatusOr<Tensor> MergedWeight(int weight) const {
+  absl::StatusOr<Tensor> MergedWeight(int weight) {
     const auto part = parts_.find(weight);
     if (part == parts_.end()) return base_.weights()[weight];
     PEFT_ASSIGN_OR_RETURN(const BaseOverlay::Weights merged,
                           MergeSite(base_.sites(), plan_, part->second.site,
-                                    options_.merge, pool_));
+                                    options_.merge, memory_, pool_));
     if (!part->second.is_bias) return merged.weight;
     return merged.bias.dtype() == DType::kUnspecified
                ? Zeros(base_.weights()[weight])
@@ -291,6 +290,7 @@ class Writer {
   const Plan& plan_;
   const MergedModelOptions& options_;
   kernels::ThreadPool& pool_;
+  MergeMemory memory_{/*expected_bytes=*/0};
   std::map<int, Part> parts_;  // by index into Description::weights
   std::map<std::string, Output> outputs_;
   std::map<std::string, TensorMap> layouts_;  // by file

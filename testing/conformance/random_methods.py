@@ -54,6 +54,8 @@ def _wrapped_modules(rng, layout):
             choices += [[layout.embeddings[0], layout.head]]
         if layout.task_type in ("SEQ_CLS", "TOKEN_CLS"):
             choices = [[layout.head]]
+        elif layout.head == "decoder":
+            choices += [["predictions"], ["cls"]]  # with all that they hold
         fields["modules_to_save"] = rng.choice(choices)
         labels.add("modules_to_save")
     elif rng.random() < 0.15:
@@ -175,6 +177,8 @@ def vary_fresh(rng, layout, draft):
         config.init_lora_weights = rng.random() < 0.8
         if not config.init_lora_weights:
             config.lora_alpha = 0.01  # factors far larger than the weights
+    if {"cls", "predictions"} & set(config.modules_to_save or []):
+        config.bias = "none"  # else PEFT saves biases under names of its own
     if not layout.layers or rng.random() > 0.15:
         return
     if kind == "LORA" and rng.random() < 0.5:

@@ -37,8 +37,8 @@ done
 "$root/bin/peft" inspect "$files/adapters/german" | grep -q LORA ||
   fail "bin/peft does not run"
 
-# The C compiler with pkg-config. A space in the path is more than the tools
-# that share/peft is for can take.
+# The C compiler with pkg-config. Without a space in the path: that is more than
+# what make and the shell do with pkg-config's answer can take.
 moved=$TEST_TMPDIR/moved
 mv "$root" "$moved"
 check() {

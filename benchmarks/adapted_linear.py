@@ -1,0 +1,141 @@
+"""One linear layer with a LoRA, beside libtorch and the machine's limits.
+
+  ./bazelw run //benchmarks:adapted_linear -- [--rounds 7] [--svg FILE]
+
+Prints tables of how much of the machine's limit each side reaches: the larger
+of (bytes of the weights / measured read rate) and (FLOPs / measured peak),
+divided by the time. libtorch does what PEFT does: the layer, two linears more,
+a product and a sum. With --svg it draws them, too.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+
+COLORS = ("#0b5fff", "#c4460c", "#11805a", "#8a2be2", "#b8860b", "#444444")
+WIDTH, HEIGHT, MARGIN = 360, 240, 48
+
+
+def measure(runner, rounds, quick):
+    command = [runner, f"--rounds={rounds}"] + ["--quick"] * quick
+    results = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout:
+            results.append(json.loads(line))
+            print(f"\r{len(results)} measured", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    if child.returncode != 0:
+        sys.exit(f"{runner} failed")
+    return results
+
+
+def share(result, side):
+    """Percent of the limit."""
+    return 100 * result["limit"] / result[side]
+
+
+def print_tables(results):
+    """A table for each dtype and number of threads."""
+    keys = ("dtype", "threads")
+    for key, group in itertools.groupby(results,
+                                        lambda r: tuple(r[k] for k in keys)):
+        group = list(group)
+        rows = sorted({r["rows"] for r in group})
+        print(f"\n{key[0]}, {key[1]} threads: percent of the limit, ours / "
+              "libtorch's; then libtorch's time / ours\n")
+        print("| d, r | " + " | ".join(f"{r} rows" for r in rows) + " |")
+        print("|---" * (len(rows) + 1) + "|")
+        for shape in dict.fromkeys((r["size"], r["rank"]) for r in group):
+            cells = [f"{share(r, 'ours'):.0f} / {share(r, 'torch'):.0f}; "
+                     f"{r['torch'] / r['ours']:.2g}"
+                     for r in group if (r["size"], r["rank"]) == shape]
+            print(f"| {shape[0]}, {shape[1]} | " + " | ".join(cells) + " |")
+    worst = {d: max(r["difference"] for r in results if r["dtype"] == d)
+             for d in ("f32", "bf16")}
+    print(f"\nlargest difference of the two sides' results: f32 "
+          f"{worst['f32']:.1e}, bf16 {worst['bf16']:.1e}")
+
+
+def _line(points, color, dashes):
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return (f'<polyline points="{path}" fill="none" stroke="{color}" '
+            f'stroke-width="1.6"{dashes}/>')
+
+
+def _panel(results, title, left, top):
+    """One plot: percent of the limit over rows, a line for each size."""
+    rows = sorted({r["rows"] for r in results})
+    sizes = sorted({r["size"] for r in results})
+
+    def x_of(row):
+        return left + MARGIN + (WIDTH - 2 * MARGIN) * rows.index(row) / max(
+            1, len(rows) - 1)
+
+    def y_of(percent):
+        return top + HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * min(
+            percent, 110) / 110
+
+    parts = [f'<text x="{left + MARGIN}" y="{top + 28}" font-size="13" '
+             f'font-weight="bold">{title}</text>']
+    for percent in (0, 25, 50, 75, 100):
+        y = y_of(percent)
+        parts.append(f'<line x1="{x_of(rows[0])}" x2="{x_of(rows[-1])}" '
+                     f'y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left + MARGIN - 8}" y="{y + 4:.1f}" '
+                     f'text-anchor="end">{percent} %</text>')
+    for row in rows:
+        parts.append(f'<text x="{x_of(row):.1f}" y="{top + HEIGHT - 28}" '
+                     f'text-anchor="middle">{row}</text>')
+    for size, color in zip(sizes, COLORS):
+        mine = [r for r in results if r["size"] == size]
+        for side, dashes in (("ours", ""), ("torch", ' stroke-dasharray="4 3"')):
+            parts.append(_line([(x_of(r["rows"]), y_of(share(r, side)))
+                                for r in mine], color, dashes))
+    return parts
+
+
+def draw(results, path):
+    """Panels for each dtype and number of threads, at one rank."""
+    chosen = [r for r in results if r["rank"] == 16]
+    keys = list(dict.fromkeys((r["dtype"], r["threads"]) for r in chosen))
+    sizes = sorted({r["size"] for r in chosen})
+    height = HEIGHT * ((len(keys) + 1) // 2) + 60
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * WIDTH}" '
+             f'height="{height}" font-family="sans-serif" font-size="11">',
+             '<rect width="100%" height="100%" fill="white"/>']
+    for i, key in enumerate(keys):
+        parts += _panel(
+            [r for r in chosen if (r["dtype"], r["threads"]) == key],
+            f"{key[0]}, {key[1]} thread{'s' if key[1] > 1 else ''}",
+            WIDTH * (i % 2), HEIGHT * (i // 2))
+    for i, (size, color) in enumerate(zip(sizes, COLORS)):
+        x = MARGIN + 100 * i
+        parts.append(f'<line x1="{x}" x2="{x + 22}" y1="{height - 44}" '
+                     f'y2="{height - 44}" stroke="{color}" stroke-width="2"/>')
+        parts.append(f'<text x="{x + 28}" y="{height - 40}">d = {size}</text>')
+    parts.append(f'<text x="{MARGIN}" y="{height - 16}">percent of the '
+                 "machine's limit over rows, r = 16; solid: this SDK, dashed: "
+                 'libtorch</text></svg>')
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runner", required=True)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true",
+                        help="a few small cases only")
+    parser.add_argument("--svg", type=pathlib.Path)
+    arguments = parser.parse_args()
+    results = measure(arguments.runner, arguments.rounds, arguments.quick)
+    print_tables(results)
+    if arguments.svg:
+        draw(results, arguments.svg)
+
+
+if __name__ == "__main__":
+    main()
