@@ -101,10 +101,9 @@ peft_status_t* peft_model_get_adapter_state_dict(
     PEFT_ASSIGN_OR_RETURN(const std::string key,
                           peft::OptionalText("name", name, ""));
     PEFT_ASSIGN_OR_RETURN(const auto adapter, object->GetAdapter(key));
-    PEFT_ASSIGN_OR_RETURN(peft::TensorMap tensors,
-                          peft::OwnedTensors(adapter->state_dict()));
     return peft::NewHandle(
-        std::make_shared<peft::StateDict>(std::move(tensors)), out_state_dict);
+        std::make_shared<peft::StateDict>(adapter->state_dict()),
+        out_state_dict);
   });
 }
 

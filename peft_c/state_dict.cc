@@ -1,8 +1,6 @@
 #include "peft_c/state_dict.h"
 
-#include <cstring>
 #include <memory>
-#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -48,21 +46,6 @@ bool StateDict::Get(const std::string& name, Tensor* tensor) const {
 TensorMap StateDict::tensors() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return tensors_;
-}
-
-absl::StatusOr<TensorMap> OwnedTensors(TensorMap tensors) {
-  for (auto& [name, tensor] : tensors) {
-    if (tensor.owner() != nullptr) continue;
-    void* data = nullptr;
-    PEFT_ASSIGN_OR_RETURN(Tensor copy, Tensor::Allocate(tensor.dtype(),
-                                                        {tensor.shape().begin(),
-                                                         tensor.shape().end()},
-                                                        &data));
-    const auto size = static_cast<size_t>(tensor.size_bytes());
-    if (size > 0) std::memcpy(data, tensor.data(), size);
-    tensor = std::move(copy);
-  }
-  return tensors;
 }
 
 namespace {

@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "peft_c/handle.h"
 #include "peft_c/peft_c.h"
 #include "peft_cc/tensors/tensor.h"
@@ -37,10 +36,6 @@ class StateDict {
   // The names by index, pointing into tensors_; empty when not up to date.
   mutable std::vector<const char*> names_;
 };
-
-// The tensors, with copies of those that nothing keeps alive: the layers of a
-// host model may be the program's memory, which goes before a tensor does.
-absl::StatusOr<TensorMap> OwnedTensors(TensorMap tensors);
 
 template <>
 struct HandleTraits<peft_state_dict_t> {

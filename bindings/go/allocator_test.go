@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"testing"
+	"time"
 
 	"peft"
 	"peft/internal/counting"
@@ -42,6 +44,46 @@ func TestAllocatorChild(t *testing.T) {
 	after, _ := counting.Bytes()
 	equal(t, after < now, true)
 	equal(t, errors.Is(peft.SetAllocator(allocator), peft.ErrAllocator), true)
+	collected(t)
+}
+
+// collected fails where what is forgotten is not freed, whatever refers to what.
+func collected(t *testing.T) {
+	adapted(t).Close() // What the library keeps for good is there now.
+	before, _ := counting.Bytes()
+	for i := 0; i < 20; i++ {
+		forget(t)
+	}
+	forgotten, _ := counting.Bytes()
+	for i := 0; i < 100; i++ {
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+		if after, _ := counting.Bytes(); after-before < (forgotten-before)/10 {
+			return
+		}
+	}
+	after, _ := counting.Bytes()
+	t.Errorf("of %d bytes %d were not freed", forgotten-before, after-before)
+}
+
+// forget makes one of everything.
+func forget(t *testing.T) {
+	model := must[*peft.Model](t)(peft.Open(background, smallBase, nil))
+	must[*peft.LoadReport](t)(model.LoadAdapter(background, "plain", smallAdapter, nil))
+	session := must[*peft.Session](t)(model.NewSession(nil))
+	view := must[peft.View](t)(session.Logits(manyTokens(), nil))
+	must[[]float32](t)(view.Float32s())
+	activation := must[*peft.Activation](t)(model.NewActivation([]string{"plain"}, nil))
+	runner := must[*peft.LayerRunner](t)(model.NewLayerRunner())
+	layer := must[peft.LayerID](t)(model.FindLayer("model.layers.0.self_attn.q_proj", nil))
+	x, y := peft.ViewOf(weights(16), 1, 16), peft.ViewOf(weights(16), 1, 16)
+	check(t, runner.Run(layer, x, y, nil))
+	lowered := must[*peft.Lowered](t)(model.LowerLayer(layer, activation))
+	must[peft.View](t)(lowered.Tensor(0, peft.FormTensorA))
+	dict := must[*peft.StateDict](t)(peft.NewStateDict())
+	check(t, dict.Set("x", peft.ViewOf(weights(1000))))
+	tensor := must[*peft.Tensor](t)(dict.Get("x"))
+	must[[]float32](t)(tensor.Float32s())
 }
 
 func TestAllocatorComesTooLate(t *testing.T) {

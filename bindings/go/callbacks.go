@@ -28,9 +28,8 @@ type call struct {
 	panic    any
 }
 
-// newCall returns a call that cannot be cancelled.
-func newCall() *call {
-	return &call{ctx: context.Background()}
+func newCall(ctx context.Context) *call {
+	return &call{ctx: ctx}
 }
 
 // finish returns the error of the call, with what a callback refused with. A

@@ -5,8 +5,8 @@ import "C"
 
 import "strings"
 
-// A DType is an element type, with the name that safetensors gives it. Elements of less
-// than a byte (F4, F6) are packed.
+// A DType is an element type, with the name that safetensors gives it. Elements
+// of less than a byte (F4, F6) are packed.
 type DType int32
 
 // Element types.

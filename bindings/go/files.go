@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"io/fs"
 	"os"
@@ -106,7 +107,7 @@ func EstimateFiles(files []File) (AdapterEstimate, error) {
 	defer runtime.KeepAlive(files)
 	var a arena
 	defer a.free()
-	call := newCall()
+	call := newCall(context.Background())
 	cFiles, count := filesInC(&a, files, call)
 	if a.err != nil {
 		return AdapterEstimate{}, a.err
@@ -125,7 +126,7 @@ func InspectFiles(files []File, model *Model) (string, error) {
 	defer runtime.KeepAlive(model)
 	var a arena
 	defer a.free()
-	call := newCall()
+	call := newCall(context.Background())
 	cFiles, count := filesInC(&a, files, call)
 	if a.err != nil {
 		return "", a.err

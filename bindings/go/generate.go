@@ -74,7 +74,8 @@ func (s *Session) Generate(ctx context.Context, input Input, options *GenerateOp
 	defer runtime.KeepAlive(options.Activations)
 	var a arena
 	defer a.free()
-	call := &call{ctx: ctx, onToken: options.OnToken}
+	call := newCall(ctx)
+	call.onToken = options.OnToken
 	cOptions := options.c(&a, call)
 	if a.err != nil {
 		return nil, a.err

@@ -158,7 +158,7 @@ type RunLayerOptions struct {
 // but not for their norms. It cannot be cancelled. options may be nil.
 func (m *Model) RunLayer(name string, x View, options *RunLayerOptions) (*Tensor, error) {
 	defer runtime.KeepAlive(m)
-	defer runtime.KeepAlive(x.owner)
+	defer runtime.KeepAlive(x.lender)
 	if options == nil {
 		options = &noRunLayerOptions
 	}

@@ -125,10 +125,11 @@ func (e *Exchange) IsCancelled() bool {
 	return C.peft_exchange_is_cancelled(e.handle) != 0
 }
 
-// begin returns what the callbacks of a call that fetches need, and whether
+// newCall returns what the callbacks of a call that fetches need, and whether
 // the library must ask on_download: where nobody listens, and no transport may
 // panic, it need not.
-func (h *HubOptions) begin(ctx context.Context) (c *call, listens bool) {
-	c = &call{ctx: ctx, onDownload: h.OnDownload, transport: h.Transport}
+func (h *HubOptions) newCall(ctx context.Context) (c *call, listens bool) {
+	c = newCall(ctx)
+	c.onDownload, c.transport = h.OnDownload, h.Transport
 	return c, h.OnDownload != nil || h.Transport != nil || ctx.Done() != nil
 }

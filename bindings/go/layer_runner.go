@@ -82,7 +82,7 @@ func (r *LayerRunner) AddDelta(layer LayerID, x, y View, options *RunLayerOption
 
 func (r *LayerRunner) run(layer LayerID, x, y *View, options *RunLayerOptions, addDelta C.int32_t) error {
 	defer runtime.KeepAlive(r)
-	defer runtime.KeepAlive(x.owner)
+	defer runtime.KeepAlive(x.lender)
 	if options == nil {
 		options = &noRunLayerOptions
 	}

@@ -64,7 +64,7 @@ func (h *HubOptions) toLoad(ctx context.Context, a *arena, options *C.peft_load_
 	options.local_files_only = flag(h.LocalFilesOnly)
 	options.force_download = flag(h.ForceDownload)
 	options.endpoint = a.text(h.Endpoint)
-	call, listens := h.begin(ctx)
+	call, listens := h.newCall(ctx)
 	if listens {
 		options.on_download = C.peft_download_fn(C.peftGoDownload)
 		options.user_data = a.userData(call)

@@ -150,7 +150,7 @@ func (l *Lowered) Tensor(index int, tensor FormTensor) (View, error) {
 	if err := toError(status); err != nil {
 		return View{}, err
 	}
-	view := View{lender: &l.guard, owner: l}
+	view := View{lender: &l.guard}
 	if !l.guard.read(0) { // The sizes are l's, too.
 		return View{}, closedError("the lowered layer")
 	}

@@ -96,7 +96,8 @@ func (m *Model) MergeAndUnload(ctx context.Context, path string, options *MergeA
 	cOptions.names, cOptions.num_names = a.texts(options.Names)
 	cOptions.scales = (*C.float)(copied(&a, options.Scales))
 	cOptions.safe_merge = flag(options.SafeMerge)
-	call := &call{ctx: ctx, onProgress: options.OnProgress}
+	call := newCall(ctx)
+	call.onProgress = options.OnProgress
 	if options.OnProgress != nil || ctx.Done() != nil {
 		cOptions.on_progress = C.peft_progress_fn(C.peftGoProgress)
 		cOptions.user_data = a.userData(call)

@@ -119,7 +119,7 @@ func (h *HubOptions) toModel(ctx context.Context, a *arena, options *C.peft_mode
 	options.local_files_only = flag(h.LocalFilesOnly)
 	options.force_download = flag(h.ForceDownload)
 	options.endpoint = a.text(h.Endpoint)
-	call, listens := h.begin(ctx)
+	call, listens := h.newCall(ctx)
 	if listens {
 		options.on_download = C.peft_download_fn(C.peftGoDownload)
 		options.user_data = a.userData(call)

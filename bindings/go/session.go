@@ -234,12 +234,10 @@ func (s *Session) Output(output Outputs) (View, error) {
 
 // lent returns what the library wrote as a view, in a place of its own.
 func (s *Session) lent(place int) View {
-	view := &s.views[place]
-	view.borrow(s.out)
+	s.views[place].borrow(s.out)
+	view := s.views[place]
 	view.lender, view.loan = &s.guard, s.guard.loan
-	result := *view
-	result.owner = s
-	return result
+	return view
 }
 
 func (s *Session) forward(input *Input, options *ForwardOptions, out *C.peft_tensor_view_t) error {

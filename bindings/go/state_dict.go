@@ -81,7 +81,7 @@ func (d *StateDict) Set(name string, view View) error {
 		return err
 	}
 	defer view.giveBack()
-	defer runtime.KeepAlive(view.owner)
+	defer runtime.KeepAlive(view.lender)
 	data, dtype, rank, sizes, strides := view.c()
 	return toError(C.peft_go_state_dict_set(d.handle, cName, data, dtype, rank, sizes, strides))
 }

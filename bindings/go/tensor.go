@@ -20,14 +20,13 @@ func newTensor(handle *C.peft_tensor_t, view *C.peft_tensor_view_t) *Tensor {
 	tensor := &Tensor{handle: handle}
 	runtime.SetFinalizer(tensor, (*Tensor).Close)
 	tensor.view.borrow(view)
-	tensor.view.lender = &tensor.guard
 	return tensor
 }
 
 // View describes the tensor, until it is closed.
 func (t *Tensor) View() View {
 	view := t.view
-	view.owner = t
+	view.lender = &t.guard
 	return view
 }
 
@@ -43,8 +42,7 @@ func (t *Tensor) Sizes() []int64 {
 
 // Float32s returns a copy of the elements, which are F32, F16, BF16 or F64.
 func (t *Tensor) Float32s() ([]float32, error) {
-	defer runtime.KeepAlive(t)
-	return t.view.Float32s()
+	return t.View().Float32s()
 }
 
 // DLPack returns a DLManagedTensor*, as dlpack.h defines it, for another
@@ -68,8 +66,8 @@ func (t *Tensor) Close() error {
 	return nil
 }
 
-// borrow describes the library's memory; lender and owner are the caller's to
-// set. The slices of v are used again.
+// borrow describes the library's memory; the lender is the caller's to set. The
+// slices of v are used again.
 func (v *View) borrow(view *C.peft_tensor_view_t) {
 	v.data, v.dtype = view.data, DType(view.dtype)
 	v.sizes = appendInt64s(v.sizes[:0], view.sizes, view.rank)

@@ -117,6 +117,8 @@ func TestViewsThatReachTooFarAreRefused(t *testing.T) {
 		peft.ViewOf(data, 3, 2).WithStrides(math.MaxInt64, 1),
 		peft.ViewOf(data, 3, 3).WithStrides(1<<62, -(1 << 62)),
 		peft.ViewOfBytes([]byte{1, 2, 3}, peft.DTypeF16, 2),
+		peft.ViewAt(nil, peft.DTypeF32, 2),
+		peft.ViewAt(unsafe.Pointer(&data[0]), peft.DTypeF32, -1),
 		{},
 	} {
 		if err := dict.Set("x", view); !errors.Is(err, peft.InvalidArgument) {

@@ -34,7 +34,8 @@ func newPool(threads *ThreadPool) (*pool, *C.peft_thread_pool_t) {
 	if threads == nil {
 		return nil, nil
 	}
-	p := &pool{state: &call{ctx: context.Background(), parallelFor: threads.ParallelFor}}
+	p := &pool{state: newCall(context.Background())}
+	p.state.parallelFor = threads.ParallelFor
 	options := (*C.peft_thread_pool_t)(p.arena.alloc(C.sizeof_peft_thread_pool_t))
 	C.peft_thread_pool_init(options, C.sizeof_peft_thread_pool_t)
 	options.user_data = p.arena.userData(p.state)

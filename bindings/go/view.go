@@ -21,9 +21,10 @@ type View struct {
 
 	count   int64 // the elements that are there; foreign: not known
 	foreign bool  // not Go's memory
-	lender  *guard
-	loan    uint64
-	owner   any // whose finalizer must not run while the view is in use
+	// Of what lends the memory: it points into that object, and so keeps it from
+	// its finalizer.
+	lender *guard
+	loan   uint64
 }
 
 // An Element is a Go type that a tensor may have.
@@ -134,7 +135,7 @@ func (v View) Len() int {
 // Float32s returns a copy of the elements, which are F32, F16, BF16 or F64, in
 // the order of their indices.
 func (v View) Float32s() ([]float32, error) {
-	if err := v.check(); err != nil {
+	if err := v.readable(); err != nil {
 		return nil, err
 	}
 	result := make([]float32, v.Len())
@@ -147,7 +148,7 @@ func (v View) Float32s() ([]float32, error) {
 // CopyFloat32s is Float32s into the program's memory, which must have room for
 // Len elements. It returns their number.
 func (v View) CopyFloat32s(into []float32) (int, error) {
-	if err := v.check(); err != nil {
+	if err := v.readable(); err != nil {
 		return 0, err
 	}
 	count := v.Len()
@@ -197,7 +198,7 @@ func (v View) Bytes() ([]byte, error) {
 // when the view has ended, which nothing checks; use runtime.KeepAlive with
 // what the view is of. Prefer the methods that copy.
 func (v View) Borrow() ([]byte, error) {
-	if err := v.check(); err != nil {
+	if err := v.readable(); err != nil {
 		return nil, err
 	}
 	if v.strides != nil {
@@ -267,14 +268,22 @@ func (v View) eachOffset(visit func(i int, offset int64)) {
 	}
 }
 
+// readable fails where the elements cannot be read.
+func (v View) readable() error {
+	if err := v.check(); err != nil {
+		return err
+	}
+	if v.data == nil && v.Len() > 0 {
+		return argumentError("the view is of no memory")
+	}
+	return nil
+}
+
 // check fails where sizes and strides do not fit the memory that Go knows of.
 // What else is wrong the library says.
 func (v View) check() error {
 	if v.strides != nil && len(v.strides) != len(v.sizes) {
 		return argumentError("%d strides for %d sizes", len(v.strides), len(v.sizes))
-	}
-	if v.foreign || v.lender != nil {
-		return nil
 	}
 	count, first, last := int64(1), int64(0), int64(0)
 	for axis, size := range v.sizes {
@@ -296,6 +305,9 @@ func (v View) check() error {
 				last += reach
 			}
 		}
+	}
+	if v.foreign || v.lender != nil {
+		return nil
 	}
 	if v.strides == nil && count != v.count {
 		return argumentError("%d elements for sizes %v", v.count, v.sizes)

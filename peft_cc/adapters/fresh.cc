@@ -1,6 +1,8 @@
 #include "peft_cc/adapters/fresh.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -125,6 +127,23 @@ absl::StatusOr<std::vector<Layer>> LayersOf(
   return layers;
 }
 
+// Copies those that nothing keeps alive: they lie in the layers of a host
+// model, which may go before an adapter's tensors do, or be written to.
+absl::Status OwnAll(TensorMap& tensors) {
+  for (auto& [name, tensor] : tensors) {
+    const auto size = static_cast<size_t>(tensor.size_bytes());
+    if (tensor.owner() != nullptr || size == 0) continue;
+    void* data = nullptr;
+    PEFT_ASSIGN_OR_RETURN(Tensor copy, Tensor::Allocate(tensor.dtype(),
+                                                        {tensor.shape().begin(),
+                                                         tensor.shape().end()},
+                                                        &data));
+    std::memcpy(data, tensor.data(), size);
+    tensor = std::move(copy);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CannotMake(const AdapterConfig& config) {
   return MakeError(
       absl::StatusCode::kUnimplemented, error_id::kAdapterMethodUnsupported,
@@ -165,6 +184,7 @@ absl::StatusOr<FreshAdapter> MakeFreshAdapter(const SiteTable& sites,
   AddBaseBiases(filled.targets.bias, sites, targets, tensors);
   PEFT_RETURN_IF_ERROR(AddBaseModules(filled.targets, sites, tensors));
   PEFT_RETURN_IF_ERROR(AddBaseRows(filled.targets, sites, tensors));
+  PEFT_RETURN_IF_ERROR(OwnAll(tensors));
   return adapter;
 }
 

@@ -45,42 +45,10 @@ std::map<std::string, Verb> ModelVerbs();
 std::map<std::string, Verb> AdapterVerbs();
 std::map<std::string, Verb> HostVerbs();
 
-// What several of them share.
-// Options for one thread.
-peft::ModelOptions OneThread();
-// Makes the model the scenario's, without a session; or the reason why not.
-Outcome TakeModel(peft::Result<peft::Model> model, State* state);
-// The same with a session, and what is known of the model.
-Outcome TakeOpened(peft::Result<peft::Model> model, State* state);
-Outcome ModelInfo(const State& state);
-// A load report.
-Outcome Reported(peft::Status status, const peft::LoadReport& report);
-// A text that is JSON.
-Outcome Parsed(peft::Result<std::string> text);
-// The shape of a tensor, and its elements, which must be f32, under `key`.
-Outcome Numbers(const peft::TensorView& view, const char* key);
-// Element type, shape and hash of a tensor.
-Json Described(const peft::TensorView& view);
-// Sets which adapters the rows run under.
-template <typename Options>
-void SetRows(const Json& step, const State& state, Options* options) {
-  options->adapter_names =
-      step.value("adapter_names", std::vector<std::string>());
-  for (const auto& name :
-       step.value("activations", std::vector<std::string>())) {
-    options->activations.push_back(name.empty() ? nullptr
-                                                : &state.activations.at(name));
-  }
-}
+// -- What a step says
 
 // Where the path in argument `key` leads.
 std::string PathOf(const Json& step, const char* key, const State& state);
-
-// Of a call that gives nothing.
-inline Outcome Done(peft::Status status) {
-  if (!status.ok()) return status;
-  return Json::object();
-}
 
 // An argument, or what it is where the step has none.
 template <typename T>
@@ -97,6 +65,45 @@ inline bool IsSet(const Json& step, const char* flag) {
 inline std::vector<std::string> NamesOf(const Json& step) {
   return step.at("names").get<std::vector<std::string>>();
 }
+
+// Sets which adapters the rows run under.
+template <typename Options>
+void SetRows(const Json& step, const State& state, Options* options) {
+  options->adapter_names =
+      step.value("adapter_names", std::vector<std::string>());
+  for (const auto& name :
+       step.value("activations", std::vector<std::string>())) {
+    options->activations.push_back(name.empty() ? nullptr
+                                                : &state.activations.at(name));
+  }
+}
+
+// -- What becomes of the state
+
+// Options for one thread.
+peft::ModelOptions OneThread();
+// Makes the model the scenario's, without a session; or the reason why not.
+Outcome TakeModel(peft::Result<peft::Model> model, State* state);
+// The same with a session, and what is known of the model.
+Outcome TakeOpened(peft::Result<peft::Model> model, State* state);
+Outcome ModelInfo(const State& state);
+
+// -- What a verb gave
+
+// Of a call that gives nothing.
+inline Outcome Done(peft::Status status) {
+  if (!status.ok()) return status;
+  return Json::object();
+}
+
+// A load report.
+Outcome Reported(peft::Status status, const peft::LoadReport& report);
+// A text that is JSON.
+Outcome Parsed(peft::Result<std::string> text);
+// The shape of a tensor, and its elements, which must be f32, under `key`.
+Outcome Numbers(const peft::TensorView& view, const char* key);
+// Element type, shape and hash of a tensor.
+Json Described(const peft::TensorView& view);
 
 }  // namespace scenario
 

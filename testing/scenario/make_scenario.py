@@ -311,10 +311,7 @@ def host(s):
            tensors="host/weights.safetensors", layers=host_steps.layers())
     s.refuse("create_session", "MODEL_NOT_RUNNABLE", STATE)
     run_layers(s, files.host_network())
-    folder = s.folder / "host/adapter"
-    s.step("load_adapter", s.report(folder, model=files.host_network()),
-           name="host", path="host/adapter")
-    run_layers(s, s.peft.host(folder))
+    run_layers(s, host_steps.load(s, "adapter"))
     s.refuse("run_layer", "LAYER_NOT_FOUND", NOT_FOUND, layer="third",
              shape=[1], x=[1])
 

@@ -34,11 +34,14 @@ class HostVerbs:
             struct.kind = 1 + KINDS.index(layer["kind"])
             struct.copy_weights = layer.get("copy_weights", 1)
             struct.writable_weights = layer.get("writable_weights", 0)
-            for field in {"weight", "bias"} & set(layer):
-                keep.append(peft_ctypes.view_of(self.weights[layer[field]]))
-                setattr(struct, field, C.addressof(keep[-1]))
+            weight = peft_ctypes.view_of(self.weights[layer["weight"]])
             if layer.get("no_data"):
-                keep[-1].data = None
+                weight.data = None
+            struct.weight = C.addressof(weight)
+            keep.append(weight)
+            if "bias" in layer:
+                keep.append(peft_ctypes.view_of(self.weights[layer["bias"]]))
+                struct.bias = C.addressof(keep[-1])
         options = structs.ModelOptions(read_mode=1, num_threads=1)
         self.take_model(self.library.new("peft_model_create", layers,
                                          C.c_size_t(len(layers)),

@@ -10,7 +10,6 @@
 #include "testing/scenario/cc_state.h"
 
 namespace scenario {
-
 namespace {
 
 // The largest difference over the largest expected value.
@@ -19,6 +18,7 @@ double Error(const std::vector<double>& found,
   if (found.size() != expected.size()) return INFINITY;
   double difference = 0, largest = 0;
   for (size_t i = 0; i < found.size(); ++i) {
+    if (!std::isfinite(found[i])) return INFINITY;
     difference = std::max(difference, std::abs(found[i] - expected[i]));
     largest = std::max(largest, std::abs(expected[i]));
   }
@@ -67,6 +67,10 @@ void RunSteps(const std::string& name) {
 }
 
 TEST(ScenarioTest, PeftHppAgreesAtEachStep) { RunSteps("scenario.json"); }
+
+TEST(ScenarioTest, PeftHppAgreesAtEachStepOfAHost) {
+  RunSteps("host_scenario.json");
+}
 
 }  // namespace
 }  // namespace scenario

@@ -46,11 +46,6 @@ class Peft:
         model.set_adapter(names)
         return model.eval()
 
-    def host(self, folder):
-        """The host network with an adapter."""
-        return peft.PeftModel.from_pretrained(files.host_network(),
-                                              folder).eval().base_model.model
-
     def make_fresh(self, config_json, seed):
         """The folder of a new adapter, drawn after torch.manual_seed."""
         base = files.open_base(self.base)

@@ -98,6 +98,9 @@ class ScenarioTest(unittest.TestCase):
     def test_the_library_agrees_at_each_step(self):
         self.check_steps("scenario.json")
 
+    def test_the_library_agrees_at_each_step_of_a_host(self):
+        self.check_steps("host_scenario.json")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,7 +1,7 @@
 /// What happened exactly, in a word that no version renames.
 ///
-/// Ids that this package does not know, as those of a newer library, are kept as
-/// they are. Causes and cures of all are in the library's `docs/errors.md`.
+/// Ids that this package does not know, as those of a newer library, are kept
+/// as they are. Causes and cures of all are in the library's `docs/errors.md`.
 public struct ErrorID: RawRepresentable, Hashable, Sendable {
   /// The id, as "ADAPTER_NOT_FOUND".
   public let rawValue: String
@@ -33,8 +33,8 @@ extension ErrorID {
   public static let runnerBusy = ErrorID(rawValue: "RUNNER_BUSY")
   /// `peft_set_allocator` was not the first call, or came a second time.
   public static let allocator = ErrorID(rawValue: "ALLOCATOR")
-  /// The program's `parallel_for` failed, or left pieces out; what it did not do
-  /// was done.
+  /// The program's `parallel_for` failed, or left pieces out; what it did not
+  /// do was done.
   public static let threadPool = ErrorID(rawValue: "THREAD_POOL")
   /// Something that this version cannot do and that has no id of its own.
   public static let unimplemented = ErrorID(rawValue: "UNIMPLEMENTED")
@@ -85,8 +85,8 @@ extension ErrorID {
   /// init that changed the base and cannot be computed again.
   public static let adapterFeatureUnsupported = ErrorID(
     rawValue: "ADAPTER_FEATURE_UNSUPPORTED")
-  /// No adapter of that name, or none is active; the message lists the names, and
-  /// says which were evicted under the limit.
+  /// No adapter of that name, or none is active; the message lists the names,
+  /// and says which were evicted under the limit.
   public static let adapterNotFound = ErrorID(rawValue: "ADAPTER_NOT_FOUND")
   /// The name is taken.
   public static let adapterExists = ErrorID(rawValue: "ADAPTER_EXISTS")
@@ -106,15 +106,16 @@ extension ErrorID {
   /// written.
   public static let adapterNotMergeable = ErrorID(
     rawValue: "ADAPTER_NOT_MERGEABLE")
-  /// Adapters that `add_weighted_adapter` cannot combine in this way; the message
-  /// says why.
+  /// Adapters that `add_weighted_adapter` cannot combine in this way; the
+  /// message says why.
   public static let adapterNotCombinable = ErrorID(
     rawValue: "ADAPTER_NOT_COMBINABLE")
   /// Not while this adapter, or any, is merged into the weights.
   public static let merged = ErrorID(rawValue: "MERGED")
   /// With `safe_merge`, a merged weight would be NaN or infinite.
   public static let mergeNotFinite = ErrorID(rawValue: "MERGE_NOT_FINITE")
-  /// The tensors of a file cannot be told apart, as when two names mean the same.
+  /// The tensors of a file cannot be told apart, as when two names mean the
+  /// same.
   public static let adapterTensors = ErrorID(rawValue: "ADAPTER_TENSORS")
   /// The adapter was saved here for a base whose weights are others than this
   /// model's; see [c-api.md](c-api.md).
@@ -127,8 +128,8 @@ extension ErrorID {
   /// A pattern of the config that is no regular expression, or uses what is not
   /// translated.
   public static let regex = ErrorID(rawValue: "REGEX")
-  /// A tensor that the config asks for is not in the file, or a state dict has no
-  /// tensor of that name.
+  /// A tensor that the config asks for is not in the file, or a state dict has
+  /// no tensor of that name.
   public static let tensorMissing = ErrorID(rawValue: "TENSOR_MISSING")
   /// A tensor of the file that nothing uses.
   public static let tensorUnexpected = ErrorID(rawValue: "TENSOR_UNEXPECTED")
@@ -182,8 +183,8 @@ extension ErrorID {
   public static let hubRevision = ErrorID(rawValue: "HUB_REVISION")
   /// The cache knows that the repository has no such file at that commit.
   public static let hubEntryNotFound = ErrorID(rawValue: "HUB_ENTRY_NOT_FOUND")
-  /// Neither a folder of that name nor the cache has the file, and no request may
-  /// be made.
+  /// Neither a folder of that name nor the cache has the file, and no request
+  /// may be made.
   public static let hubLocalEntryNotFound = ErrorID(
     rawValue: "HUB_LOCAL_ENTRY_NOT_FOUND")
   /// An endpoint, proxy or redirect that is no http or https URL.
@@ -210,9 +211,11 @@ extension ErrorID {
   public static let hubUnauthorized = ErrorID(rawValue: "HUB_UNAUTHORIZED")
   /// Too many requests; the message says how long to wait.
   public static let hubRateLimited = ErrorID(rawValue: "HUB_RATE_LIMITED")
-  /// Another status of 400 or above; the message has it and what the server says.
+  /// Another status of 400 or above; the message has it and what the server
+  /// says.
   public static let hubHttp = ErrorID(rawValue: "HUB_HTTP")
-  /// An answer that lacks what the protocol promises, such as a commit or a size.
+  /// An answer that lacks what the protocol promises, such as a commit or a
+  /// size.
   public static let hubResponse = ErrorID(rawValue: "HUB_RESPONSE")
   /// The bytes that came, twice, are not those that the Hub names; none were
   /// kept.

@@ -133,8 +133,9 @@ final class FileTest: XCTestCase {
       try AdapterFolder.estimate(files: files),
       try AdapterFolder.estimate(TestFiles.plain))
     let model = try openModel()
-    XCTAssertTrue(
-      try AdapterFolder.inspect(files: files).contains("\"folder\":\"\""))
+    let inspected = try JSON(
+      parsing: Data(AdapterFolder.inspect(files: files).utf8))
+    XCTAssertEqual(inspected.object?["folder"], .text(""))
     XCTAssertTrue(
       try AdapterFolder.inspect(files: files, model: model)
         .contains("\"unmatched\""))

@@ -4,18 +4,26 @@ import Synchronization
 import XCTest
 
 final class ThreadPoolTest: XCTestCase {
-  private let prompt = ForwardInput([1, 7, 5, 3])
+  private let rows = 64
+  private let width = 512
 
-  private func open(_ pool: ThreadPool) throws -> Model {
+  /// A layer that is large enough for several threads.
+  private func open(_ pool: ThreadPool?) throws -> Model {
+    let weight = (0..<width * width).map { Float($0 % 7) - 3 }
     var options = ModelOptions()
+    options.numThreads = 1
     options.threadPool = pool
-    return try Model(path: TestFiles.base, options: options)
+    return try Model(
+      layers: [
+        Layer(
+          "proj", .linear,
+          weight: try HostTensor(weight, shape: [width, width]))
+      ], options: options)
   }
 
-  private func logits(_ session: Session) throws -> [Float] {
-    try session.forward(prompt) { (view) throws(PeftError) in
-      try view.floats()
-    }
+  private func run(_ model: Model) throws(PeftError) -> [Float] {
+    let x = (0..<rows * width).map { Float($0 % 5) }
+    return try model.runLayer("proj", x, shape: [rows, width]).floats()
   }
 
   func testTheProgramsThreadsDoTheWork() throws {
@@ -25,17 +33,34 @@ final class ThreadPoolTest: XCTestCase {
       DispatchQueue.concurrentPerform(iterations: count) { piece($0) }
       return true
     }
-    let expected = try logits(Session(openModel()))
-    // The session keeps the pool; its model goes.
-    let session = try Session(open(pool))
-    XCTAssertEqual(try logits(session), expected)
+    let expected = try run(open(nil))
+    XCTAssertEqual(try run(open(pool)), expected)
     XCTAssertGreaterThan(calls.withLock { $0 }, 0)
   }
 
   func testAPoolThatFailsIsAnError() throws {
-    let session = try Session(open(ThreadPool(numThreads: 2) { _, _ in false }))
-    let error = failure { () throws(PeftError) in try session.forward(prompt) }
+    let model = try open(ThreadPool(numThreads: 2) { _, _ in false })
+    let error = failure { () throws(PeftError) in try run(model) }
     XCTAssertEqual(error?.id, .threadPool)
     XCTAssertEqual(error?.code, .cancelled)
+  }
+
+  func testASessionKeepsThePoolOfItsModel() throws {
+    final class Threads: Sendable {}
+    weak var kept: Threads?
+    var session: Session?
+    do {
+      let threads = Threads()
+      kept = threads
+      var options = ModelOptions()
+      options.threadPool = ThreadPool(numThreads: 1) { _, _ in
+        withExtendedLifetime(threads) { false }
+      }
+      session = try Session(Model(path: TestFiles.base, options: options))
+    }
+    XCTAssertNotNil(kept)
+    try session?.forward(ForwardInput([1]))
+    session = nil
+    XCTAssertNil(kept)
   }
 }

@@ -157,6 +157,28 @@ fn a_merge_writes_into_weights_that_it_may_write_to() {
 }
 
 #[test]
+fn what_a_merge_writes_to_is_no_other_adapters() {
+    let mut weight = WEIGHT;
+    let view = TensorViewMut::new(&mut weight, &SIZES).unwrap();
+    let layer =
+        Layer::new("proj", LayerKind::Linear).writable_weights(view, None);
+    let other = TensorView::new(&WEIGHT, &SIZES).unwrap();
+    let other = Layer::new("other", LayerKind::Linear).weight(other);
+    let layers = vec![layer, other];
+    let mut model = HostModel::new(layers, &mut ModelOptions::new()).unwrap();
+    let saved = r#"{"peft_type": "LORA", "target_modules": ["other"],
+        "modules_to_save": ["proj"]}"#;
+    model.add_adapter("saved", saved, &AddAdapterOptions::new()).unwrap();
+    add(&model, "a", 1);
+    model.merge_adapter(&[], &MergeOptions::new()).unwrap();
+    let merged = model.weight("proj").unwrap();
+    assert_ne!(merged.as_slice(), Some(&WEIGHT[..]));
+    let dict = model.adapter_state_dict("saved").unwrap();
+    let tensor = dict.get("proj.weight").unwrap();
+    assert_eq!(tensor.view().unwrap().as_slice(), Some(&WEIGHT[..]));
+}
+
+#[test]
 fn what_acts_at_a_layer_is_lowered() {
     let model = model();
     let proj = model.find_layer("proj", None).unwrap();

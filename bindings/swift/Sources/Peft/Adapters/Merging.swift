@@ -48,8 +48,8 @@ public struct MergeProgress: Hashable, Sendable {
 
 extension Model {
   /// Writes what these adapters do into new weights, which stand for those of
-  /// the base until ``unmergeAdapter()``; the base's own are kept. With no names
-  /// those that are active are merged.
+  /// the base until ``unmergeAdapter()``; the base's own are kept. With no
+  /// names those that are active are merged.
   ///
   /// Merged adapters are not applied a second time; other active ones act on
   /// top. Running forwards finish on what they began with.
@@ -79,10 +79,10 @@ extension Model {
   }
 
   /// Writes the model with these adapters merged as the Hugging Face folder
-  /// `path`, which transformers and ``init(path:options:)`` open like any other.
-  /// The model itself does not change. The folder appears whole or not at all;
-  /// its parent must exist. `onProgress` is called after each tensor, on the
-  /// thread that called.
+  /// `path`, which transformers and ``init(path:options:)`` open like any
+  /// other. The model itself does not change. The folder appears whole or not
+  /// at all; its parent must exist. `onProgress` is called after each tensor,
+  /// on the thread that called.
   public func mergeAndUnload(
     to path: String, options: MergeAndUnloadOptions = MergeAndUnloadOptions(),
     onProgress: (MergeProgress) -> CallbackAction = { _ in .proceed }

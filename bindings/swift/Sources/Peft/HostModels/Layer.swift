@@ -63,9 +63,9 @@ public struct Layer: Sendable {
   public var epsilon = 1e-5
   /// With ``copyWeights`` false, and weights that are
   /// ``HostTensor/isWritable``: merging writes into weight and bias themselves,
-  /// and unmerging writes back what was there, bit by bit, so that the program's
-  /// own code runs the merged layer. Nobody may read them meanwhile. A model
-  /// that goes leaves them merged.
+  /// and unmerging writes back what was there, bit by bit, so that the
+  /// program's own code runs the merged layer. Nobody may read them meanwhile.
+  /// A model that goes leaves them merged.
   public var writableWeights = false
 
   /// A layer with defaults for all else.

@@ -18,9 +18,9 @@ extension Model {
 
 /// Workspace in which layers of a model run, for a program's own forward.
 ///
-/// One call at a time, so it is not Sendable: one for each task. Once calls of a
-/// shape have been made, further ones take no memory from the heap, unless they
-/// name adapters.
+/// One call at a time, so it is not Sendable: one for each task. Once calls of
+/// a shape have been made, further ones take no memory from the heap, unless
+/// they name adapters.
 public final class LayerRunner: HandleOwner {
   let handle: OpaquePointer
   private let resources: Resources
@@ -38,10 +38,10 @@ public final class LayerRunner: HandleOwner {
     withExtendedLifetime(resources) {}
   }
 
-  /// Writes what ``Model/runLayer(_:_:options:)`` computes to `y`, which has the
-  /// result's shape and is F32, BF16 or F16. Rows of `x` and `y` may lie apart,
-  /// their elements may not; a convolution's are contiguous. They must not
-  /// overlap. After a failure `y` is as it was, but for
+  /// Writes what ``Model/runLayer(_:_:options:)`` computes to `y`, which has
+  /// the result's shape and is F32, BF16 or F16. Rows of `x` and `y` may lie
+  /// apart, their elements may not; a convolution's are contiguous. They must
+  /// not overlap. After a failure `y` is as it was, but for
   /// ``ErrorID/threadPool``.
   public func run(
     _ layer: Int, _ x: borrowing TensorView,
@@ -51,8 +51,8 @@ public final class LayerRunner: HandleOwner {
     try call(peft_layer_runner_run, layer, x, y, options)
   }
 
-  /// Adds to `y`, which holds what the program itself computed from `x` with the
-  /// layer's own weight and bias, what adapters add to it. Reads no weight.
+  /// Adds to `y`, which holds what the program itself computed from `x` with
+  /// the layer's own weight and bias, what adapters add to it. Reads no weight.
   /// Fails with ``ErrorID/layerNoDelta`` where what acts does more than add.
   public func addDelta(
     _ layer: Int, _ x: borrowing TensorView,

@@ -11,8 +11,8 @@ public struct FormKind: OpenEnum {
   public static let scaleIn = FormKind(rawValue: PEFT_FORM_SCALE_IN)
   /// p is computed with weight in place of W, in the layout of the layer's own.
   public static let weight = FormKind(rawValue: PEFT_FORM_WEIGHT)
-  /// Outputs ids (n) of p are x rows^T, (n, in); of an embedding rows ids of its
-  /// table are rows.
+  /// Outputs ids (n) of p are x rows^T, (n, in); of an embedding rows ids of
+  /// its table are rows.
   public static let rows = FormKind(rawValue: PEFT_FORM_ROWS)
   /// p = p + scale * ((x a^T) * rankScale) b^T, a (r, in), b (out, r), and
   /// rankScale (r), which may be missing. x is the layer's input itself. With
@@ -54,9 +54,9 @@ public struct FormTensor: OpenEnum {
   public static let bias = FormTensor(rawValue: PEFT_FORM_TENSOR_BIAS)
 }
 
-/// What adapters do at a layer, for a program that runs it itself, as on its own
-/// GPU: a list of forms, in the order in which they act. Immutable; keeps the
-/// generations that it was made of.
+/// What adapters do at a layer, for a program that runs it itself, as on its
+/// own GPU: a list of forms, in the order in which they act. Immutable; keeps
+/// the generations that it was made of.
 public final class Lowered: @unchecked Sendable, HandleOwner {
   /// One form.
   public struct Form: Hashable, Sendable {
@@ -113,8 +113,9 @@ public final class Lowered: @unchecked Sendable, HandleOwner {
 }
 
 extension Model {
-  /// What `activation`, or with nil what is active on the model, does at a layer
-  /// of ``findLayer(_:expert:)``. The tensors are the adapters' own, not copies.
+  /// What `activation`, or with nil what is active on the model, does at a
+  /// layer of ``findLayer(_:expert:)``. The tensors are the adapters' own, not
+  /// copies.
   public func lowerLayer(
     _ layer: Int, activation: Activation? = nil
   ) throws(PeftError) -> Lowered {

@@ -42,9 +42,9 @@ public struct File: Sendable {
     memory = FileMemory(copying: bytes)
   }
 
-  /// Bytes in memory whose tensors stay where they are. `owner` keeps them alive
-  /// and unchanged; it is let go of when the model, and all that the model gave,
-  /// is gone.
+  /// Bytes in memory whose tensors stay where they are. `owner` keeps them
+  /// alive and unchanged; it is let go of when the model, and all that the
+  /// model gave, is gone.
   public init(
     _ name: String, unsafeBytes bytes: UnsafeRawBufferPointer,
     owner: any AnyObject & Sendable
@@ -76,8 +76,8 @@ public struct File: Sendable {
     reader = FileReader(read: read)
   }
 
-  /// As the library reads it, with texts in `arena`. The file itself must outlive
-  /// the call; `resources` keeps memory that is used where it is.
+  /// As the library reads it, with texts in `arena`. The file itself must
+  /// outlive the call; `resources` keeps memory that is used where it is.
   func c(
     _ arena: inout Arena, _ resources: Resources?
   ) throws(PeftError) -> peft_file_t {

@@ -5,8 +5,8 @@ import CPeft
 ///
 /// Sends the request, hands the answer to the exchange, first its head, then
 /// the parts of its body, decoded (gzip, chunked) in order, and says how that
-/// went. It follows no redirect, and sends nothing to a server whose certificate
-/// it has not verified. While nothing arrives it asks
+/// went. It follows no redirect, and sends nothing to a server whose
+/// certificate it has not verified. While nothing arrives it asks
 /// ``Exchange/isCancelled`` ten times a second. It is called on several threads
 /// at once.
 public typealias Transport =
@@ -71,8 +71,8 @@ public struct Exchange {
     }
   }
 
-  /// Hands over the next bytes of the body. True: go on; false: end the exchange
-  /// and return.
+  /// Hands over the next bytes of the body. True: go on; false: end the
+  /// exchange and return.
   public func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
     peft_exchange_write(handle, bytes.baseAddress, bytes.count) == 0
   }

@@ -88,8 +88,8 @@ extension Session {
       }, body)
   }
 
-  /// Lends what the last forward gave back as `output`, one of ``Outputs``: f32,
-  /// the logits, lastHiddenState (batch, length, hidden) or poolerOutput
+  /// Lends what the last forward gave back as `output`, one of ``Outputs``:
+  /// f32, the logits, lastHiddenState (batch, length, hidden) or poolerOutput
   /// (batch, hidden). The session cannot be called meanwhile.
   public func withOutput<R>(
     _ output: Outputs,

@@ -60,8 +60,8 @@ extension Session {
   /// are active when the call begins, to its end.
   ///
   /// `onToken` is called for each new token of each row, on the thread that
-  /// called; when it cancels, the call fails with ``ErrorID/cancelled``, and the
-  /// session can be used again.
+  /// called; when it cancels, the call fails with ``ErrorID/cancelled``, and
+  /// the session can be used again.
   public func generate(
     _ input: ForwardInput, options: GenerateOptions = GenerateOptions(),
     onToken: (Token) -> CallbackAction = { _ in .proceed }

@@ -80,8 +80,8 @@ public struct TokenStream: AsyncSequence, Sendable {
 }
 
 extension Model {
-  /// The tokens of a generate from `input`, as they are made, under the adapters
-  /// that are active when an iteration begins:
+  /// The tokens of a generate from `input`, as they are made, under the
+  /// adapters that are active when an iteration begins:
   ///
   ///     for try await token in model.tokens(input) { print(token.id) }
   public func tokens(

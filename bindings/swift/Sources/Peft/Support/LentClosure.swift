@@ -1,6 +1,7 @@
 /// Closures that the library calls before the call that got them returns.
 
-/// Calls `body` with the address of `closure`, as the `user_data` of a callback.
+/// Calls `body` with the address of `closure`, as the `user_data` of a
+/// callback.
 func lend<T, R>(
   _ closure: (T) -> CallbackAction,
   _ body: (UnsafeMutableRawPointer) -> R

@@ -8,8 +8,8 @@ public struct MutableTensorView: ~Copyable {
   let view: peft_tensor_view_t
 }
 
-/// Lends a view through which the library writes to `elements`, which must be as
-/// many as `shape` says.
+/// Lends a view through which the library writes to `elements`, which must be
+/// as many as `shape` says.
 public func withMutableTensorView<T: TensorElement, R>(
   of elements: inout [T], shape: [Int],
   _ body: (borrowing MutableTensorView) throws(PeftError) -> R

@@ -89,14 +89,14 @@ extension TensorView {
     as type: T.Type = T.self
   ) throws(PeftError) -> [T] {
     try checkType(type)
-    return copy { $0.loadUnaligned(as: T.self) }
+    return copy(T.self)
   }
 
   /// A copy of the elements as floats, the last axis fastest. Fails where they
   /// are not F32, BF16 or F16.
   public func floats() throws(PeftError) -> [Float] {
     switch dtype {
-    case .f32: return copy { $0.loadUnaligned(as: Float.self) }
+    case .f32: return copy(Float.self)
     case .bf16:
       return copy { Float($0.loadUnaligned(as: BFloat16.self)) }
     #if !(os(macOS) && arch(x86_64))
@@ -130,6 +130,19 @@ extension TensorView {
     }
     guard deviceType == .cpu else {
       throw .argument("the tensor is not in the memory of the process")
+    }
+  }
+
+  /// The elements as they are, the last axis fastest.
+  private func copy<T: TensorElement>(_ type: T.Type) -> [T] {
+    guard isContiguous, count > 0, let data = view.data else {
+      return copy { $0.loadUnaligned(as: T.self) }
+    }
+    return Array(unsafeUninitializedCapacity: count) { memory, filled in
+      UnsafeMutableRawBufferPointer(memory).copyMemory(
+        from: UnsafeRawBufferPointer(
+          start: data, count: count * MemoryLayout<T>.stride))
+      filled = count
     }
   }
 

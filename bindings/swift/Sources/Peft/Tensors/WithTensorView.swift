@@ -2,7 +2,8 @@ import CPeft
 
 /// Lends a view of `elements`, which must be as many as `shape` says.
 ///
-/// Nothing is copied: this is how activations go to ``Model/runLayer(_:_:options:)``.
+/// Nothing is copied: this is how activations go to
+/// ``Model/runLayer(_:_:options:)``.
 public func withTensorView<T: TensorElement, R>(
   of elements: [T], shape: [Int],
   _ body: (borrowing TensorView) throws(PeftError) -> R
@@ -27,8 +28,8 @@ public func withTensorView<T: TensorElement, R>(
 }
 
 /// Lends a view of memory of any type and layout, which must stay as it is
-/// until `body` returns. Strides are counted in elements; nil: contiguous. Fails
-/// where `memory` is shorter than they say.
+/// until `body` returns. Strides are counted in elements; nil: contiguous.
+/// Fails where `memory` is shorter than they say.
 public func withTensorView<R>(
   unsafeBytes memory: UnsafeRawBufferPointer, dtype: DType, shape: [Int],
   strides: [Int]? = nil,
