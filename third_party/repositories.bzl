@@ -52,10 +52,19 @@ def peft_repositories():
             "absl/status/status.h": {
                 "#include <iostream>": "#include <iosfwd>",
             },
+            "absl/strings/cord.cc": {
+                "#include <iostream>": "#include <ostream>",
+            },
             "absl/strings/internal/charconv_bigint.h": {
                 "#include <iostream>": "#include <ostream>",
             },
+            "absl/strings/internal/cord_rep_btree.cc": {
+                "#include <iostream>": "#include <ostream>",
+            },
             "absl/strings/internal/cord_rep_btree_navigator.h": {
+                "#include <iostream>": "#include <ostream>",
+            },
+            "absl/strings/internal/cord_rep_ring.cc": {
                 "#include <iostream>": "#include <ostream>",
             },
         },
