@@ -23,10 +23,10 @@ def _host_toolchain_impl(ctx):
         name
         for name in ctx.attr.programs
         if not ctx.which(name) or not _has_version(ctx, name)
-    ]
+    ] + [path for path in ctx.attr.files if not ctx.path(path).exists]
     if missing:
         # buildifier: disable=print
-        print("@%s: no %s in PATH; tests that need it are skipped." %
+        print("@%s: no %s; tests that need it are skipped." %
               (ctx.name, " and ".join(
                   [name + ctx.attr.versions.get(name, "") for name in missing],
               )))
@@ -39,6 +39,8 @@ _host_toolchain = repository_rule(
     implementation = _host_toolchain_impl,
     attrs = {
         "programs": attr.string_list(mandatory = True),
+        # What else there must be, by its path.
+        "files": attr.string_list(),
         # What --version must print of a program, where that matters.
         "versions": attr.string_dict(),
     },
@@ -57,6 +59,16 @@ def peft_binding_toolchains():
         versions = {"bindgen": " 0.60."},
     )
     _host_toolchain(name = "host_clang", programs = ["clang++"])
+    _host_toolchain(
+        name = "host_clang_targets",
+        programs = ["clang-14"],
+        # Headers of libc++, MinGW and glibc for Arm.
+        files = [
+            "/usr/aarch64-linux-gnu/include/stdio.h",
+            "/usr/lib/llvm-14/include/c++/v1/vector",
+            "/usr/x86_64-w64-mingw32/include/windows.h",
+        ],
+    )
     _host_toolchain(
         name = "host_clippy",
         programs = ["cargo", "cargo-clippy", "rustfmt"],
