@@ -234,7 +234,7 @@ TEST(FilesTest, ReplaceEstimateAndInspectTakeThemToo) {
   ASSERT_PEFT_OK(
       peft_inspect_files(files.data(), files.size(), model.get(), &json));
   const OwnedString owned(json);
-  EXPECT_NE(std::strstr(peft_string_data(json), "\"loads\":true"), nullptr)
+  EXPECT_NE(std::strstr(peft_string_data(json), "\"loads\": true"), nullptr)
       << peft_string_data(json);
   peft_string_t* source = nullptr;
   ASSERT_PEFT_OK(peft_model_get_adapter_source(model.get(), "german", &source));
