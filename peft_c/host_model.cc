@@ -176,6 +176,9 @@ peft_status_t* peft_model_run_layer(const peft_model_t* model, const char* name,
     PEFT_RETURN_IF_ERROR(peft::ReadOptions(options, &known));
     PEFT_ASSIGN_OR_RETURN(const peft::Tensor input,
                           peft::CopyTensorView("x", x));
+    // Before the plans are made, which a merge into the weights would outdate.
+    PEFT_ASSIGN_OR_RETURN(const peft::WeightsGate::Use use,
+                          object->UseWeights());
     const peft::RowOptions rows = {known.adapter_names, known.num_adapter_names,
                                    known.activations, known.num_activations};
     // The layer compares their number with that of its rows.
