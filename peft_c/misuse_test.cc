@@ -138,6 +138,12 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   DLManagedTensor* managed = nullptr;
 
   auto* const probe = Garbage<peft_probe_report_t>(value);
+  auto* const runner = Garbage<peft_layer_runner_t>(value);
+  auto* const lowered = Garbage<peft_lowered_t>(value);
+  peft_layer_runner_t* out_runner = nullptr;
+  peft_lowered_t* out_lowered = nullptr;
+  peft_form_t form = PEFT_FORM_INIT;
+  int64_t layer = 0;
   peft_probe_report_t* out_probe = nullptr;
   peft_probe_line_t probe_line = PEFT_PROBE_LINE_INIT;
   peft_probe_summary_t probe_summary = PEFT_PROBE_SUMMARY_INIT;
@@ -177,6 +183,13 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_model_pin_adapter(model, "a", 1));
   expect(peft_activation_create(model, nullptr, nullptr, 0, &out_activation));
   expect(peft_model_run_layer(model, "a", &view, nullptr, &out_tensor));
+  expect(peft_model_find_layer(model, "a", -1, &layer));
+  expect(peft_layer_runner_create(model, &out_runner));
+  expect(peft_layer_runner_run(runner, 0, &view, nullptr, &view));
+  expect(peft_layer_runner_add_delta(runner, 0, &view, nullptr, &view));
+  expect(peft_model_lower_layer(model, 0, nullptr, &out_lowered));
+  expect(peft_lowered_get_form(lowered, 0, &form));
+  expect(peft_lowered_get_tensor(lowered, 0, 1, &view));
   expect(peft_session_create(model, nullptr, &out_session));
   expect(peft_session_reset(session));
   expect(peft_session_forward(session, &input, nullptr, &view));
@@ -197,6 +210,7 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   EXPECT_EQ(peft_generate_result_num_rows(result), 0u);
   EXPECT_EQ(peft_generate_result_tokens(result, 0, nullptr), nullptr);
   EXPECT_EQ(peft_generate_result_finish_reason(result, 0), 0);
+  EXPECT_EQ(peft_lowered_size(lowered), 0u);
   EXPECT_EQ(peft_string_list_size(list), 0u);
   EXPECT_EQ(peft_string_list_get(list, 0), nullptr);
   EXPECT_STREQ(peft_string_data(string), "");
@@ -212,6 +226,8 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   peft_string_list_free(list);
   peft_string_free(string);
   peft_activation_free(activation);
+  peft_layer_runner_free(runner);
+  peft_lowered_free(lowered);
 }
 
 TEST_F(MisuseTest, NullHandles) { UseEverywhere(0, "is NULL"); }

@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "peft_c/failing_allocations.h"
@@ -189,6 +191,49 @@ TEST(OutOfMemoryFilesTest, LoadingAdaptersWithABadConfig) {
   }
 }
 
+// The files of an adapter's folder, in memory that outlives them.
+std::vector<peft_file_t> FilesInMemory(
+    const std::map<std::string, std::string>& contents) {
+  std::vector<peft_file_t> files;
+  for (const auto& [name, text] : contents) {
+    peft_file_t file = PEFT_FILE_INIT;
+    file.name = name.c_str();
+    file.kind = PEFT_FILE_MEMORY;
+    file.data = text.data();
+    file.size = static_cast<int64_t>(text.size());
+    files.push_back(file);
+  }
+  return files;
+}
+
+TEST(OutOfMemoryFilesTest, LoadingGivenFiles) {
+  const OwnedModel model(OpenModel());
+  std::map<std::string, std::string> contents;
+  for (const char* name :
+       {"adapter_config.json", "adapter_model.safetensors"}) {
+    contents[name] = ReadText(std::string(kAdapters) + "german/" + name);
+  }
+  const std::vector<peft_file_t> files = FilesInMemory(contents);
+  peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
+  options.files = files.data();
+  options.num_files = files.size();
+  const char* const name = "adapter";
+  FailEveryAllocation(
+      kMost, AfterFailure::kNoneFails, "",
+      [&] {
+        return peft_model_load_adapter(model.get(), name, nullptr, &options,
+                                       nullptr);
+      },
+      [&] {
+        EXPECT_PEFT_OK(peft_model_delete_adapter(model.get(), &name, 1));
+      });
+  FailEveryAllocationOf<peft_string_t, peft_string_free>(
+      [&](peft_string_t** out) {
+        return peft_inspect_files(files.data(), files.size(), nullptr, out);
+      },
+      "", kSome);
+}
+
 void InspectAdapter(const std::string& folder, const peft_model_t* model,
                     const std::string& expected_id, Steps steps = kMost) {
   SCOPED_TRACE(folder);
@@ -226,6 +271,21 @@ TEST(OutOfMemoryFilesTest, OpeningModels) {
   OpenModel(std::string(kModelData) + "llama_bf16", "", kAll);
   OpenModel(std::string(kModelData) + "mistral_sliding_old_style", "");
   OpenModel(std::string(kModelData) + "qwen2_sliding_sharded", "");
+}
+
+TEST(OutOfMemoryFilesTest, OpeningGivenFiles) {
+  std::map<std::string, std::string> contents;
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    contents[name] = ReadText(std::string(kModelData) + "llama_bf16/" + name);
+  }
+  const std::vector<peft_file_t> files = FilesInMemory(contents);
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  options.num_threads = 1;
+  options.files = files.data();
+  options.num_files = files.size();
+  FailEveryAllocationOf<peft_model_t, peft_model_free>([&](peft_model_t** out) {
+    return peft_model_open(nullptr, &options, out);
+  });
 }
 
 TEST(OutOfMemoryFilesTest, OpeningModelsThatAreNoModels) {

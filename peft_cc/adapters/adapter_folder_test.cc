@@ -31,8 +31,8 @@ std::string EmptyFolder() {
 }
 
 TEST(FindAdapterFolderTest, JoinsTheSubfolder) {
-  EXPECT_EQ(*FindAdapterFolder(kTestdata, ""), kTestdata);
-  EXPECT_EQ(*FindAdapterFolder(kTestdata, "plain"), Golden("plain"));
+  EXPECT_EQ(FindAdapterFolder(kTestdata, "")->path(), kTestdata);
+  EXPECT_EQ(FindAdapterFolder(kTestdata, "plain")->path(), Golden("plain"));
 }
 
 TEST(FindAdapterFolderTest, MissingFolder) {

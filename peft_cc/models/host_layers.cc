@@ -1,6 +1,8 @@
 #include "peft_cc/models/host_layers.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -262,6 +264,40 @@ absl::Status AddLayer(const HostLayer& layer, std::vector<Site>& sites) {
   return absl::OkStatus();
 }
 
+// Memory of a layer.
+struct Range {
+  uintptr_t begin;
+  uintptr_t end;
+  const HostLayer* layer;
+};
+
+// Merges write into these layers one by one: nobody else's weights may be
+// there.
+absl::Status CheckWritable(const std::vector<HostLayer>& layers) {
+  std::vector<Range> ranges;
+  for (const HostLayer& layer : layers) {
+    for (const Tensor* tensor : {&layer.weight, &layer.bias}) {
+      const auto begin = reinterpret_cast<uintptr_t>(tensor->data());
+      const auto size = static_cast<uintptr_t>(tensor->size_bytes());
+      if (size > 0) ranges.push_back({begin, begin + size, &layer});
+    }
+  }
+  std::sort(
+      ranges.begin(), ranges.end(),
+      [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  Range last = {};  // of those before, the one that ends last
+  for (const Range& range : ranges) {
+    const bool overlap = last.layer != nullptr && range.begin < last.end;
+    if (overlap && (range.layer->is_writable || last.layer->is_writable)) {
+      return Wrong(*range.layer,
+                   absl::StrCat("shares memory with ", Quoted(last.layer->name),
+                                ", and writable_weights must not"));
+    }
+    if (range.end > last.end) last = range;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
@@ -277,6 +313,7 @@ absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
     PEFT_RETURN_IF_ERROR(AddLayer(layer, sites));
     modules.AddWithParents(ModuleOf(layer));
   }
+  PEFT_RETURN_IF_ERROR(CheckWritable(layers));
   return SiteTable(std::move(sites), modules.Release(), "", layer_replication);
 }
 
