@@ -49,7 +49,8 @@ TEST(PeftHppOptions, DefaultsAreThoseOfC) {
 TEST(PeftHppOptions, ALayersDefaultsAreThoseOfC) {
   const std::vector<peft::Layer> layers(1);
   peft_layer_t layer = *peft::detail::CLayers(layers).data();
-  peft_layer_t expected = PEFT_LAYER_INIT;
+  peft_layer_t expected;
+  peft_layer_init(&expected, sizeof(expected));
   expected.kind = PEFT_LAYER_OTHER;
   expected.name = layer.name;  // "" instead of NULL
   EXPECT_EQ(std::memcmp(&layer, &expected, sizeof(layer)), 0);
