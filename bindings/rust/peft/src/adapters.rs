@@ -1,7 +1,4 @@
 //! The verbs of transformers' `PeftAdapterMixin`.
-//!
-//! Where a name is `impl Into<Option<&str>>`, `None` means the first active
-//! adapter, or for a load "default".
 
 use std::path::Path;
 use std::ptr;

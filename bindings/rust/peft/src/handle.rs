@@ -14,7 +14,6 @@ macro_rules! handle {
 
         impl $name {
             /// Takes over what a function of the header returned as new.
-            #[allow(dead_code)]
             pub(crate) fn from_new(raw: *mut sys::$raw) -> Self {
                 debug_assert!(!raw.is_null());
                 Self { raw }

@@ -20,6 +20,9 @@ handle! {
     /// put it in an [`Arc`](std::sync::Arc) to share it. Sessions keep what
     /// they need of it, so it may be dropped before them.
     ///
+    /// Where an adapter's name may be `None` that is the first active one, or
+    /// for what loads or makes one "default".
+    ///
     /// ```
     /// use peft::Model;
     ///
