@@ -300,6 +300,8 @@ void Run::Replace() {
   auto* const model = AnyLive<peft_model_t>();
   const auto* const dict = AnyLive<peft_state_dict_t>();
   if (model == nullptr || dict == nullptr) return MakeStateDict();
+  Good("peft_model_replace_adapter",
+       peft_model_replace_adapter(model, "a", "lora", nullptr, nullptr));
   Good("peft_model_replace_adapter_from_memory",
        peft_model_replace_adapter_from_memory(
            model, "a",
@@ -356,6 +358,11 @@ void Run::RunLayer() {
   Good("peft_layer_runner_add_delta",
        peft_layer_runner_add_delta(runner, layer, &x, nullptr, &y));
   Add(runner);
+  peft_tensor_t* tensor = nullptr;
+  if (Good("peft_model_run_layer",
+           peft_model_run_layer(model, "fc", &x, nullptr, &tensor))) {
+    Add(tensor);
+  }
   peft_lowered_t* lowered = nullptr;
   if (Good("peft_model_lower_layer",
            peft_model_lower_layer(model, layer, nullptr, &lowered))) {
