@@ -64,9 +64,9 @@ std::vector<peft_file_t> InMemory(const Files& files, int32_t copy = 1) {
 // The same bytes, one file after another in one, as packaged assets are.
 class Package {
  public:
-  explicit Package(const Files& files)
-      : path_(testing::TempDir() + "/package") {
-    std::ofstream out(path_, std::ios::binary);
+  explicit Package(const Files& files) {
+    const std::string path = testing::TempDir() + "/package";
+    std::ofstream out(path, std::ios::binary);
     for (const auto& [name, bytes] : files) {
       out << "something else";
       peft_file_t file = PEFT_FILE_INIT;
@@ -78,14 +78,15 @@ class Package {
       out << bytes;
     }
     out.close();
-    fd_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // The next one is another file: this one may be mapped.
+    unlink(path.c_str());
     for (peft_file_t& file : files_) file.fd = fd_;
   }
   ~Package() { close(fd_); }
   std::vector<peft_file_t>& files() { return files_; }
 
  private:
-  std::string path_;
   int fd_ = -1;
   std::vector<peft_file_t> files_;
 };
@@ -233,7 +234,7 @@ TEST(FilesTest, ReplaceEstimateAndInspectTakeThemToo) {
   ASSERT_PEFT_OK(
       peft_inspect_files(files.data(), files.size(), model.get(), &json));
   const OwnedString owned(json);
-  EXPECT_NE(std::strstr(peft_string_data(json), "\"loads\":true"), nullptr)
+  EXPECT_NE(std::strstr(peft_string_data(json), "\"loads\": true"), nullptr)
       << peft_string_data(json);
   peft_string_t* source = nullptr;
   ASSERT_PEFT_OK(peft_model_get_adapter_source(model.get(), "german", &source));

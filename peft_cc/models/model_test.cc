@@ -150,7 +150,8 @@ TEST(ModelOpenTest, BadOptionsAreNamed) {
 
 TEST(ModelOpenTest, RunsOnTheCallersPool) {
   ModelOptions options;
-  options.thread_pool = {nullptr, &kernels::InlineThreadPool()};
+  options.thread_pool = std::shared_ptr<kernels::ThreadPool>(
+      std::shared_ptr<void>(), &kernels::InlineThreadPool());
   const auto model = Model::Open(GoldenModel("llama"), options);
   ASSERT_TRUE(model.ok());
   EXPECT_EQ(&(*model)->pool(), &kernels::InlineThreadPool());

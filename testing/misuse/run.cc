@@ -201,7 +201,7 @@ void Run::Add(Handle* handle) {
 }
 
 void Run::GoodCall() {
-  switch (random_.Below(9)) {
+  switch (random_.Below(10)) {
     case 0:
       return OpenModel();
     case 1:
@@ -216,6 +216,8 @@ void Run::GoodCall() {
       return RunLayer();
     case 6:
       return Replace();
+    case 7:
+      return Probe();
     default:
       return LoadAdapter();
   }
@@ -294,6 +296,20 @@ void Run::LoadAdapter() {
       model, name,
       R"({"peft_type": "LORA", "r": 2, "target_modules": ["fc", "c_attn"]})",
       nullptr));
+}
+
+void Run::Probe() {
+  const auto* const model = AnyLive<peft_model_t>();
+  if (model == nullptr) return OpenModel();
+  peft_probe_report_t* report = nullptr;
+  if (!Good("peft_model_probe_adapter",
+            peft_model_probe_adapter(model, nullptr, nullptr, &report))) {
+    return;
+  }
+  Add(report);
+  peft_probe_line_t line = PEFT_PROBE_LINE_INIT;
+  Good("peft_probe_report_get_line",
+       peft_probe_report_get_line(report, 0, &line));
 }
 
 void Run::Replace() {
