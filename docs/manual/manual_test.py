@@ -96,7 +96,8 @@ class MarkupTest(unittest.TestCase):
     def setUp(self):
         self.links = markup.Links(
             {"peft_do": "#peft_do", "PEFT_KIND_": "#kinds",
-             "error A_BC": "#error", "PEFT_NOT_FOUND": "#code"}, ["A_BC"], {"errors.md": "#errors"})
+             "error A_BC": "#error", "PEFT_NOT_FOUND": "#code"},
+            ["A_BC"], {"errors.md": "#errors"})
 
     def test_names_become_links(self):
         for text, expected in (
@@ -117,7 +118,8 @@ class MarkupTest(unittest.TestCase):
 
     def test_lists(self):
         self.assertEqual(
-            self.links.paragraphs("While so:\n  one\n    goes on;\n  two.\nEnd."),
+            self.links.paragraphs(
+                "While so:\n  one\n    goes on;\n  two.\nEnd."),
             "<p>While so:</p>\n<ul>\n<li>one goes on;</li>\n<li>two.</li>\n"
             "</ul>\n<p>End.</p>")
 

@@ -37,6 +37,8 @@ struct KindOf;
 // What a text is used for.
 enum class TextUse { kAny, kName, kPath, kNewPath, kConfig };
 
+// Draws arguments in the order of its calls, then Finish makes the call. Lives
+// for one call, on the thread of its run.
 class Call {
  public:
   Call(Run& run, const char* function);
@@ -47,8 +49,7 @@ class Call {
   Run& run() { return run_; }
   Random& random() { return run_.random(); }
 
-  // The last one asks for a struct's field to be something else than its
-  // default.
+  // Whether a struct's field is to be something else than its default.
   bool Changes() { return random().Percent(25); }
 
   // -- Plain arguments --------------------------------------------------------

@@ -201,7 +201,7 @@ void Run::Add(Handle* handle) {
 }
 
 void Run::GoodCall() {
-  switch (random_.Below(9)) {
+  switch (random_.Below(10)) {
     case 0:
       return OpenModel();
     case 1:
@@ -216,6 +216,8 @@ void Run::GoodCall() {
       return RunLayer();
     case 6:
       return Replace();
+    case 7:
+      return Probe();
     default:
       return LoadAdapter();
   }
@@ -296,10 +298,26 @@ void Run::LoadAdapter() {
       nullptr));
 }
 
+void Run::Probe() {
+  const auto* const model = AnyLive<peft_model_t>();
+  if (model == nullptr) return OpenModel();
+  peft_probe_report_t* report = nullptr;
+  if (!Good("peft_model_probe_adapter",
+            peft_model_probe_adapter(model, nullptr, nullptr, &report))) {
+    return;
+  }
+  Add(report);
+  peft_probe_line_t line = PEFT_PROBE_LINE_INIT;
+  Good("peft_probe_report_get_line",
+       peft_probe_report_get_line(report, 0, &line));
+}
+
 void Run::Replace() {
   auto* const model = AnyLive<peft_model_t>();
   const auto* const dict = AnyLive<peft_state_dict_t>();
   if (model == nullptr || dict == nullptr) return MakeStateDict();
+  Good("peft_model_replace_adapter",
+       peft_model_replace_adapter(model, "a", "lora", nullptr, nullptr));
   Good("peft_model_replace_adapter_from_memory",
        peft_model_replace_adapter_from_memory(
            model, "a",
@@ -356,6 +374,11 @@ void Run::RunLayer() {
   Good("peft_layer_runner_add_delta",
        peft_layer_runner_add_delta(runner, layer, &x, nullptr, &y));
   Add(runner);
+  peft_tensor_t* tensor = nullptr;
+  if (Good("peft_model_run_layer",
+           peft_model_run_layer(model, "fc", &x, nullptr, &tensor))) {
+    Add(tensor);
+  }
   peft_lowered_t* lowered = nullptr;
   if (Good("peft_model_lower_layer",
            peft_model_lower_layer(model, layer, nullptr, &lowered))) {

@@ -73,6 +73,7 @@ class Run {
   void Forward();
   void RunLayer();
   void Replace();
+  void Probe();
   void MakeStateDict();
 
   const uint64_t seed_;
