@@ -77,9 +77,9 @@ kernels::LinearPlan GroupPlan(const kernels::LinearPlan& plan, int64_t groups,
   return part;
 }
 
-absl::StatusOr<Tensor> MergeWeight(const Site& site,
-                                   const kernels::LinearPlan& plan, DType dtype,
-                                   kernels::ThreadPool& pool) {
+absl::StatusOr<Tensor> MergeDense(const Site& site,
+                                  const kernels::LinearPlan& plan, DType dtype,
+                                  kernels::ThreadPool& pool) {
   void* data = nullptr;
   const absl::Span<const int64_t> shape = site.weight.shape();
   PEFT_ASSIGN_OR_RETURN(
@@ -96,6 +96,23 @@ absl::StatusOr<Tensor> MergeWeight(const Site& site,
         static_cast<char*>(data) + g * part_size, workspace.get(), pool);
   }
   return merged;
+}
+
+// Codes are made to numbers first.
+absl::StatusOr<Tensor> MergeWeight(const Site& site,
+                                   const kernels::LinearPlan& plan, DType dtype,
+                                   kernels::ThreadPool& pool) {
+  if (plan.weight.codes == nullptr) return MergeDense(site, plan, dtype, pool);
+  PEFT_ASSIGN_OR_RETURN(const Tensor numbers, site.weight.Cast(DType::kF32));
+  kernels::LinearPlan dense = plan;
+  dense.weight = numbers.AsMatrix();
+  return MergeDense(site, dense, dtype, pool);
+}
+
+// The element type of merged weights: the base's, and of a quantised one f32,
+// so that what is merged is not rounded away.
+DType MergedDType(const Site& site) {
+  return site.weight.is_quantized() ? DType::kF32 : site.weight.dtype();
 }
 
 // The elements of `vector` as `base` has them, or `base` where they are its
@@ -121,7 +138,7 @@ absl::StatusOr<Tensor> MergeVector(const Tensor& base,
 absl::StatusOr<BaseOverlay::Weights> Merge(const Site& site, const Plan& plan,
                                            int index,
                                            kernels::ThreadPool& pool) {
-  const DType dtype = site.weight.dtype();
+  const DType dtype = MergedDType(site);
   BaseOverlay::Weights merged;
   if (site.kind == SiteKind::kNorm) {
     const NormPlan& norm = plan.norm(index);

@@ -194,6 +194,11 @@ absl::StatusOr<Tensor> StackedExperts(const SiteTable& sites,
   return stacked;
 }
 
+// What a file has of a weight: numbers.
+absl::StatusOr<Tensor> AsNumbers(const Tensor& weight) {
+  return weight.is_quantized() ? weight.Cast(DType::kF32) : weight;
+}
+
 // Adds the tensors of one site. With bias = "all" PEFT saves the bias of a
 // module that is such a site three times.
 absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
@@ -207,7 +212,7 @@ absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
         StackedExperts(sites, *sites.FindParameter(site.parameter)));
     return absl::OkStatus();
   }
-  out_tensors[weight] = site.weight;
+  PEFT_ASSIGN_OR_RETURN(out_tensors[weight], AsNumbers(site.weight));
   if (!site.has_bias()) return absl::OkStatus();
   out_tensors[absl::StrCat(site.name, ".", site.bias_part())] = site.bias;
   if (!has_copies) return absl::OkStatus();
@@ -218,11 +223,13 @@ absl::Status AddBaseSite(const SiteTable& sites, const Site& site,
 }
 
 // The heads are saved with their embedding, under each name.
-void AddTiedModules(const SiteTable& sites, TensorMap& out_tensors) {
+absl::Status AddTiedModules(const SiteTable& sites, TensorMap& out_tensors) {
   for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
     const Site& site = sites.sites()[head];
-    out_tensors[absl::StrCat(site.name, ".weight")] = site.weight;
+    PEFT_ASSIGN_OR_RETURN(out_tensors[absl::StrCat(site.name, ".weight")],
+                          AsNumbers(site.weight));
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -247,7 +254,7 @@ absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
       PEFT_RETURN_IF_ERROR(AddBaseSite(sites, site, has_copies, out_tensors));
     }
   }
-  if (SavesTied(config)) AddTiedModules(sites, out_tensors);
+  if (SavesTied(config)) return AddTiedModules(sites, out_tensors);
   return absl::OkStatus();
 }
 

@@ -8,10 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/config/layer_ranges.h"
+#include "peft_cc/models/block_weights.h"
 #include "peft_cc/models/description.h"
 #include "peft_cc/models/model_config.h"
 #include "peft_cc/models/model_family.h"
@@ -20,7 +23,7 @@
 
 namespace peft {
 
-// Immutable, thread-safe.
+// Immutable but for QuantizeWeights, and then thread-safe.
 class BaseModel {
  public:
   // Reads config.json, generation_config.json if there is one, and
@@ -37,6 +40,16 @@ class BaseModel {
       const std::string& path, ReadMode mode,
       const LayerRanges& layer_replication = {});
 
+  // Makes the weights of linear layers to codes of `format`; of the head only
+  // with `with_head`, and then of an embedding that it is tied to. Others stay
+  // as they are: those of classifiers, and with a note those whose rows are not
+  // whole blocks. What the files hold is let go. FAILED_PRECONDITION
+  // (MODEL_QUANTIZED) where weights are quantised already, UNIMPLEMENTED
+  // (MODEL_UNSUPPORTED) for a family that stores its layers transposed, and as
+  // QuantizeWeight.
+  absl::Status QuantizeWeights(WeightFormat format, bool with_head,
+                               kernels::ThreadPool& pool);
+
   // config.json, with the tokens of generation_config.json.
   const ModelConfig& config() const { return config_; }
   // The layers that adapters attach to, with views of the weights.
@@ -49,9 +62,12 @@ class BaseModel {
   // Where the model was read from: its folder and, by the names of its files,
   // all their tensors. The views of weights() are among them.
   const std::string& folder() const { return folder_; }
+  // None after QuantizeWeights.
   const WeightFiles& files() const { return files_; }
   // True if the head uses the embedding's tensor.
   bool has_tied_head() const { return has_tied_head_; }
+  // True if some weight is quantised.
+  bool is_quantized() const;
   // Bytes and elements of the weights, shared ones once.
   int64_t size_bytes() const { return size_bytes_; }
   int64_t num_parameters() const { return num_parameters_; }

@@ -57,6 +57,17 @@ absl::StatusOr<int> FindLayer(const SiteTable& sites, const std::string& name,
                        {name, expected, absl::StrCat(expert)});
 }
 
+// Before the model has threads of its own.
+absl::Status QuantizeWeights(const ModelOptions& options, BaseModel& base) {
+  std::unique_ptr<kernels::ThreadPool> own;
+  if (options.thread_pool == nullptr) {
+    own = kernels::CreateThreadPool(options.num_threads);
+  }
+  return base.QuantizeWeights(
+      options.weight_format, options.quantize_head,
+      options.thread_pool == nullptr ? *own : *options.thread_pool);
+}
+
 }  // namespace
 
 Model::Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
@@ -81,6 +92,7 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Open(
   PEFT_ASSIGN_OR_RETURN(
       std::unique_ptr<BaseModel> base,
       BaseModel::Open(source.folder, options.read_mode, ranges));
+  PEFT_RETURN_IF_ERROR(QuantizeWeights(options, *base));
   std::unique_ptr<Model> model(
       new Model(std::move(base), {}, std::move(source.name), options));
   model->notes_ = model->base_->notes();

@@ -23,6 +23,7 @@
 #include "peft_cc/adapters/save.h"
 #include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/models/base_model.h"
+#include "peft_cc/models/block_weights.h"
 #include "peft_cc/models/host_layers.h"
 #include "peft_cc/models/merged_model.h"
 #include "peft_cc/models/model_source.h"
@@ -38,6 +39,10 @@ struct ModelOptions : ModelSourceOptions {
   // Where it is empty for_adapters decide.
   LayerRanges layer_replication;
   int num_threads = 0;  // 0: one per core; 1: the caller only
+  // What the linear layers' weights are made to; of the head too, and of an
+  // embedding that it is tied to, with quantize_head. Not of a host model.
+  WeightFormat weight_format = WeightFormat::kAsStored;
+  bool quantize_head = false;
   // Runs the work of forwards; kept alive by the caller. Null: an own pool of
   // num_threads.
   kernels::ThreadPool* thread_pool = nullptr;
