@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <memory>
 #include <set>
 #include <utility>
 
@@ -333,9 +332,9 @@ CachedRepo ScanRepo(const std::string& cache, const std::string& name) {
 }
 
 absl::StatusOr<CacheScan> ScanCache(const std::string& cache_dir) {
-  const std::unique_ptr<char, void (*)(void*)> real(
-      realpath(cache_dir.c_str(), nullptr), std::free);
-  if (real == nullptr || !DirectoryExists(real.get())) {
+  char buffer[PATH_MAX];
+  const char* const real = realpath(cache_dir.c_str(), buffer);
+  if (real == nullptr || !DirectoryExists(real)) {
     const bool is_file = real != nullptr;
     return MakeError(is_file ? absl::StatusCode::kInvalidArgument
                              : absl::StatusCode::kNotFound,
@@ -345,7 +344,7 @@ absl::StatusOr<CacheScan> ScanCache(const std::string& cache_dir) {
                      {cache_dir, "a folder", ""});
   }
   CacheScan scan;
-  scan.folder = real.get();
+  scan.folder = real;
   for (const std::string& name : SortedNamesIn(scan.folder)) {
     const std::string path = absl::StrCat(scan.folder, "/", name);
     if (IsOwnName(scan.folder, name) || IsDesktopFile(name)) continue;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -18,68 +17,16 @@
 
 #include "kernels/futex.h"
 #include "kernels/nested_call.h"
+#include "kernels/work_slot.h"
 
 namespace peft {
 namespace kernels {
 namespace {
 
-// How long a thread looks for work, or for its last piece, before it sleeps.
-// Decoding starts the next operation within a few microseconds, and a futex
-// wake-up costs more than that; longer spinning only takes time from others.
-constexpr std::chrono::microseconds kSpin(20);
-
 // Callers that are served at once; further ones work alone.
 constexpr int kNumSlots = 8;
 
-// Pieces of one round, so that they fit the low half of Slot::ticket.
-constexpr int64_t kMaxRound = int64_t{1} << 30;
-
-using Piece = absl::FunctionRef<void(int64_t)>;
-
-// One ParallelFor at a time. Slots live as long as the pool, so a late worker
-// may look at one that has been reused; only a successful claim gives the right
-// to read `piece`, `first` and `num_pieces`, and until that piece is done the
-// slot cannot be reused.
-struct alignas(64) Slot {
-  std::atomic<bool> taken{false};
-  // High half: counts rounds, so that a stale compare-exchange fails. Low half:
-  // pieces that nobody has taken yet.
-  std::atomic<uint64_t> ticket{0};
-  std::atomic<uint32_t> unfinished{0};
-  std::atomic<uint32_t> caller_sleeps{0};
-  const Piece* piece = nullptr;
-  int64_t first = 0;
-  int64_t num_pieces = 0;
-};
-
-bool RunOnePiece(Slot& slot) {
-  uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
-  do {
-    if (static_cast<uint32_t>(ticket) == 0) return false;
-  } while (!slot.ticket.compare_exchange_weak(ticket, ticket - 1,
-                                              std::memory_order_acq_rel,
-                                              std::memory_order_acquire));
-  const int64_t left = static_cast<uint32_t>(ticket);
-  (*slot.piece)(slot.first + slot.num_pieces - left);
-  if (slot.unfinished.fetch_sub(1) == 1 && slot.caller_sleeps.load() != 0) {
-    FutexWake(slot.unfinished, 1);
-  }
-  return true;
-}
-
-// Calls done() until it is true or kSpin has passed. Yields each time: where
-// another thread wants this core, it gets it.
-template <typename Done>
-bool SpinBriefly(Done done) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
-    for (int i = 0; i < 8; ++i) {
-      if (done()) return true;
-    }
-    std::this_thread::yield();
-  } while (std::chrono::steady_clock::now() < end);
-  return done();
-}
+using Piece = WorkSlot::Piece;
 
 int AvailableProcessors() {
 #if defined(__linux__)
@@ -125,25 +72,23 @@ class OwnThreadPool : public ThreadPool {
   int num_threads() const override { return num_threads_; }
 
   void ParallelFor(int64_t num_pieces, Piece piece) override {
-    Slot* const slot =
+    WorkSlot* const slot =
         num_pieces > 1 && num_threads_ > 1 && !NestedCall::IsInsidePiece()
             ? TakeSlot()
             : nullptr;
     if (slot == nullptr) return NestedCall::RunInline(num_pieces, piece);
     std::call_once(started_, [this] { StartThreads(); });
-    for (int64_t first = 0; first < num_pieces; first += kMaxRound) {
-      RunRound(*slot, first, std::min(kMaxRound, num_pieces - first), piece);
+    for (int64_t first = 0; first < num_pieces; first += WorkSlot::kMaxRound) {
+      RunRound(*slot, first, std::min(WorkSlot::kMaxRound, num_pieces - first),
+               piece);
     }
-    slot->taken.store(false, std::memory_order_release);
+    slot->Release();
   }
 
  private:
-  Slot* TakeSlot() {
-    for (Slot& slot : slots_) {
-      if (!slot.taken.load(std::memory_order_relaxed) &&
-          !slot.taken.exchange(true, std::memory_order_acquire)) {
-        return &slot;
-      }
+  WorkSlot* TakeSlot() {
+    for (WorkSlot& slot : slots_) {
+      if (slot.Take()) return &slot;
     }
     return nullptr;
   }
@@ -154,30 +99,16 @@ class OwnThreadPool : public ThreadPool {
     }
   }
 
-  void RunRound(Slot& slot, int64_t first, int64_t num_pieces,
+  void RunRound(WorkSlot& slot, int64_t first, int64_t num_pieces,
                 const Piece& piece) {
-    slot.piece = &piece;
-    slot.first = first;
-    slot.num_pieces = num_pieces;
-    slot.unfinished.store(static_cast<uint32_t>(num_pieces));
-    const uint64_t round = (slot.ticket.load() >> 32) + 1;
-    slot.ticket.store(round << 32 | static_cast<uint64_t>(num_pieces));
+    slot.Begin(piece, first, num_pieces);
     Announce(static_cast<int>(std::min<int64_t>(num_pieces, num_threads_) - 1));
     {
       NestedCall inside;
-      while (RunOnePiece(slot)) {
+      while (slot.RunOnePiece()) {
       }
     }
-    AwaitLastPieces(slot);
-  }
-
-  static void AwaitLastPieces(Slot& slot) {
-    if (SpinBriefly([&] { return slot.unfinished.load() == 0; })) return;
-    slot.caller_sleeps.store(1);
-    while (const uint32_t left = slot.unfinished.load()) {
-      FutexWait(slot.unfinished, left);
-    }
-    slot.caller_sleeps.store(0);
+    slot.AwaitLastPieces();
   }
 
   // Lets up to `count` sleeping workers know that something has changed. The
@@ -193,8 +124,8 @@ class OwnThreadPool : public ThreadPool {
     for (;;) {
       const uint32_t seen = changes_.load();
       if (stop_.load()) return;
-      for (Slot& slot : slots_) {
-        while (RunOnePiece(slot)) {
+      for (WorkSlot& slot : slots_) {
+        while (slot.RunOnePiece()) {
         }
       }
       AwaitChange(seen);
@@ -211,7 +142,7 @@ class OwnThreadPool : public ThreadPool {
   const int num_threads_;
   std::once_flag started_;
   std::vector<std::thread> threads_;
-  std::array<Slot, kNumSlots> slots_;
+  std::array<WorkSlot, kNumSlots> slots_;
   alignas(64) std::atomic<uint32_t> changes_{0};
   alignas(64) std::atomic<int> num_sleeping_{0};
   std::atomic<bool> stop_{false};

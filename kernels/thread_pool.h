@@ -24,6 +24,10 @@ class ThreadPool {
   // works too. Pieces must not throw.
   virtual void ParallelFor(int64_t num_pieces,
                            absl::FunctionRef<void(int64_t)> piece) = 0;
+
+  // True where a ParallelFor of this thread was not carried out as asked since
+  // the last call of this. All its pieces have run nevertheless.
+  virtual bool TakeFailure() { return false; }
 };
 
 // A pool of `num_threads` (the caller counts as one; 0 = as many as the

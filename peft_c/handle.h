@@ -24,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "peft_c/handle_table.h"
 #include "peft_c/status.h"
+#include "peft_c/used.h"
 
 namespace peft {
 
@@ -75,6 +76,7 @@ absl::Status NewHandle(std::shared_ptr<ObjectOf<Handle>> object,
 template <typename Handle>
 void FreeHandle(absl::string_view function, Handle* handle) noexcept {
   if (handle == nullptr) return;
+  MarkUsed();
   const auto value = reinterpret_cast<uintptr_t>(handle);
   constexpr HandleKind kKind = HandleTraits<Handle>::kKind;
   if (HandleTable::Global().Remove(value, kKind) == nullptr) {
@@ -106,6 +108,7 @@ class PendingHandle {
 // gets past it.
 template <typename Body>
 peft_status_t* Guard(Body&& body) noexcept {
+  MarkUsed();
   try {
     return NewStatus(body());
   } catch (...) {
@@ -116,6 +119,7 @@ peft_status_t* Guard(Body&& body) noexcept {
 // As Guard for functions that cannot say why they fail: `fallback` instead.
 template <typename Value, typename Body>
 Value GuardValue(Value fallback, Body&& body) noexcept {
+  MarkUsed();
   try {
     return body();
   } catch (...) {

@@ -30,7 +30,9 @@ enum class HandleKind : uint8_t {
   kActivation,
   kProbeReport,
   kExchange,
-  kLast = kExchange,
+  kLayerRunner,
+  kLowered,
+  kLast = kLowered,
 };
 
 // The parts of a handle. A slot with a generation is one object, ever.

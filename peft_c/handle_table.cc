@@ -141,6 +141,10 @@ const char* HandleKindName(HandleKind kind) {
       return "probe report";
     case HandleKind::kExchange:
       return "exchange";
+    case HandleKind::kLayerRunner:
+      return "layer runner";
+    case HandleKind::kLowered:
+      return "lowered layer";
   }
   return "handle";
 }

@@ -47,6 +47,27 @@ TEST(HeaderTest, TensorView) {
   EXPECT_FIELD(peft_tensor_view_t, strides, 40);
 }
 
+TEST(HeaderTest, FunctionsOfTheProgram) {
+  EXPECT_EQ(sizeof(peft_allocator_t), 32u);
+  EXPECT_FIELD(peft_allocator_t, user_data, 8);
+  EXPECT_FIELD(peft_allocator_t, allocate, 16);
+  EXPECT_FIELD(peft_allocator_t, deallocate, 24);
+  EXPECT_EQ(sizeof(peft_thread_pool_t), 32u);
+  EXPECT_FIELD(peft_thread_pool_t, user_data, 8);
+  EXPECT_FIELD(peft_thread_pool_t, parallel_for, 16);
+  EXPECT_FIELD(peft_thread_pool_t, num_threads, 24);
+  EXPECT_EQ(sizeof(peft_file_t), 72u);
+  EXPECT_FIELD(peft_file_t, name, 8);
+  EXPECT_FIELD(peft_file_t, kind, 16);
+  EXPECT_FIELD(peft_file_t, fd, 20);
+  EXPECT_FIELD(peft_file_t, offset, 24);
+  EXPECT_FIELD(peft_file_t, size, 32);
+  EXPECT_FIELD(peft_file_t, data, 40);
+  EXPECT_FIELD(peft_file_t, copy_data, 48);
+  EXPECT_FIELD(peft_file_t, read, 56);
+  EXPECT_FIELD(peft_file_t, user_data, 64);
+}
+
 TEST(HeaderTest, Requests) {
   EXPECT_EQ(sizeof(peft_http_request_t), 56u);
   EXPECT_FIELD(peft_http_request_t, method, 8);
@@ -58,7 +79,7 @@ TEST(HeaderTest, Requests) {
 }
 
 TEST(HeaderTest, Model) {
-  EXPECT_EQ(sizeof(peft_model_options_t), 160u);
+  EXPECT_EQ(sizeof(peft_model_options_t), 184u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
   EXPECT_FIELD(peft_model_options_t, layer_replication, 16);
@@ -80,6 +101,9 @@ TEST(HeaderTest, Model) {
   EXPECT_FIELD(peft_model_options_t, adapter_subfolder, 136);
   EXPECT_FIELD(peft_model_options_t, transport, 144);
   EXPECT_FIELD(peft_model_options_t, transport_user_data, 152);
+  EXPECT_FIELD(peft_model_options_t, thread_pool, 160);
+  EXPECT_FIELD(peft_model_options_t, files, 168);
+  EXPECT_FIELD(peft_model_options_t, num_files, 176);
   EXPECT_EQ(sizeof(peft_model_info_t), 120u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);
@@ -98,7 +122,7 @@ TEST(HeaderTest, Model) {
 }
 
 TEST(HeaderTest, Adapters) {
-  EXPECT_EQ(sizeof(peft_load_options_t), 136u);
+  EXPECT_EQ(sizeof(peft_load_options_t), 152u);
   EXPECT_FIELD(peft_load_options_t, subfolder, 8);
   EXPECT_FIELD(peft_load_options_t, lenient, 16);
   EXPECT_FIELD(peft_load_options_t, revision, 24);
@@ -117,6 +141,8 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, transport, 112);
   EXPECT_FIELD(peft_load_options_t, transport_user_data, 120);
   EXPECT_FIELD(peft_load_options_t, map_file, 128);
+  EXPECT_FIELD(peft_load_options_t, files, 136);
+  EXPECT_FIELD(peft_load_options_t, num_files, 144);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
   EXPECT_EQ(sizeof(peft_save_options_t), 16u);
@@ -234,7 +260,7 @@ TEST(HeaderTest, GenerateOptions) {
 }
 
 TEST(HeaderTest, HostModel) {
-  EXPECT_EQ(sizeof(peft_layer_t), 160u);
+  EXPECT_EQ(sizeof(peft_layer_t), 168u);
   EXPECT_FIELD(peft_layer_t, name, 8);
   EXPECT_FIELD(peft_layer_t, kind, 16);
   EXPECT_FIELD(peft_layer_t, is_output_embedding, 20);
@@ -248,8 +274,16 @@ TEST(HeaderTest, HostModel) {
   EXPECT_FIELD(peft_layer_t, dilation, 120);
   EXPECT_FIELD(peft_layer_t, groups, 144);
   EXPECT_FIELD(peft_layer_t, epsilon, 152);
-  EXPECT_EQ(sizeof(peft_run_layer_options_t), 16u);
+  EXPECT_FIELD(peft_layer_t, writable_weights, 160);
+  EXPECT_EQ(sizeof(peft_run_layer_options_t), 48u);
   EXPECT_FIELD(peft_run_layer_options_t, expert, 8);
+  EXPECT_FIELD(peft_run_layer_options_t, adapter_names, 16);
+  EXPECT_FIELD(peft_run_layer_options_t, num_adapter_names, 24);
+  EXPECT_FIELD(peft_run_layer_options_t, activations, 32);
+  EXPECT_FIELD(peft_run_layer_options_t, num_activations, 40);
+  EXPECT_EQ(sizeof(peft_form_t), 16u);
+  EXPECT_FIELD(peft_form_t, kind, 8);
+  EXPECT_FIELD(peft_form_t, scale, 12);
 }
 
 #endif  // UINTPTR_MAX == UINT64_MAX

@@ -27,6 +27,13 @@ static const peft_probe_options_t kProbeOptions = PEFT_PROBE_OPTIONS_INIT;
 static const peft_probe_line_t kProbeLine = PEFT_PROBE_LINE_INIT;
 static const peft_probe_summary_t kProbeSummary = PEFT_PROBE_SUMMARY_INIT;
 
+static const peft_allocator_t kAllocator = PEFT_ALLOCATOR_INIT;
+static const peft_thread_pool_t kThreadPool = PEFT_THREAD_POOL_INIT;
+static const peft_file_t kFile = PEFT_FILE_INIT;
+static const peft_form_t kForm = PEFT_FORM_INIT;
+static const peft_layer_t kLayer = PEFT_LAYER_INIT;
+static const peft_run_layer_options_t kRunOptions = PEFT_RUN_LAYER_OPTIONS_INIT;
+
 /* The sum keeps the compiler from finding them unused. */
 size_t peft_header_test_c99(void);
 size_t peft_header_test_c99(void) {
@@ -39,5 +46,7 @@ size_t peft_header_test_c99(void) {
          kCombineOptions.struct_size + kProbeOptions.struct_size +
          kProbeLine.struct_size + kProbeSummary.struct_size +
          kAddOptions.struct_size + kSaveOptions.struct_size +
-         kAdapterInfo.struct_size + kEstimate.struct_size;
+         kAdapterInfo.struct_size + kEstimate.struct_size +
+         kAllocator.struct_size + kThreadPool.struct_size + kFile.struct_size +
+         kForm.struct_size + kLayer.struct_size + kRunOptions.struct_size;
 }

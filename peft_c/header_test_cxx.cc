@@ -26,6 +26,12 @@ size_t PEFT_HEADER_TEST_NAME() {
   const peft_save_options_t save_options = PEFT_SAVE_OPTIONS_INIT;
   const peft_adapter_info_t adapter_info = PEFT_ADAPTER_INFO_INIT;
   const peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
+  const peft_allocator_t allocator = PEFT_ALLOCATOR_INIT;
+  const peft_thread_pool_t thread_pool = PEFT_THREAD_POOL_INIT;
+  const peft_file_t file = PEFT_FILE_INIT;
+  const peft_form_t form = PEFT_FORM_INIT;
+  const peft_layer_t layer = PEFT_LAYER_INIT;
+  const peft_run_layer_options_t run_options = PEFT_RUN_LAYER_OPTIONS_INIT;
   return build_info.struct_size + view.struct_size + model_options.struct_size +
          model_info.struct_size + load_options.struct_size +
          set_options.struct_size + line.struct_size +
@@ -35,5 +41,7 @@ size_t PEFT_HEADER_TEST_NAME() {
          combine_options.struct_size + probe_options.struct_size +
          probe_line.struct_size + probe_summary.struct_size +
          add_options.struct_size + save_options.struct_size +
-         adapter_info.struct_size + estimate.struct_size;
+         adapter_info.struct_size + estimate.struct_size +
+         allocator.struct_size + thread_pool.struct_size + file.struct_size +
+         form.struct_size + layer.struct_size + run_options.struct_size;
 }

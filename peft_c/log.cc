@@ -1,10 +1,12 @@
 #include "peft_c/log.h"
 
+#include <atomic>
 #include <cstdio>
 #include <mutex>
 #include <string>
 
 #include "peft_c/peft_c.h"
+#include "peft_c/used.h"
 
 namespace peft {
 namespace {
@@ -24,6 +26,8 @@ void PrintToStderr(void*, int32_t level, const char* line) {
   std::fprintf(stderr, "peft: %s: %s\n", LevelName(level), line);
 }
 
+std::atomic<int32_t> lowest_level{PEFT_LOG_INFO};
+
 struct Logger {
   // Recursive, so that a callback that breaks the rule and calls back into the
   // library does not lock itself out.
@@ -41,7 +45,12 @@ Logger& GlobalLogger() {
 
 }  // namespace
 
+void SetLogLevel(int32_t level) noexcept {
+  lowest_level.store(level, std::memory_order_relaxed);
+}
+
 void LogLine(int32_t level, absl::string_view line) noexcept {
+  if (level < lowest_level.load(std::memory_order_relaxed)) return;
   try {
     const std::string text(line);
     Logger& logger = GlobalLogger();
@@ -61,6 +70,7 @@ void LogLine(int32_t level, absl::string_view line) noexcept {
 }  // namespace peft
 
 void peft_set_logger(peft_log_fn callback, void* user_data) {
+  peft::MarkUsed();
   try {
     peft::Logger& logger = peft::GlobalLogger();
     std::lock_guard<std::recursive_mutex> lock(logger.mutex);

@@ -8,6 +8,9 @@
 
 namespace peft {
 
+// Lines below `level`, a PEFT_LOG_... value, are dropped from now on.
+void SetLogLevel(int32_t level) noexcept;
+
 // Hands `line` to the callback of peft_set_logger, or to stderr where none was
 // set. `level` is a PEFT_LOG_... value. Lines logged by the callback itself are
 // dropped. Thread-safe.

@@ -41,6 +41,23 @@ TEST_F(LogTest, NullDropsLines) {
   EXPECT_TRUE(log_.lines.empty());
 }
 
+TEST_F(LogTest, LinesBelowTheLevelAreDropped) {
+  ASSERT_PEFT_OK(peft_set_log_level(PEFT_LOG_ERROR));
+  LogLine(PEFT_LOG_WARNING, "lost");
+  LogLine(PEFT_LOG_ERROR, "kept");
+  ASSERT_PEFT_OK(peft_set_log_level(PEFT_LOG_NONE));
+  LogLine(PEFT_LOG_ERROR, "lost");
+  ASSERT_PEFT_OK(peft_set_log_level(PEFT_LOG_INFO));
+  EXPECT_EQ(log_.lines, std::vector<std::string>({"kept"}));
+}
+
+TEST_F(LogTest, ALevelThatIsNoneIsRefused) {
+  for (const int32_t level : {0, 5, -1}) {
+    EXPECT_PEFT_ERROR(peft_set_log_level(level), PEFT_INVALID_ARGUMENT,
+                      "ARGUMENT");
+  }
+}
+
 TEST_F(LogTest, AFreeOfAFreedHandleIsLoggedAndDoesNothing) {
   peft_state_dict_t* handle = nullptr;
   ASSERT_PEFT_OK(peft_state_dict_create(&handle));

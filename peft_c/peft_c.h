@@ -69,6 +69,9 @@
  *   is used. Errors have ids that begin with HUB_ (docs/errors.md); a library
  *   built without network code says UNIMPLEMENTED ("UNIMPLEMENTED") where it
  *   would have to fetch.
+ * Memory: the library's own comes from the functions of peft_set_allocator, or
+ *   else from malloc. Mapped files are no allocations, nor is what the system
+ *   and its C library take for themselves, as for threads and host names.
  * Constants are macros and fields int32_t; an unknown value is an error.
  *
  * Since: the API number in which a declaration appeared; see
@@ -106,7 +109,7 @@ extern "C" {
 
 /* The API number of this header. It grows by one with each addition; nothing
  * is ever removed or changed within a major version. */
-#define PEFT_API_VERSION 3
+#define PEFT_API_VERSION 4
 
 /* Returns the API number of the library that is loaded; a program needs it to
  * be at least the PEFT_API_VERSION that it was compiled with. Since: 1. */
@@ -184,12 +187,132 @@ PEFT_API const char* peft_status_found(const peft_status_t* status);
 /* Frees the status. Takes NULL. Since: 1. */
 PEFT_API void peft_status_free(peft_status_t* status);
 
+/* -------------------------------------------------- the program's functions */
+
+/* Returns `size` bytes, 0 or more, that begin at a multiple of `alignment`, a
+ * power of two; or NULL: the call that needed them is then RESOURCE_EXHAUSTED
+ * ("OUT_OF_MEMORY"). On any thread, several at once; must not call back into
+ * the library. Since: 4. */
+typedef void* (*peft_allocate_fn)(void* user_data, size_t size,
+                                  size_t alignment);
+
+/* Takes back what peft_allocate_fn returned for this size and alignment; never
+ * NULL. On any thread. Since: 4. */
+typedef void (*peft_deallocate_fn)(void* user_data, void* data, size_t size,
+                                   size_t alignment);
+
+/* Where the library's memory comes from. Since: 4. */
+typedef struct peft_allocator {
+  size_t struct_size;
+  /* Handed to both; as long as the process lives. */
+  void* user_data;
+  peft_allocate_fn allocate;
+  peft_deallocate_fn deallocate;
+} peft_allocator_t;
+
+/* Without functions. Since: 4. */
+#define PEFT_ALLOCATOR_INIT \
+  { sizeof(peft_allocator_t), NULL, NULL, NULL }
+
+/* Writes the defaults to the `struct_size` bytes at `allocator`. Since: 4. */
+PEFT_API void peft_allocator_init(peft_allocator_t* allocator,
+                                  size_t struct_size);
+
+/* Takes all memory of the library from these functions, to the end of the
+ * process; some of it is never given back. They must be there as long. Must be
+ * called before any other function but peft_allocator_init, and once: else
+ * FAILED_PRECONDITION ("ALLOCATOR"), also after a call of its own that failed.
+ * Borrows the struct. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_set_allocator(
+    const peft_allocator_t* allocator);
+
+/* Runs piece `index`. The library's own; any thread may call it, also at the
+ * same time. Since: 4. */
+typedef void (*peft_piece_fn)(void* piece_data, int64_t index);
+
+/* Calls `piece` once with `piece_data` and each index below `num_pieces`, on
+ * any threads and in any order, and returns when all these calls have returned:
+ * 0, or anything else where it could not. Called on the thread that called the
+ * library, from several at once where the program calls it so. What it leaves
+ * out that thread does, and the call that needed it fails with CANCELLED
+ * ("THREAD_POOL"), and so it does where this returns anything else than 0.
+ * Calls of `piece` that are too many or too late do nothing. A library call
+ * from inside of it works on its own thread alone. Since: 4. */
+typedef int32_t (*peft_parallel_for_fn)(void* user_data, int64_t num_pieces,
+                                        peft_piece_fn piece, void* piece_data);
+
+/* The program's own threads, for a model's work. Since: 4. */
+typedef struct peft_thread_pool {
+  size_t struct_size;
+  /* Handed to parallel_for; must outlive the model and all calls on it. */
+  void* user_data;
+  peft_parallel_for_fn parallel_for;
+  /* How many threads work on one call, the one that calls included: 1 to 4096.
+   * Decides how finely work is cut, and nothing else. */
+  int32_t num_threads;
+} peft_thread_pool_t;
+
+/* Of one thread, without a function. Since: 4. */
+#define PEFT_THREAD_POOL_INIT \
+  { sizeof(peft_thread_pool_t), NULL, NULL, 1 }
+
+/* Writes the defaults to the `struct_size` bytes at `pool`. Since: 4. */
+PEFT_API void peft_thread_pool_init(peft_thread_pool_t* pool,
+                                    size_t struct_size);
+
+/* Where the bytes of a file are. Since: 4. */
+#define PEFT_FILE_MEMORY 1 /* in memory */
+#define PEFT_FILE_FD 2     /* in a part of an open file, as packaged assets */
+#define PEFT_FILE_READ 3   /* behind a function */
+
+/* Writes up to `size` bytes of the file, from `offset` on, to `buffer`. Returns
+ * their number, at least 1; else the read fails. On the thread that called, one
+ * call at a time; must not call back into the library. Since: 4. */
+typedef int64_t (*peft_read_fn)(void* user_data, int64_t offset, void* buffer,
+                                int64_t size);
+
+/* A file that is not in a folder. Since: 4. */
+typedef struct peft_file {
+  size_t struct_size;
+  /* As the folder would have it: "adapter_config.json". Must not lead out of
+   * it. */
+  const char* name;
+  /* PEFT_FILE_... */
+  int32_t kind;
+  /* Of PEFT_FILE_FD: open for reading and seekable; stays the program's, and
+   * its position as it is. */
+  int32_t fd;
+  /* Of PEFT_FILE_FD: where the file begins in it. Default 0. */
+  int64_t offset;
+  /* Bytes of the file. */
+  int64_t size;
+  /* Of PEFT_FILE_MEMORY: them. */
+  const void* data;
+  /* Of PEFT_FILE_MEMORY. Default 1: tensors are copied. 0: they stay where they
+   * are; the memory must neither change nor go before all was freed that was
+   * made of it (the model, and tensors, state dicts and activations that it
+   * gave) and all calls have returned. Others end with the call: an fd may be
+   * closed and a function go, also where the file is mapped. */
+  int32_t copy_data;
+  /* Of PEFT_FILE_READ, with user_data. */
+  peft_read_fn read;
+  void* user_data;
+} peft_file_t;
+
+/* A file without name and kind. Since: 4. */
+#define PEFT_FILE_INIT \
+  { sizeof(peft_file_t), NULL, 0, -1, 0, 0, NULL, 1, NULL, NULL }
+
+/* Writes the defaults to the `struct_size` bytes at `file`. Since: 4. */
+PEFT_API void peft_file_init(peft_file_t* file, size_t struct_size);
+
 /* ------------------------------------------------------------------ logging */
 
 /* How serious a line is. Since: 1. */
 #define PEFT_LOG_INFO 1    /* worth knowing once */
 #define PEFT_LOG_WARNING 2 /* a mistake of the program that did no harm */
 #define PEFT_LOG_ERROR 3   /* something was lost */
+#define PEFT_LOG_NONE 4    /* of no line: peft_set_log_level. Since: 4 */
 
 /* Receives one line without a line break, borrowed for the call. May be called
  * from any thread, one call at a time; must not call back into the library.
@@ -200,6 +323,10 @@ typedef void (*peft_log_fn)(void* user_data, int32_t level, const char* line);
  * them. Keeps `user_data` until the next call, which returns when no line is on
  * its way to the old callback any more. Thread-safe. Since: 1. */
 PEFT_API void peft_set_logger(peft_log_fn callback, void* user_data);
+
+/* Drops all lines below `level`, one of PEFT_LOG_...; at first PEFT_LOG_INFO,
+ * which drops none. Thread-safe. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_set_log_level(int32_t level);
 
 /* ------------------------------------------------------------- text results */
 
@@ -487,6 +614,17 @@ typedef struct peft_model_options {
    * Since: 3. */
   peft_transport_fn transport;
   void* transport_user_data;
+  /* Works for the model in place of threads of its own; num_threads is then not
+   * read. Borrows the struct. Default NULL. Since: 4. */
+  const peft_thread_pool_t* thread_pool;
+  /* Of peft_model_open: the files of the model's folder, wherever they are; all
+   * elements have one struct_size. `path` is then no more than what the model
+   * is called, NULL for nothing, and subfolder and the options of the Hub are
+   * the adapters' of for_adapters. read_mode decides whether an fd is mapped;
+   * functions are read. Borrows them, but see copy_data. Default none.
+   * Since: 4. */
+  const peft_file_t* files;
+  size_t num_files;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
@@ -494,7 +632,7 @@ typedef struct peft_model_options {
   {                                                                          \
     sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0,   \
         NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, \
-        NULL, NULL                                                           \
+        NULL, NULL, NULL, NULL, 0                                            \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
@@ -638,13 +776,20 @@ typedef struct peft_load_options {
    * files of a folder that it saves to. No effect on tensors in memory.
    * Default 0. Since: 3. */
   int32_t map_file;
+  /* The files of the adapter's folder, wherever they are; all elements have one
+   * struct_size. `path` must then be NULL, and options that say where an
+   * adapter comes from (subfolder and those of the Hub) are refused. map_file
+   * decides whether an fd is mapped; functions are read. Borrows them, but see
+   * copy_data. Default none. Since: 4. */
+  const peft_file_t* files;
+  size_t num_files;
 } peft_load_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_LOAD_OPTIONS_INIT                                                \
   {                                                                           \
     sizeof(peft_load_options_t), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, \
-        0, 0, NULL, NULL, NULL, NULL, NULL, 0                                 \
+        0, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0                        \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
@@ -926,6 +1071,12 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_estimate_adapter(
     const char* path, const char* subfolder,
     peft_adapter_estimate_t* out_estimate);
 
+/* The same of an adapter whose folder is these files, as peft_load_options_t
+ * has them. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_estimate_files(
+    const peft_file_t* files, size_t num_files,
+    peft_adapter_estimate_t* out_estimate);
+
 /* Limits the loaded adapters: their bytes (as peft_adapter_info_t has them) and
  * their number; 0: no limit. A load that would go over it evicts the adapters
  * whose last use, in an activation or as active ones, is longest ago: as if by
@@ -1017,6 +1168,12 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_inspect_adapter(
     const char* path, const char* subfolder, const peft_model_t* model,
     peft_string_t** out_json);
 
+/* The same of an adapter whose folder is these files, as peft_load_options_t
+ * has them; the JSON's folder is "". Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_inspect_files(
+    const peft_file_t* files, size_t num_files, const peft_model_t* model,
+    peft_string_t** out_json);
+
 /* ------------------------------------- merging, combining, probing adapters */
 
 /* How adapters are merged. Since: 2. */
@@ -1062,7 +1219,8 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_merge_adapter(
     const peft_merge_options_t* options);
 
 /* Goes back to the base's own weights, bit by bit and at once. Does nothing
- * when nothing is merged. Since: 2. */
+ * when nothing is merged. Fails with FAILED_PRECONDITION ("MODEL_BUSY"), as
+ * the merge does, where layers have writable_weights. Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_unmerge_adapter(
     peft_model_t* model);
 
@@ -1541,7 +1699,12 @@ typedef struct peft_layer {
   int32_t kind;
   /* 1: the head that gives logits, which "all-linear" leaves out. Default 0. */
   int32_t is_output_embedding;
-  /* F32, BF16 or F16 on the CPU. NULL for PEFT_LAYER_OTHER. */
+  /* F32, BF16 or F16 on the CPU. NULL for PEFT_LAYER_OTHER. Since 4 its data
+   * may be NULL: the program keeps the weight to itself. Of such a layer there
+   * are peft_layer_runner_add_delta and peft_model_lower_layer; what needs the
+   * weight fails with FAILED_PRECONDITION ("LAYER_WEIGHT"), or at the load as a
+   * method that does (DoRA) with UNIMPLEMENTED
+   * ("ADAPTER_FEATURE_UNSUPPORTED"). */
   const peft_tensor_view_t* weight;
   /* One number per output. Default NULL: none. */
   const peft_tensor_view_t* bias;
@@ -1563,13 +1726,22 @@ typedef struct peft_layer {
   int64_t groups;
   /* Of a norm: what is added under the root. Default 1e-5. */
   double epsilon;
+  /* 1, with copy_weights 0: peft_model_merge_adapter writes into weight and
+   * bias themselves, and peft_model_unmerge_adapter writes back what was there,
+   * bit by bit, so that the program's own code runs the merged layer. Their
+   * memory must not be a part of another layer's, and be read meanwhile by
+   * nobody. While adapters are merged so, calls that read the base's weights
+   * (loading, replacing, adding, saving, probing and combining adapters) are
+   * FAILED_PRECONDITION ("MERGED"). Freeing the model leaves them merged.
+   * Default 0. Since: 4. */
+  int32_t writable_weights;
 } peft_layer_t;
 
 /* A layer without name, kind and weight. Since: 1. */
 #define PEFT_LAYER_INIT                                                       \
   {                                                                           \
     sizeof(peft_layer_t), NULL, 0, 0, NULL, NULL, 1, 0, {1, 1, 1}, {0, 0, 0}, \
-        {-1, -1, -1}, {1, 1, 1}, 1, 1e-5                                      \
+        {-1, -1, -1}, {1, 1, 1}, 1, 1e-5, 0                                   \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `layer`. Since: 1. */
@@ -1590,13 +1762,22 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_create(
 typedef struct peft_run_layer_options {
   size_t struct_size;
   /* Which matrix of a parameter with experts. Default -1: the layer has none.
-   */
+   * Of peft_layer_runner_t, whose layers say it, -1. */
   int64_t expert;
+  /* Runs each row, that is each index along the first axis of `x`, under an
+   * adapter of its own; as in peft_forward_options_t. Default none. Since: 4.
+   */
+  const char* const* adapter_names;
+  size_t num_adapter_names;
+  /* The same with activations: one for all rows or one for each. Default none.
+   * Since: 4. */
+  const peft_activation_t* const* activations;
+  size_t num_activations;
 } peft_run_layer_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_RUN_LAYER_OPTIONS_INIT \
-  { sizeof(peft_run_layer_options_t), -1 }
+  { sizeof(peft_run_layer_options_t), -1, NULL, 0, NULL, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_run_layer_options_init(peft_run_layer_options_t* options,
@@ -1613,6 +1794,129 @@ PEFT_API void peft_run_layer_options_init(peft_run_layer_options_t* options,
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_run_layer(
     const peft_model_t* model, const char* name, const peft_tensor_view_t* x,
     const peft_run_layer_options_t* options, peft_tensor_t** out_y);
+
+/* Writes the number of layer `name`, or of matrix `expert` of a parameter with
+ * experts (else -1), to `out_layer`: for the calls below, as long as the model
+ * lives. Fails with NOT_FOUND ("LAYER_NOT_FOUND"). Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_find_layer(
+    const peft_model_t* model, const char* name, int64_t expert,
+    int64_t* out_layer);
+
+/* Workspace in which layers of a model run, for a program's own forward: one
+ * for each thread. Thread-compatible; a second call at the same time fails with
+ * FAILED_PRECONDITION ("RUNNER_BUSY"). Once calls of a shape have been made,
+ * further ones allocate nothing, and take no lock but the handle's and the
+ * thread pool's, unless they name adapters. Since: 4. */
+typedef struct peft_layer_runner peft_layer_runner_t;
+
+/* Returns new: a runner of the layers of `model`. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_create(
+    const peft_model_t* model, peft_layer_runner_t** out_runner);
+
+/* Frees the runner; a call that uses it goes on to its end. Takes NULL.
+ * Since: 4. */
+PEFT_API void peft_layer_runner_free(peft_layer_runner_t* runner);
+
+/* Writes what peft_model_run_layer computes to the program's own memory: `y`
+ * describes it, of the result's shape, F32, BF16 or F16, and its data is
+ * written to. Rows of x and y may lie apart (strides), their elements may not;
+ * a convolution's are contiguous. x and y must not overlap. Fails as
+ * peft_model_run_layer does, and with FAILED_PRECONDITION: "LAYER_WEIGHT" for a
+ * layer without, "MODEL_BUSY" while another thread merges into
+ * writable_weights. `y` is unchanged then, but for "THREAD_POOL". Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_run(
+    peft_layer_runner_t* runner, int64_t layer, const peft_tensor_view_t* x,
+    const peft_run_layer_options_t* options, const peft_tensor_view_t* y);
+
+/* Adds to `y`, which holds what the program itself computed from `x` with the
+ * layer's own weight and bias, what adapters add to it: as the call above
+ * otherwise. Reads no weight. Fails with FAILED_PRECONDITION ("LAYER_NO_DELTA")
+ * where what acts does more than add: scaled outputs (DoRA, IA3) or inputs
+ * (IA3's feedforward), another weight or rows of it (modules_to_save,
+ * trainable_token_indices); for norms; and where adapters are merged, but for
+ * layers with writable_weights. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_add_delta(
+    peft_layer_runner_t* runner, int64_t layer, const peft_tensor_view_t* x,
+    const peft_run_layer_options_t* options, const peft_tensor_view_t* y);
+
+/* --------------------------------------------------------- lowered adapters */
+
+/* What adapters do at a layer, for a program that runs it itself, as on its own
+ * GPU: a list of forms (docs/lowered.md has the formulas), in the order in
+ * which they act on p = x W^T, where x is the layer's input, rows of (in), and
+ * W its weight, (out, in); then y = p + bias. Immutable; keeps the generations
+ * that it was made of. Since: 4. */
+typedef struct peft_lowered peft_lowered_t;
+
+/* The kinds of forms, and the tensors that each has. Since: 4. */
+/* p is computed from x * FACTOR (in) in place of x. */
+#define PEFT_FORM_SCALE_IN 1
+/* p is computed with WEIGHT in place of W, in the layout of the layer's own. */
+#define PEFT_FORM_WEIGHT 2
+/* Outputs IDS (n) of p are x ROWS^T, (n, in); of an embedding rows IDS of its
+ * table are ROWS. */
+#define PEFT_FORM_ROWS 3
+/* p = p + scale * ((x A^T) * RANK_SCALE) B^T, A (r, in), B (out, r), and
+ * RANK_SCALE (r), which may be missing. x is the layer's input itself. With
+ * GATE, (n) tokens, for a row's tokens only from where these stand in it last.
+ */
+#define PEFT_FORM_LOW_RANK 4
+/* p = p * FACTOR (out). */
+#define PEFT_FORM_SCALE_OUT 5
+/* The bias is BIAS (out), whatever the layer's own is; BIAS is missing where it
+ * has none any more. */
+#define PEFT_FORM_BIAS 6
+
+/* A form's tensors. Contiguous; factors, RANK_SCALE and IDS are F32 and I64,
+ * the others of the element type of the adapter's file, or F32. Since: 4. */
+#define PEFT_FORM_TENSOR_A 1
+#define PEFT_FORM_TENSOR_B 2
+#define PEFT_FORM_TENSOR_RANK_SCALE 3
+#define PEFT_FORM_TENSOR_GATE 4 /* I64 */
+#define PEFT_FORM_TENSOR_FACTOR 5
+#define PEFT_FORM_TENSOR_WEIGHT 6
+#define PEFT_FORM_TENSOR_IDS 7
+#define PEFT_FORM_TENSOR_ROWS 8
+#define PEFT_FORM_TENSOR_BIAS 9
+
+/* One form. Since: 4. */
+typedef struct peft_form {
+  size_t struct_size;
+  int32_t kind; /* PEFT_FORM_... */
+  /* Of PEFT_FORM_LOW_RANK, all scales of the adapter and of the activation
+   * multiplied; else 1. */
+  float scale;
+} peft_form_t;
+
+/* For peft_lowered_get_form. Since: 4. */
+#define PEFT_FORM_INIT \
+  { sizeof(peft_form_t), 0, 0.0f }
+
+/* Returns new: what `activation`, or with NULL what is active on the model,
+ * does at layer `layer` of peft_model_find_layer; no form: nothing. The tensors
+ * are the adapters' own, not copies. Free with peft_lowered_free. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_lower_layer(
+    const peft_model_t* model, int64_t layer,
+    const peft_activation_t* activation, peft_lowered_t** out_lowered);
+
+/* The number of forms; 0 for a bad handle. Since: 4. */
+PEFT_API size_t peft_lowered_size(const peft_lowered_t* lowered);
+
+/* Writes form `index` to `out_form`, whose struct_size is set. INVALID_ARGUMENT
+ * ("ARGUMENT") beyond the last. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_lowered_get_form(
+    const peft_lowered_t* lowered, size_t index, peft_form_t* out_form);
+
+/* Writes tensor PEFT_FORM_TENSOR_... of form `index` to `out_view`, whose
+ * struct_size is set; its pointers are borrowed, until `lowered` is freed.
+ * Fails with NOT_FOUND ("TENSOR_MISSING") where the form has no such tensor.
+ * Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_lowered_get_tensor(
+    const peft_lowered_t* lowered, size_t index, int32_t tensor,
+    peft_tensor_view_t* out_view);
+
+/* Frees it. Takes NULL. Since: 4. */
+PEFT_API void peft_lowered_free(peft_lowered_t* lowered);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -45,6 +45,10 @@ PEFT_FIRST_VERSION_ENDS_WITH(peft_add_adapter_options_t, seed);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_save_options_t, overwrite);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_adapter_info_t, is_trainable);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_adapter_estimate_t, num_tensors);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_allocator_t, deallocate);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_thread_pool_t, num_threads);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_file_t, user_data);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_form_t, scale);
 
 #undef PEFT_FIRST_VERSION_ENDS_WITH
 

@@ -10,6 +10,44 @@ class Struct(C.Structure):
         super().__init__(struct_size=C.sizeof(self), **fields)
 
 
+# peft_allocate_fn: user_data, size, alignment.
+AllocateFn = C.CFUNCTYPE(C.c_void_p, C.c_void_p, C.c_size_t, C.c_size_t)
+
+# peft_deallocate_fn: user_data, data, size, alignment.
+DeallocateFn = C.CFUNCTYPE(None, C.c_void_p, C.c_void_p, C.c_size_t,
+                           C.c_size_t)
+
+
+class Allocator(Struct):
+    _fields_ = [("struct_size", C.c_size_t), ("user_data", C.c_void_p),
+                ("allocate", AllocateFn), ("deallocate", DeallocateFn)]
+
+
+# peft_piece_fn: piece_data, index.
+PieceFn = C.CFUNCTYPE(None, C.c_void_p, C.c_int64)
+
+# peft_parallel_for_fn: user_data, num_pieces, piece, piece_data.
+ParallelForFn = C.CFUNCTYPE(C.c_int32, C.c_void_p, C.c_int64, PieceFn,
+                            C.c_void_p)
+
+
+class ThreadPool(Struct):
+    _fields_ = [("struct_size", C.c_size_t), ("user_data", C.c_void_p),
+                ("parallel_for", ParallelForFn), ("num_threads", C.c_int32)]
+
+
+# peft_read_fn: user_data, offset, buffer, size.
+ReadFn = C.CFUNCTYPE(C.c_int64, C.c_void_p, C.c_int64, C.c_void_p, C.c_int64)
+
+
+class File(Struct):
+    _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p),
+                ("kind", C.c_int32), ("fd", C.c_int32), ("offset", C.c_int64),
+                ("size", C.c_int64), ("data", C.c_void_p),
+                ("copy_data", C.c_int32), ("read", ReadFn),
+                ("user_data", C.c_void_p)]
+
+
 # peft_download_fn: user_data, bytes, total_bytes, files, total_files.
 DownloadFn = C.CFUNCTYPE(C.c_int32, C.c_void_p, C.c_int64, C.c_int64,
                          C.c_int64, C.c_int64)
@@ -57,7 +95,9 @@ class ModelOptions(Struct):
                 ("adapter_revision", C.c_char_p),
                 ("adapter_subfolder", C.c_char_p),
                 ("transport", TransportFn),
-                ("transport_user_data", C.c_void_p)]
+                ("transport_user_data", C.c_void_p),
+                ("thread_pool", C.POINTER(ThreadPool)),
+                ("files", C.POINTER(File)), ("num_files", C.c_size_t)]
 
 
 class ModelInfo(Struct):
@@ -84,7 +124,8 @@ class LoadOptions(Struct):
                 ("expected_generation", C.c_uint64),
                 ("endpoint", C.c_char_p), ("on_download", DownloadFn),
                 ("user_data", C.c_void_p), ("transport", TransportFn),
-                ("transport_user_data", C.c_void_p), ("map_file", C.c_int32)]
+                ("transport_user_data", C.c_void_p), ("map_file", C.c_int32),
+                ("files", C.POINTER(File)), ("num_files", C.c_size_t)]
 
 
 class AddAdapterOptions(Struct):
@@ -201,11 +242,21 @@ class Layer(Struct):
                 ("copy_weights", C.c_int32), ("is_transposed", C.c_int32),
                 ("stride", C.c_int64 * 3), ("padding", C.c_int64 * 3),
                 ("padding_end", C.c_int64 * 3), ("dilation", C.c_int64 * 3),
-                ("groups", C.c_int64), ("epsilon", C.c_double)]
+                ("groups", C.c_int64), ("epsilon", C.c_double),
+                ("writable_weights", C.c_int32)]
 
 
 class RunLayerOptions(Struct):
-    _fields_ = [("struct_size", C.c_size_t), ("expert", C.c_int64)]
+    _fields_ = [("struct_size", C.c_size_t), ("expert", C.c_int64),
+                ("adapter_names", C.POINTER(C.c_char_p)),
+                ("num_adapter_names", C.c_size_t),
+                ("activations", C.POINTER(C.c_void_p)),
+                ("num_activations", C.c_size_t)]
+
+
+class Form(Struct):
+    _fields_ = [("struct_size", C.c_size_t), ("kind", C.c_int32),
+                ("scale", C.c_float)]
 
 
 # What a forward gives back, by transformers' names: PEFT_OUTPUT_...

@@ -9,6 +9,9 @@
 int main(void) {
   PRINT(peft_build_info_t);
   PRINT(peft_tensor_view_t);
+  PRINT(peft_allocator_t);
+  PRINT(peft_thread_pool_t);
+  PRINT(peft_file_t);
   PRINT(peft_http_request_t);
   PRINT(peft_model_options_t);
   PRINT(peft_model_info_t);
@@ -31,5 +34,6 @@ int main(void) {
   PRINT(peft_generate_options_t);
   PRINT(peft_layer_t);
   PRINT(peft_run_layer_options_t);
+  PRINT(peft_form_t);
   return 0;
 }

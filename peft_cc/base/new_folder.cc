@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +38,8 @@ void RemoveFilesIn(const std::string& folder) {
 
 // Without links and slashes at the end, where it exists.
 std::string Resolved(const std::string& path) {
-  const std::unique_ptr<char, decltype(&free)> real(
-      realpath(path.c_str(), nullptr), &free);
-  if (real != nullptr) return real.get();
+  char real[PATH_MAX];
+  if (realpath(path.c_str(), real) != nullptr) return real;
   const size_t last = path.find_last_not_of('/');
   return path.substr(0, last == std::string::npos ? 1 : last + 1);
 }

@@ -1,0 +1,70 @@
+#include "kernels/work_slot.h"
+
+#include "kernels/futex.h"
+
+namespace peft {
+namespace kernels {
+namespace {
+
+uint32_t LeftOf(uint64_t ticket) { return static_cast<uint32_t>(ticket); }
+
+uint32_t RoundOf(uint64_t ticket) {
+  return static_cast<uint32_t>(ticket >> 32);
+}
+
+}  // namespace
+
+uint32_t WorkSlot::Begin(const Piece& piece, int64_t first,
+                         int64_t num_pieces) {
+  piece_ = &piece;
+  first_ = first;
+  num_pieces_ = num_pieces;
+  unfinished_.store(static_cast<uint32_t>(num_pieces));
+  const uint32_t round = RoundOf(ticket_.load()) + 1;
+  ticket_.store(uint64_t{round} << 32 | static_cast<uint64_t>(num_pieces));
+  return round;
+}
+
+bool WorkSlot::Claim(uint64_t* ticket) {
+  return ticket_.compare_exchange_weak(*ticket, *ticket - 1,
+                                       std::memory_order_acq_rel,
+                                       std::memory_order_acquire);
+}
+
+void WorkSlot::RunClaimed(uint64_t ticket) {
+  (*piece_)(first_ + num_pieces_ - LeftOf(ticket));
+  if (unfinished_.fetch_sub(1) == 1 && caller_sleeps_.load() != 0) {
+    FutexWake(unfinished_, 1);
+  }
+}
+
+bool WorkSlot::RunOnePiece() {
+  uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  do {
+    if (LeftOf(ticket) == 0) return false;
+  } while (!Claim(&ticket));
+  RunClaimed(ticket);
+  return true;
+}
+
+bool WorkSlot::RunOnePieceOf(uint32_t round, uint32_t mask) {
+  uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  do {
+    const bool is_other = ((RoundOf(ticket) ^ round) & mask) != 0;
+    if (LeftOf(ticket) == 0 || is_other) return false;
+  } while (!Claim(&ticket));
+  RunClaimed(ticket);
+  return true;
+}
+
+void WorkSlot::AwaitLastPieces() {
+  if (SpinBriefly([&] { return unfinished_.load() == 0; })) return;
+  caller_sleeps_.store(1);
+  while (const uint32_t left = unfinished_.load()) {
+    FutexWait(unfinished_, left);
+  }
+  caller_sleeps_.store(0);
+}
+
+}  // namespace kernels
+}  // namespace peft
