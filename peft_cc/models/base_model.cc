@@ -266,6 +266,7 @@ absl::Status BaseModel::QuantizeWeights(WeightFormat format, bool with_head,
     PEFT_ASSIGN_OR_RETURN(quantised[weight.data()],
                           QuantizeWeight(info.name, weight, format, pool));
   }
+  if (quantised.empty()) return absl::OkStatus();
   for (Tensor& weight : weights_) {
     const auto found = quantised.find(weight.data());
     if (found != quantised.end()) weight = found->second;

@@ -43,10 +43,10 @@ class BaseModel {
   // Makes the weights of linear layers to codes of `format`; of the head only
   // with `with_head`, and then of an embedding that it is tied to. Others stay
   // as they are: those of classifiers, and with a note those whose rows are not
-  // whole blocks. What the files hold is let go. FAILED_PRECONDITION
-  // (MODEL_QUANTIZED) where weights are quantised already, UNIMPLEMENTED
-  // (MODEL_UNSUPPORTED) for a family that stores its layers transposed, and as
-  // QuantizeWeight.
+  // whole blocks. What the files hold is let go where something was quantised.
+  // FAILED_PRECONDITION (MODEL_QUANTIZED) where weights are quantised already,
+  // UNIMPLEMENTED (MODEL_UNSUPPORTED) for a family that stores its layers
+  // transposed, and as QuantizeWeight.
   absl::Status QuantizeWeights(WeightFormat format, bool with_head,
                                kernels::ThreadPool& pool);
 

@@ -7,52 +7,21 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "peft_cc/base/error.h"
-#include "peft_cc/base/file.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/new_folder.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/layer_replication.h"
+#include "peft_cc/models/model_folder.h"
 #include "peft_cc/tensors/safetensors.h"
 
 namespace peft {
 namespace {
 
-constexpr char kConfigName[] = "config.json";
 constexpr char kIndexName[] = "model.safetensors.index.json";
 constexpr char kSingleFile[] = "model.safetensors";
-// Configs and tokenizers: the largest are some 50 MB.
-constexpr uint64_t kMaxSmallFile = uint64_t{1} << 30;
-constexpr uint64_t kMaxConfigSize = 16u << 20;
-
-// Files of the base's folder that belong to the model, but hold no weights.
-bool IsCopied(absl::string_view name) {
-  if (name == kConfigName || absl::EndsWith(name, ".index.json") ||
-      absl::StartsWith(name, "adapter_")) {
-    return false;
-  }
-  for (const char* suffix :
-       {".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab", ".py"}) {
-    if (absl::EndsWith(name, suffix)) return true;
-  }
-  return absl::StartsWith(name, "LICENSE") || absl::StartsWith(name, "NOTICE");
-}
-
-absl::Status WriteText(const std::string& path, const std::string& text) {
-  const absl::Span<const uint8_t> chunk(
-      reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  return WriteFileAtomically(path, {chunk});
-}
-
-absl::Status CopyFile(const std::string& from, const std::string& to) {
-  PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        ReadFile(from, ReadMode::kRead, kMaxSmallFile));
-  return WriteFileAtomically(to, {bytes.data});
-}
-
 // Shards in folders of their own all go to the new folder itself.
 std::string FileName(const std::string& shard) {
   return absl::StrReplaceAll(shard, {{"/", "_"}});
@@ -93,7 +62,7 @@ class Writer {
     PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<NewFolder> folder,
                           NewFolder::Create(path));
     PEFT_RETURN_IF_ERROR(WriteConfig(folder->path()));
-    PEFT_RETURN_IF_ERROR(CopyFiles(folder->path()));
+    PEFT_RETURN_IF_ERROR(CopyModelFiles(base_.folder(), folder->path()));
     PEFT_RETURN_IF_ERROR(WriteIndex(folder->path()));
     for (const auto& item : layouts_) {
       PEFT_RETURN_IF_ERROR(WriteWeights(folder->path(), item.first));
@@ -227,28 +196,15 @@ class Writer {
   }
 
   absl::Status WriteConfig(const std::string& folder) const {
-    const std::string from = absl::StrCat(base_.folder(), "/", kConfigName);
-    const std::string to = absl::StrCat(folder, "/", kConfigName);
-    if (!is_untied_ && !is_replicated()) return CopyFile(from, to);
-    PEFT_ASSIGN_OR_RETURN(const std::string text,
-                          ReadTextFile(from, kMaxConfigSize));
-    PEFT_ASSIGN_OR_RETURN(Json config, ParseJson(text, kConfigName));
+    if (!is_untied_ && !is_replicated()) {
+      return CopyModelConfig(base_.folder(), folder);
+    }
+    PEFT_ASSIGN_OR_RETURN(Json config, ReadModelConfig(base_.folder()));
     if (is_untied_) config["tie_word_embeddings"] = false;
     if (is_replicated()) {
       PEFT_RETURN_IF_ERROR(SetReplicatedLayers(base_.description(), config));
     }
-    return WriteText(to, DumpJson(config));
-  }
-
-  absl::Status CopyFiles(const std::string& folder) const {
-    PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                          NamesIn(base_.folder()));
-    for (const std::string& name : names) {
-      const std::string from = absl::StrCat(base_.folder(), "/", name);
-      if (!IsCopied(name) || !FileExists(from)) continue;
-      PEFT_RETURN_IF_ERROR(CopyFile(from, absl::StrCat(folder, "/", name)));
-    }
-    return absl::OkStatus();
+    return WriteModelConfig(folder, config);
   }
 
   absl::Status WriteIndex(const std::string& folder) const {
@@ -265,7 +221,8 @@ class Writer {
     for (const auto& [name, output] : outputs_) {
       index["weight_map"][name] = output.file;
     }
-    return WriteText(absl::StrCat(folder, "/", kIndexName), DumpJson(index));
+    return WriteModelText(absl::StrCat(folder, "/", kIndexName),
+                          DumpJson(index));
   }
 
   absl::Status WriteWeights(const std::string& folder,

@@ -4,6 +4,7 @@
 #define PEFT_CC_MODELS_MODEL_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -154,6 +155,12 @@ class Model {
                               absl::Span<const std::string> names = {},
                               absl::Span<const float> scales = {},
                               const MergedModelOptions& options = {}) const;
+  // Writes the base, of which options.weight_format has quantised the weights;
+  // adapters are no part of it. Fails as WriteQuantizedModel.
+  absl::Status WriteQuantized(
+      const std::string& path,
+      const std::function<bool(int64_t done, int64_t total)>& on_progress)
+      const;
   // Unmerges and deletes all adapters.
   void Unload();
   // Makes adapter `new_name` of loaded ones, with a weight for each; it is not
