@@ -122,7 +122,7 @@ class Side {
   Side(const LlamaFolders& folders, BaseKind kind, int threads)
       : pool_(kernels::CreateThreadPool(threads)) {
     ModelOptions options;
-    options.thread_pool = pool_.get();
+    options.thread_pool = pool_;
     options.weight_format = FormatOf(kind);
     options.quantize_head = true;
     model_ = Require(Model::Open(folders.base(), options));
@@ -153,7 +153,7 @@ class Side {
     Require(session_->Forward(input, options));
   }
 
-  std::unique_ptr<kernels::ThreadPool> pool_;
+  std::shared_ptr<kernels::ThreadPool> pool_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Session> session_;
 };

@@ -54,7 +54,7 @@ int64_t LinearFloats(const LinearPlan& plan, const ConvGeometry& geometry,
 class ConvolutionRun {
  public:
   ConvolutionRun(const LinearPlan& plan, const ConvGeometry& geometry,
-                 const ConvAxes& input, const float* x, float* y,
+                 const ConvAxes& input, const float* x, float* y, bool adds,
                  ThreadPool& pool)
       : plan_(plan),
         geometry_(geometry),
@@ -63,6 +63,7 @@ class ConvolutionRun {
         positions_(Volume(output_)),
         x_(x),
         y_(y),
+        adds_(adds),
         pool_(pool) {}
 
   void Run(int64_t batch, float* workspace) {
@@ -134,6 +135,13 @@ class ConvolutionRun {
   }
 
   void RunLayer(const Rows& columns, const Rows& products, float* workspace) {
+    const LinearGroup all = {&plan_, columns.rows};
+    if (adds_) {
+      std::fill_n(products.data, products.rows * products.stride, 0.0f);
+      RunStagesWithoutBias(absl::MakeConstSpan(&all, 1), columns, products,
+                           workspace, pool_);
+      return;
+    }
     if (geometry_.groups == 1) {
       RunLinear(plan_, columns, products, workspace, pool_);
       return;
@@ -147,7 +155,6 @@ class ConvolutionRun {
           Rows{products.data + g * out, products.rows, out, products.stride},
           workspace, pool_);
     }
-    const LinearGroup all = {&plan_, columns.rows};
     RunStages(absl::MakeConstSpan(&all, 1), columns, products, workspace,
               pool_);
   }
@@ -156,7 +163,7 @@ class ConvolutionRun {
     float* to = y_ + row / positions_ * geometry_.out_channels * positions_ +
                 row % positions_;
     for (int64_t c = 0; c < geometry_.out_channels; ++c, to += positions_) {
-      *to = from[c];
+      *to = adds_ ? *to + from[c] : from[c];
     }
   }
 
@@ -167,6 +174,7 @@ class ConvolutionRun {
   const int64_t positions_;
   const float* const x_;
   float* const y_;
+  const bool adds_;
   ThreadPool& pool_;
 };
 
@@ -184,7 +192,15 @@ int64_t ConvolutionWorkspaceFloats(const LinearPlan& plan,
 void RunConvolution(const LinearPlan& plan, const ConvGeometry& geometry,
                     int64_t batch, const ConvAxes& input, const float* x,
                     float* y, float* workspace, ThreadPool& pool) {
-  ConvolutionRun(plan, geometry, input, x, y, pool).Run(batch, workspace);
+  ConvolutionRun(plan, geometry, input, x, y, /*adds=*/false, pool)
+      .Run(batch, workspace);
+}
+
+void AddConvolutionStages(const LinearPlan& plan, const ConvGeometry& geometry,
+                          int64_t batch, const ConvAxes& input, const float* x,
+                          float* y, float* workspace, ThreadPool& pool) {
+  ConvolutionRun(plan, geometry, input, x, y, /*adds=*/true, pool)
+      .Run(batch, workspace);
 }
 
 }  // namespace kernels

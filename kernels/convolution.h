@@ -27,6 +27,11 @@ int64_t ConvolutionWorkspaceFloats(const LinearPlan& plan,
 void RunConvolution(const LinearPlan& plan, const ConvGeometry& geometry,
                     int64_t batch, const ConvAxes& input, const float* x,
                     float* y, float* workspace, ThreadPool& pool);
+// The same for a plan that only adds: what it adds, without the bias, is added
+// to y. Reads no weight.
+void AddConvolutionStages(const LinearPlan& plan, const ConvGeometry& geometry,
+                          int64_t batch, const ConvAxes& input, const float* x,
+                          float* y, float* workspace, ThreadPool& pool);
 
 }  // namespace kernels
 }  // namespace peft

@@ -75,10 +75,21 @@ int64_t EmbeddingWorkspaceFloats(absl::Span<const LinearGroup> groups) {
 
 void RunEmbedding(absl::Span<const LinearGroup> groups, const int64_t* ids,
                   Rows y, float* workspace, ThreadPool& pool) {
+  int64_t first = 0;
+  for (const LinearGroup& group : groups) {
+    const Rows part = {y.data + first * y.stride, group.rows, y.cols, y.stride};
+    Embed(group.plan->weight, ids + first, part, pool);
+    PatchRows(group.plan->patch, ids + first, part);
+    first += group.rows;
+  }
+  RunEmbeddingStages(groups, ids, y, workspace, pool);
+}
+
+void RunEmbeddingStages(absl::Span<const LinearGroup> groups,
+                        const int64_t* ids, Rows y, float* workspace,
+                        ThreadPool& pool) {
   for (const LinearGroup& group : groups) {
     const Rows part = {y.data, group.rows, y.cols, y.stride};
-    Embed(group.plan->weight, ids, part, pool);
-    PatchRows(group.plan->patch, ids, part);
     const int steps = NumSteps(*group.plan);
     for (int index = 0; index < steps; ++index) {
       RunStep(StepOf(*group.plan, index), group, ids, part, workspace, pool);

@@ -23,6 +23,10 @@ int64_t EmbeddingWorkspaceFloats(absl::Span<const LinearGroup> groups);
 // are in range (checked by the caller). Allocates nothing.
 void RunEmbedding(absl::Span<const LinearGroup> groups, const int64_t* ids,
                   Rows y, float* workspace, ThreadPool& pool);
+// The stages alone, on the rows that y holds.
+void RunEmbeddingStages(absl::Span<const LinearGroup> groups,
+                        const int64_t* ids, Rows y, float* workspace,
+                        ThreadPool& pool);
 
 }  // namespace kernels
 }  // namespace peft

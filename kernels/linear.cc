@@ -56,12 +56,13 @@ R Part(R rows, int64_t first, int64_t count) {
 class LinearRun {
  public:
   LinearRun(const LinearCall& call, ConstRows x, float* workspace,
-            ProductQueue* queue)
+            ProductQueue* queue, bool with_bias = true)
       : groups_(call.groups),
         x_(x),
         y_(call.y),
         workspace_(workspace),
-        queue_(*queue) {}
+        queue_(*queue),
+        with_bias_(with_bias) {}
 
   int NumSteps() const { return MaxSteps(groups_); }
 
@@ -111,7 +112,8 @@ class LinearRun {
     float* thin = workspace_;
     ForEachGroup([&](const LinearGroup& group, int64_t first) {
       if (index >= kernels::NumSteps(*group.plan)) return;
-      const Step step = StepOf(*group.plan, index);
+      Step step = StepOf(*group.plan, index);
+      if (!with_bias_) step.bias = {};
       CloseGates(step.segments, group, thin);
       if (base != nullptr || step.ChangesY()) {
         QueueStep(step, base, base == nullptr, thin,
@@ -204,6 +206,7 @@ class LinearRun {
   const Rows y_;
   float* workspace_;
   ProductQueue& queue_;
+  const bool with_bias_;
   ConstRows base_x_;
   bool fused_ = false;
   const float* patches_ = nullptr;
@@ -218,6 +221,14 @@ void RunSteps(absl::Span<LinearRun> runs, int first, ProductQueue& queue) {
     for (LinearRun& run : runs) run.QueueUps(index, nullptr);
     queue.Run();
   }
+}
+
+void RunStagesOf(const LinearCall& call, ConstRows x, float* workspace,
+                 bool with_bias, ThreadPool& pool) {
+  assert(x.rows == call.y.rows);
+  ProductQueue queue(pool);
+  LinearRun run(call, x, workspace, &queue, with_bias);
+  RunSteps(absl::MakeSpan(&run, 1), 0, queue);
 }
 
 }  // namespace
@@ -277,10 +288,12 @@ void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
 
 void RunStages(Groups groups, ConstRows x, Rows y, float* workspace,
                ThreadPool& pool) {
-  assert(x.rows == y.rows);
-  ProductQueue queue(pool);
-  LinearRun run({groups, y}, x, workspace, &queue);
-  RunSteps(absl::MakeSpan(&run, 1), 0, queue);
+  RunStagesOf({groups, y}, x, workspace, /*with_bias=*/true, pool);
+}
+
+void RunStagesWithoutBias(Groups groups, ConstRows x, Rows y, float* workspace,
+                          ThreadPool& pool) {
+  RunStagesOf({groups, y}, x, workspace, /*with_bias=*/false, pool);
 }
 
 }  // namespace kernels

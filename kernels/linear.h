@@ -47,6 +47,10 @@ void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
 // The stages and the bias alone: y holds the base product, without its bias.
 void RunStages(absl::Span<const LinearGroup> groups, ConstRows x, Rows y,
                float* workspace, ThreadPool& pool);
+// The same without the bias. Of plans whose stages only add it adds them to
+// whatever y holds, and reads no weight.
+void RunStagesWithoutBias(absl::Span<const LinearGroup> groups, ConstRows x,
+                          Rows y, float* workspace, ThreadPool& pool);
 
 }  // namespace kernels
 }  // namespace peft

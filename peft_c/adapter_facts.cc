@@ -5,6 +5,7 @@
 
 #include "hub/fetch.h"
 #include "peft_c/arguments.h"
+#include "peft_c/files.h"
 #include "peft_c/model.h"
 #include "peft_c/struct_size.h"
 #include "peft_c/text.h"
@@ -91,6 +92,22 @@ peft_status_t* peft_model_has_adapter(const peft_model_t* model,
   });
 }
 
+namespace peft {
+namespace {
+
+void WriteEstimate(const AdapterEstimate& known,
+                   peft_adapter_estimate_t* out_estimate) {
+  peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
+  estimate.size_bytes = known.size_bytes;
+  estimate.file_bytes = known.file_bytes;
+  estimate.num_parameters = known.num_parameters;
+  estimate.num_tensors = known.num_tensors;
+  WriteOutStruct(estimate, out_estimate);
+}
+
+}  // namespace
+}  // namespace peft
+
 peft_status_t* peft_estimate_adapter(const char* path, const char* subfolder,
                                      peft_adapter_estimate_t* out_estimate) {
   return peft::Guard([&]() -> absl::Status {
@@ -103,12 +120,20 @@ peft_status_t* peft_estimate_adapter(const char* path, const char* subfolder,
                           peft::hub::FetchAdapter(folder, below, {}));
     PEFT_ASSIGN_OR_RETURN(const peft::AdapterEstimate known,
                           peft::EstimateAdapter(source.folder, below));
-    peft_adapter_estimate_t estimate = PEFT_ADAPTER_ESTIMATE_INIT;
-    estimate.size_bytes = known.size_bytes;
-    estimate.file_bytes = known.file_bytes;
-    estimate.num_parameters = known.num_parameters;
-    estimate.num_tensors = known.num_tensors;
-    peft::WriteOutStruct(estimate, out_estimate);
+    peft::WriteEstimate(known, out_estimate);
+    return absl::OkStatus();
+  });
+}
+
+peft_status_t* peft_estimate_files(const peft_file_t* files, size_t num_files,
+                                   peft_adapter_estimate_t* out_estimate) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_RETURN_IF_ERROR(peft::ClearOutStruct("out_estimate", out_estimate));
+    PEFT_ASSIGN_OR_RETURN(peft::Folder folder,
+                          peft::FolderOfFiles(files, num_files));
+    PEFT_ASSIGN_OR_RETURN(const peft::AdapterEstimate known,
+                          peft::EstimateAdapter(folder, ""));
+    peft::WriteEstimate(known, out_estimate);
     return absl::OkStatus();
   });
 }

@@ -83,7 +83,7 @@ peft_status_t* peft_model_load_adapter(peft_model_t* model, const char* name,
     PEFT_ASSIGN_OR_RETURN(const peft::LoadCall call,
                           peft::ReadCall(model, name, options, out_report));
     PEFT_ASSIGN_OR_RETURN(const std::string folder,
-                          peft::TextArgument("path", path));
+                          peft::AdapterPath(path, call.options));
     PEFT_RETURN_IF_ERROR(peft::CheckNotReplacing(call.options));
     const peft::UnmergeWarning warning("peft_model_load_adapter", *call.model);
     return peft::Report(
@@ -126,7 +126,7 @@ peft_status_t* peft_model_replace_adapter(peft_model_t* model, const char* name,
     PEFT_ASSIGN_OR_RETURN(const peft::LoadCall call,
                           peft::ReadCall(model, name, options, out_report));
     PEFT_ASSIGN_OR_RETURN(const std::string folder,
-                          peft::TextArgument("path", path));
+                          peft::AdapterPath(path, call.options));
     return peft::Report(
         [&] {
           return call.model->ReplaceAdapter(

@@ -21,23 +21,33 @@
 namespace peft {
 namespace {
 
+absl::Status FilesToFetch() {
+  return BadArgument("options.files", "are given, and need not be fetched");
+}
+
 absl::StatusOr<std::string> AdapterFolder(const std::string& path,
                                           const LoadOptions& options) {
   PEFT_RETURN_IF_ERROR(CheckNotReplacing(options));
+  if (options.load.files != nullptr) return FilesToFetch();
   PEFT_ASSIGN_OR_RETURN(
       const hub::Source source,
       hub::FetchAdapter(path, options.load.subfolder, options.load.hub));
-  return FindAdapterFolder(source.folder, options.load.subfolder);
+  PEFT_ASSIGN_OR_RETURN(
+      const Folder folder,
+      FindAdapterFolder(source.folder, options.load.subfolder));
+  return folder.path();
 }
 
 absl::StatusOr<std::string> ModelFolder(const std::string& path,
                                         const ModelOptions& options) {
-  PEFT_ASSIGN_OR_RETURN(ModelSource source, FindModelSource(path, options));
-  if (DirectoryExists(source.folder)) return std::move(source.folder);
-  return MakeError(
-      absl::StatusCode::kNotFound, error_id::kFileNotFound,
-      absl::StrCat("there is no model folder ", Quoted(source.folder)),
-      {source.folder, "a folder", ""});
+  if (options.files != nullptr) return FilesToFetch();
+  PEFT_ASSIGN_OR_RETURN(const ModelSource source,
+                        FindModelSource(path, options));
+  const std::string& folder = source.folder.path();
+  if (DirectoryExists(folder)) return folder;
+  return MakeError(absl::StatusCode::kNotFound, error_id::kFileNotFound,
+                   absl::StrCat("there is no model folder ", Quoted(folder)),
+                   {folder, "a folder", ""});
 }
 
 peft_status_t* Fetched(absl::FunctionRef<absl::StatusOr<std::string>()> fetch,

@@ -1,15 +1,17 @@
 // Models made of a program's own layers, and layers run one by one.
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "peft_c/activation.h"
 #include "peft_c/arguments.h"
 #include "peft_c/model.h"
+#include "peft_c/struct_array.h"
 #include "peft_c/struct_size.h"
 #include "peft_c/tensor.h"
 #include "peft_cc/base/error.h"
@@ -60,6 +62,21 @@ absl::StatusOr<Tensor> TensorOf(absl::string_view argument,
               : BorrowTensorView(argument, view);
 }
 
+// The weight of a layer, or what is known of one that the program keeps.
+absl::Status SetWeight(const std::string& argument,
+                       const peft_tensor_view_t* view, bool copy,
+                       HostLayer& layer) {
+  if (view == nullptr) return absl::OkStatus();
+  PEFT_ASSIGN_OR_RETURN(ViewShape shape, ReadViewShape(argument, view));
+  if (shape.has_data) {
+    PEFT_ASSIGN_OR_RETURN(layer.weight, TensorOf(argument, view, copy));
+    return absl::OkStatus();
+  }
+  layer.unseen_shape = std::move(shape.sizes);
+  layer.unseen_dtype = shape.dtype;
+  return absl::OkStatus();
+}
+
 // `argument` names the array's element.
 absl::StatusOr<HostLayer> LayerOf(const std::string& argument,
                                   const peft_layer_t* in) {
@@ -79,8 +96,15 @@ absl::StatusOr<HostLayer> LayerOf(const std::string& argument,
       FlagArgument(field("is_transposed"), known.is_transposed));
   PEFT_ASSIGN_OR_RETURN(
       const bool copy, FlagArgument(field("copy_weights"), known.copy_weights));
-  PEFT_ASSIGN_OR_RETURN(layer.weight,
-                        TensorOf(field("weight"), known.weight, copy));
+  PEFT_RETURN_IF_ERROR(SetWeight(field("weight"), known.weight, copy, layer));
+  PEFT_ASSIGN_OR_RETURN(
+      layer.is_writable,
+      FlagArgument(field("writable_weights"), known.writable_weights));
+  if (layer.is_writable && copy) {
+    return BadArgument(field("writable_weights"),
+                       "is 1, but copy_weights is, too: a copy would be "
+                       "written");
+  }
   PEFT_ASSIGN_OR_RETURN(layer.bias, TensorOf(field("bias"), known.bias, copy));
   std::copy_n(known.stride, 3, layer.stride.begin());
   std::copy_n(known.padding, 3, layer.padding.begin());
@@ -91,32 +115,16 @@ absl::StatusOr<HostLayer> LayerOf(const std::string& argument,
   return layer;
 }
 
-// An older or newer program's structs are of another size, so the elements are
-// not where the compiler thinks.
 absl::StatusOr<std::vector<HostLayer>> LayersOf(const peft_layer_t* layers,
                                                 size_t num_layers) {
-  PEFT_RETURN_IF_ERROR(CheckArray("layers", layers, num_layers));
   std::vector<HostLayer> result;
-  result.reserve(num_layers);
-  const char* element = reinterpret_cast<const char*>(layers);
-  size_t first_size = 0;
-  for (size_t i = 0; i < num_layers; ++i) {
-    const std::string argument = absl::StrCat("layers[", i, "]");
-    size_t size = 0;
-    std::memcpy(&size, element, sizeof(size));
-    if (i == 0) first_size = size;
-    if (size != first_size || size % alignof(peft_layer_t) != 0) {
-      return BadArgument(
-          absl::StrCat(argument, ".struct_size"),
-          absl::StrCat("is ", size, ", expected that of layers[0], a multiple ",
-                       "of ", alignof(peft_layer_t)));
-    }
-    PEFT_ASSIGN_OR_RETURN(
-        HostLayer layer,
-        LayerOf(argument, reinterpret_cast<const peft_layer_t*>(element)));
-    result.push_back(std::move(layer));
-    element += size;
-  }
+  PEFT_RETURN_IF_ERROR(ForEachStruct(
+      "layers", layers, num_layers,
+      [&](const std::string& name, const peft_layer_t* in) -> absl::Status {
+        PEFT_ASSIGN_OR_RETURN(HostLayer layer, LayerOf(name, in));
+        result.push_back(std::move(layer));
+        return absl::OkStatus();
+      }));
   return result;
 }
 
@@ -137,6 +145,10 @@ peft_status_t* peft_model_create(const peft_layer_t* layers, size_t num_layers,
                           peft::ModelOptionsOf(options));
     PEFT_ASSIGN_OR_RETURN(const std::vector<peft::HostLayer> checked,
                           peft::LayersOf(layers, num_layers));
+    if (known.files != nullptr) {
+      return peft::BadArgument("options.files",
+                               "are given, but the layers are the program's");
+    }
     PEFT_ASSIGN_OR_RETURN(std::unique_ptr<peft::Model> model,
                           peft::Model::Create(checked, known));
     return peft::NewHandle(std::shared_ptr<peft::Model>(std::move(model)),
@@ -164,8 +176,18 @@ peft_status_t* peft_model_run_layer(const peft_model_t* model, const char* name,
     PEFT_RETURN_IF_ERROR(peft::ReadOptions(options, &known));
     PEFT_ASSIGN_OR_RETURN(const peft::Tensor input,
                           peft::CopyTensorView("x", x));
-    PEFT_ASSIGN_OR_RETURN(peft::Tensor y,
-                          object->RunLayer(layer, known.expert, input));
+    const peft::RowOptions rows = {known.adapter_names, known.num_adapter_names,
+                                   known.activations, known.num_activations};
+    // The layer compares their number with that of its rows.
+    const size_t count =
+        std::max(known.num_adapter_names, known.num_activations);
+    PEFT_ASSIGN_OR_RETURN(
+        const std::optional<peft::BatchPlan> plans,
+        peft::ReadRows(rows, static_cast<int64_t>(count), *object));
+    PEFT_ASSIGN_OR_RETURN(
+        peft::Tensor y,
+        object->RunLayer(layer, known.expert, input,
+                         plans.has_value() ? &*plans : nullptr));
     return peft::NewHandle(std::make_shared<const peft::Tensor>(std::move(y)),
                            out_y);
   });

@@ -4,11 +4,27 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_c/arguments.h"
+#include "peft_c/files.h"
 #include "peft_c/hub_options.h"
 #include "peft_c/struct_size.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
+namespace {
+
+// The options that say where an adapter is, but for its files.
+absl::Status CheckNoPlace(const LoadOptions& options, absl::string_view but) {
+  std::string given = options.load.hub.Given();
+  if (!options.load.subfolder.empty()) {
+    given = absl::StrCat("subfolder", given.empty() ? "" : ", ", given);
+  }
+  if (given.empty()) return absl::OkStatus();
+  return BadArgument(
+      "options", absl::StrCat("says where to load from (", given, "), ", but));
+}
+
+}  // namespace
+
 absl::StatusOr<LoadOptions> ReadLoadOptions(
     const peft_load_options_t* options) {
   peft_load_options_t known = PEFT_LOAD_OPTIONS_INIT;
@@ -29,18 +45,28 @@ absl::StatusOr<LoadOptions> ReadLoadOptions(
                         FlagArgument("options.map_file", known.map_file));
   if (map_file) result.load.read_mode = ReadMode::kMap;
   PEFT_ASSIGN_OR_RETURN(result.load.hub, ReadHubOptions(HubFieldsOf(known)));
+  PEFT_ASSIGN_OR_RETURN(
+      result.load.files,
+      ReadFiles("options.files", known.files, known.num_files));
   return result;
 }
 
 absl::Status CheckFromMemory(const LoadOptions& options) {
-  std::string given = options.load.hub.Given();
-  if (!options.load.subfolder.empty()) {
-    given = absl::StrCat("subfolder", given.empty() ? "" : ", ", given);
+  if (options.load.files != nullptr) {
+    return BadArgument("options.files",
+                       "are given, but the adapter is in memory");
   }
-  if (given.empty()) return absl::OkStatus();
-  return BadArgument("options",
-                     absl::StrCat("says where to load from (", given,
-                                  "), but the adapter is in memory"));
+  return CheckNoPlace(options, "but the adapter is in memory");
+}
+
+absl::StatusOr<std::string> AdapterPath(const char* path,
+                                        const LoadOptions& options) {
+  if (options.load.files == nullptr) return TextArgument("path", path);
+  if (path != nullptr) {
+    return BadArgument("path", "is given, and so are options.files");
+  }
+  PEFT_RETURN_IF_ERROR(CheckNoPlace(options, "but its files are given"));
+  return std::string();
 }
 
 absl::Status CheckNotReplacing(const LoadOptions& options) {

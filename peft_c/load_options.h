@@ -3,6 +3,7 @@
 #define PEFT_C_LOAD_OPTIONS_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,6 +23,11 @@ absl::StatusOr<LoadOptions> ReadLoadOptions(const peft_load_options_t* options);
 
 // INVALID_ARGUMENT (ARGUMENT) where they say where an adapter comes from.
 absl::Status CheckFromMemory(const LoadOptions& options);
+
+// The path of an adapter: a TextArgument, or "" where the options have its
+// files, and then neither a path nor options that say where it is.
+absl::StatusOr<std::string> AdapterPath(const char* path,
+                                        const LoadOptions& options);
 
 // INVALID_ARGUMENT (ARGUMENT) where they name the generation to replace.
 absl::Status CheckNotReplacing(const LoadOptions& options);

@@ -91,8 +91,7 @@ peft_status_t* peft_model_merge_adapter(peft_model_t* model,
 peft_status_t* peft_model_unmerge_adapter(peft_model_t* model) {
   return peft::Guard([&]() -> absl::Status {
     PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    object->UnmergeAdapter();
-    return absl::OkStatus();
+    return object->UnmergeAdapter().status();
   });
 }
 
@@ -150,7 +149,6 @@ peft_status_t* peft_model_write_quantized(const peft_model_t* model,
 peft_status_t* peft_model_unload(peft_model_t* model) {
   return peft::Guard([&]() -> absl::Status {
     PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
-    object->Unload();
-    return absl::OkStatus();
+    return object->Unload();
   });
 }

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_c/arguments.h"
+#include "peft_c/files.h"
+#include "peft_c/host_threads.h"
 #include "peft_c/hub_options.h"
 #include "peft_c/log.h"
 #include "peft_c/struct_size.h"
@@ -126,6 +128,9 @@ absl::StatusOr<ModelOptions> ModelOptionsOf(
   ModelOptions result;
   PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
   result.num_threads = known.num_threads;
+  PEFT_ASSIGN_OR_RETURN(result.thread_pool, ReadThreadPool(known.thread_pool));
+  PEFT_ASSIGN_OR_RETURN(
+      result.files, ReadFiles("options.files", known.files, known.num_files));
   PEFT_RETURN_IF_ERROR(ReadLayerReplication(known, result));
   PEFT_RETURN_IF_ERROR(ReadWeightFormat(known, result));
   PEFT_RETURN_IF_ERROR(ReadSource(known, result));
@@ -134,7 +139,9 @@ absl::StatusOr<ModelOptions> ModelOptionsOf(
 
 absl::StatusOr<std::string> ModelPath(const char* path,
                                       const ModelOptions& options) {
-  if (path == nullptr && !options.for_adapters.empty()) return std::string();
+  const bool is_optional =
+      !options.for_adapters.empty() || options.files != nullptr;
+  if (path == nullptr && is_optional) return std::string();
   PEFT_ASSIGN_OR_RETURN(std::string text, TextArgument("path", path));
   if (text.empty()) return BadArgument("path", "is empty");
   return text;

@@ -22,8 +22,8 @@ struct HandleTraits<peft_model_t> {
 absl::StatusOr<ModelOptions> ModelOptionsOf(
     const peft_model_options_t* options);
 
-// The path of a model: "" for null where the options have adapters that name
-// it, else a TextArgument.
+// The path of a model: "" for null where the options have its files, or
+// adapters that name it, else a TextArgument.
 absl::StatusOr<std::string> ModelPath(const char* path,
                                       const ModelOptions& options);
 

@@ -2,10 +2,14 @@
 #ifndef PEFT_C_TENSOR_H_
 #define PEFT_C_TENSOR_H_
 
+#include <cstdint>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "peft_c/handle.h"
 #include "peft_c/peft_c.h"
+#include "peft_cc/models/array_view.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -16,6 +20,17 @@ struct HandleTraits<peft_tensor_t> {
   static constexpr HandleKind kKind = HandleKind::kTensor;
 };
 
+// What a view is of, without its elements.
+struct ViewShape {
+  DType dtype = DType::kUnspecified;
+  std::vector<int64_t> sizes;
+  bool has_data = false;  // false: data is NULL and there are elements
+};
+
+// The shape that `view` describes, whether it has data or not.
+absl::StatusOr<ViewShape> ReadViewShape(absl::string_view argument,
+                                        const peft_tensor_view_t* view);
+
 // A copy of the elements that `view` describes, contiguous and row-major.
 // Every field is checked; the memory behind `data` is taken on trust.
 absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
@@ -24,6 +39,11 @@ absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
 // The elements themselves, which must outlive the tensor. Checked as above;
 // those that are not contiguous are refused.
 absl::StatusOr<Tensor> BorrowTensorView(absl::string_view argument,
+                                        const peft_tensor_view_t* view);
+
+// The elements themselves, for the length of the call, whatever their strides;
+// checked as above. Allocates nothing.
+absl::StatusOr<ArrayView> ReadArrayView(absl::string_view argument,
                                         const peft_tensor_view_t* view);
 
 }  // namespace peft

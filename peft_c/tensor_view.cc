@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -58,15 +59,16 @@ absl::Status CheckFields(absl::string_view argument,
   return absl::OkStatus();
 }
 
-absl::Status CheckSizes(absl::string_view argument, const Strided& view) {
-  for (size_t i = 0; i < view.sizes.size(); ++i) {
-    if (view.sizes[i] >= 0) continue;
+absl::Status CheckSizes(absl::string_view argument, DType dtype,
+                        absl::Span<const int64_t> sizes) {
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] >= 0) continue;
     return Bad(argument, absl::StrCat("sizes[", i, "]"),
-               absl::StrCat("is ", view.sizes[i], ", expected 0 or more"));
+               absl::StrCat("is ", sizes[i], ", expected 0 or more"));
   }
-  if (CheckedSizeBytes(view.dtype, view.sizes)) return absl::OkStatus();
+  if (CheckedSizeBytes(dtype, sizes)) return absl::OkStatus();
   return Bad(argument, "sizes",
-             absl::StrCat(ShapeToString(view.sizes),
+             absl::StrCat(ShapeToString(sizes),
                           " is too large, or ends within a byte"));
 }
 
@@ -131,9 +133,14 @@ absl::StatusOr<Tensor> CopyStrided(absl::string_view argument,
   return tensor;
 }
 
-// All of a view but its strides, which are checked where they are needed.
-absl::StatusOr<Strided> CheckedView(absl::string_view argument,
-                                    const peft_tensor_view_t* view) {
+bool HasData(const Strided& view) {
+  return view.data != nullptr || CheckedNumElements(view.sizes) == 0;
+}
+
+// All of a view but its data, and its strides, which are checked where they are
+// needed.
+absl::StatusOr<Strided> CheckedShape(absl::string_view argument,
+                                     const peft_tensor_view_t* view) {
   peft_tensor_view_t known = PEFT_TENSOR_VIEW_INIT;
   PEFT_RETURN_IF_ERROR(ReadStruct(argument, view, &known));
   PEFT_RETURN_IF_ERROR(CheckFields(argument, known));
@@ -141,13 +148,17 @@ absl::StatusOr<Strided> CheckedView(absl::string_view argument,
   strided.dtype = static_cast<DType>(known.dtype);
   strided.data = static_cast<const uint8_t*>(known.data);
   strided.sizes.assign(known.sizes, known.sizes + known.rank);
-  PEFT_RETURN_IF_ERROR(CheckSizes(argument, strided));
-  if (known.data == nullptr && CheckedNumElements(strided.sizes) != 0) {
-    return Bad(argument, "data", "is NULL");
-  }
+  PEFT_RETURN_IF_ERROR(CheckSizes(argument, strided.dtype, strided.sizes));
   if (known.strides != nullptr) {
     strided.strides.assign(known.strides, known.strides + known.rank);
   }
+  return strided;
+}
+
+absl::StatusOr<Strided> CheckedView(absl::string_view argument,
+                                    const peft_tensor_view_t* view) {
+  PEFT_ASSIGN_OR_RETURN(Strided strided, CheckedShape(argument, view));
+  if (!HasData(strided)) return Bad(argument, "data", "is NULL");
   return strided;
 }
 
@@ -162,6 +173,13 @@ bool IsContiguous(const Strided& view) {
 }
 
 }  // namespace
+
+absl::StatusOr<ViewShape> ReadViewShape(absl::string_view argument,
+                                        const peft_tensor_view_t* view) {
+  PEFT_ASSIGN_OR_RETURN(Strided strided, CheckedShape(argument, view));
+  const bool has_data = HasData(strided);
+  return ViewShape{strided.dtype, std::move(strided.sizes), has_data};
+}
 
 absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
                                       const peft_tensor_view_t* view) {
@@ -179,6 +197,25 @@ absl::StatusOr<Tensor> BorrowTensorView(absl::string_view argument,
         "must be those of contiguous elements where they are not copied");
   }
   return Tensor(strided.dtype, strided.sizes, strided.data, nullptr);
+}
+
+absl::StatusOr<ArrayView> ReadArrayView(absl::string_view argument,
+                                        const peft_tensor_view_t* view) {
+  peft_tensor_view_t known = PEFT_TENSOR_VIEW_INIT;
+  PEFT_RETURN_IF_ERROR(ReadStruct(argument, view, &known));
+  PEFT_RETURN_IF_ERROR(CheckFields(argument, known));
+  ArrayView array;
+  array.dtype = static_cast<DType>(known.dtype);
+  array.data = known.data;
+  array.sizes = absl::MakeConstSpan(known.sizes, known.rank);
+  PEFT_RETURN_IF_ERROR(CheckSizes(argument, array.dtype, array.sizes));
+  if (known.data == nullptr && CheckedNumElements(array.sizes) != 0) {
+    return Bad(argument, "data", "is NULL");
+  }
+  if (known.strides != nullptr) {
+    array.strides = absl::MakeConstSpan(known.strides, known.rank);
+  }
+  return array;
 }
 
 }  // namespace peft

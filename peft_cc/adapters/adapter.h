@@ -13,6 +13,8 @@
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/base/folder.h"
+#include "peft_cc/base/given_file.h"
 #include "peft_cc/config/adapter_config.h"
 #include "peft_cc/methods/forms.h"
 #include "peft_cc/tensors/tensor.h"
@@ -66,6 +68,9 @@ struct AdapterLoadOptions {
   // Take a file whose initialisation changed the base in a way that neither
   // file nor base tell, and that was not converted.
   bool allow_unconverted_init = false;
+  // The files of the adapter's folder, wherever they are; null: it is at the
+  // path.
+  std::shared_ptr<const GivenFiles> files;
   // How a Hub id is looked for: Model's verbs, which take one wherever they
   // take a folder, fetch before they call what follows here.
   hub::FetchOptions hub;
@@ -82,13 +87,13 @@ struct LoadedAdapter {
   std::string folder = {};
 };
 
-// Reads <path>/<subfolder>/adapter_config.json and adapter_model.safetensors
-// (else adapter_model.bin), matches them with `sites` and lowers every site.
+// Reads adapter_config.json and adapter_model.safetensors (else
+// adapter_model.bin) of `folder`, below the subfolder of the options, matches them with `sites` and lowers every site.
 // Errors name the adapter `name`, the tensor or key, expected and found.
 // Changes nothing; a failure leaves nothing behind.
 absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
                                           const std::string& name,
-                                          const std::string& path,
+                                          const Folder& folder,
                                           const AdapterLoadOptions& options);
 
 // The same from a config and tensors in memory.

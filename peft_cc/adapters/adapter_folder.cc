@@ -12,27 +12,27 @@
 namespace peft {
 namespace {
 
-constexpr char kSafetensorsName[] = "/adapter_model.safetensors";
-constexpr char kTorchName[] = "/adapter_model.bin";
+constexpr char kSafetensorsName[] = "adapter_model.safetensors";
+constexpr char kTorchName[] = "adapter_model.bin";
 
 // A folder of that name is not skipped: reading it gives the clearer error.
-bool Exists(const std::string& path) {
-  return FileExists(path) || DirectoryExists(path);
+bool Exists(const File& file) {
+  return FileExists(file) || (!file.is_given() && DirectoryExists(file.name()));
 }
 
-absl::Status NoTensors(const std::string& folder) {
+absl::Status NoTensors(const Folder& folder) {
   return MakeError(
       absl::StatusCode::kNotFound, error_id::kFileNotFound,
-      absl::StrCat("folder ", Quoted(folder),
-                   " has neither adapter_model.safetensors nor "
+      absl::StrCat(folder.is_given() ? "" : "folder ", folder.Description(),
+                   folder.is_given() ? " have" : " has",
+                   " neither adapter_model.safetensors nor "
                    "adapter_model.bin; is it an adapter that PEFT saved?"),
-      {folder, "adapter_model.safetensors or adapter_model.bin", ""});
+      {folder.path(), "adapter_model.safetensors or adapter_model.bin", ""});
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> FindAdapterFolder(const std::string& path,
-                                              const std::string& subfolder) {
+// <path>/<subfolder>.
+absl::StatusOr<std::string> FindFolder(const std::string& path,
+                                       const std::string& subfolder) {
   std::string folder = path;
   if (!subfolder.empty()) {
     PEFT_ASSIGN_OR_RETURN(folder, JoinInside(path, subfolder));
@@ -50,23 +50,32 @@ absl::StatusOr<std::string> FindAdapterFolder(const std::string& path,
                    {folder, "a folder", ""});
 }
 
-absl::StatusOr<AdapterTensorFile> FindAdapterTensors(
-    const std::string& folder) {
-  const std::string safetensors = folder + kSafetensorsName;
+}  // namespace
+
+absl::StatusOr<Folder> FindAdapterFolder(const Folder& folder,
+                                         const std::string& subfolder) {
+  if (folder.is_given()) return folder;
+  PEFT_ASSIGN_OR_RETURN(std::string found,
+                        FindFolder(folder.path(), subfolder));
+  return Folder(std::move(found));
+}
+
+absl::StatusOr<AdapterTensorFile> FindAdapterTensors(const Folder& folder) {
+  File safetensors = folder.At(kSafetensorsName);
   if (Exists(safetensors)) return AdapterTensorFile{safetensors, true};
-  const std::string torch = folder + kTorchName;
+  File torch = folder.At(kTorchName);
   if (Exists(torch)) return AdapterTensorFile{torch, false};
   return NoTensors(folder);
 }
 
 absl::StatusOr<TensorMap> ReadAdapterTensors(
-    const std::string& folder, ReadMode mode, kernels::ThreadPool& pool,
+    const Folder& folder, ReadMode mode, kernels::ThreadPool& pool,
     std::map<std::string, std::string>* metadata) {
-  PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile file,
+  PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile found,
                         FindAdapterTensors(folder));
-  if (!file.is_safetensors) return ReadTorchFile(file.path, mode);
+  if (!found.is_safetensors) return ReadTorchFile(found.file, mode);
   PEFT_ASSIGN_OR_RETURN(SafetensorsFile read,
-                        ReadSafetensors(file.path, mode, pool));
+                        ReadSafetensors(found.file, mode, pool));
   if (metadata != nullptr) *metadata = std::move(read.metadata);
   return std::move(read.tensors);
 }

@@ -175,11 +175,11 @@ struct TensorFile {
   int64_t bytes = 0;
 };
 
-absl::StatusOr<TensorFile> ListTensors(const AdapterTensorFile& file) {
+absl::StatusOr<TensorFile> ListTensors(const AdapterTensorFile& found) {
   TensorFile result;
-  if (file.is_safetensors) {
+  if (found.is_safetensors) {
     PEFT_ASSIGN_OR_RETURN(const SafetensorsIndex index,
-                          ReadSafetensorsIndex(file.path));
+                          ReadSafetensorsIndex(found.file));
     result.bytes = static_cast<int64_t>(index.file_size);
     for (const SafetensorsEntry& entry : index.header.entries) {
       result.listing[entry.name] = {
@@ -188,10 +188,10 @@ absl::StatusOr<TensorFile> ListTensors(const AdapterTensorFile& file) {
     }
     return result;
   }
-  PEFT_ASSIGN_OR_RETURN(const FileStart start, ReadFileStart(file.path, 0));
+  PEFT_ASSIGN_OR_RETURN(const FileStart start, ReadFileStart(found.file, 0));
   result.bytes = static_cast<int64_t>(start.file_size);
   PEFT_ASSIGN_OR_RETURN(const TensorMap tensors,
-                        ReadTorchFile(file.path, ReadMode::kMap));
+                        ReadTorchFile(found.file, ReadMode::kMap));
   for (const auto& [name, tensor] : tensors) {
     result.listing[name] = {tensor.dtype(),
                             {tensor.shape().begin(), tensor.shape().end()},
@@ -231,10 +231,10 @@ int64_t MaxRank(const Adapter& adapter) {
   return rank;
 }
 
-absl::StatusOr<AdapterEstimate> EstimateAdapter(const std::string& path,
+absl::StatusOr<AdapterEstimate> EstimateAdapter(const Folder& outer,
                                                 const std::string& subfolder) {
-  PEFT_ASSIGN_OR_RETURN(const std::string folder,
-                        FindAdapterFolder(path, subfolder));
+  PEFT_ASSIGN_OR_RETURN(const Folder folder,
+                        FindAdapterFolder(outer, subfolder));
   AdapterConfigOptions options;
   options.lenient = true;
   options.inspect_only = true;

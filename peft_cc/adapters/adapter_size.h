@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "peft_cc/adapters/adapter.h"
 #include "peft_cc/adapters/site.h"
+#include "peft_cc/base/folder.h"
 
 namespace peft {
 
@@ -32,10 +33,10 @@ struct AdapterEstimate {
   int64_t num_tensors = 0;
 };
 
-// Reads the index of the tensors in the folder <path>/<subfolder>, and not
+// Reads the index of the tensors below `folder` in `subfolder`, and not
 // their elements; a .bin is mapped meanwhile. Fails as FindAdapterFolder,
 // ReadAdapterConfig and ReadAdapterTensors do.
-absl::StatusOr<AdapterEstimate> EstimateAdapter(const std::string& path,
+absl::StatusOr<AdapterEstimate> EstimateAdapter(const Folder& folder,
                                                 const std::string& subfolder);
 
 }  // namespace peft

@@ -71,7 +71,7 @@ void AddTotals(AdapterSummary& summary) {
 }
 
 // The config as a load reads it, where it can.
-absl::Status ReadConfig(const std::string& folder, AdapterSummary& summary) {
+absl::Status ReadConfig(const Folder& folder, AdapterSummary& summary) {
   absl::StatusOr<AdapterConfig> strict = ReadAdapterConfig(folder);
   summary.runnable = strict.ok();
   if (strict.ok()) {
@@ -103,12 +103,14 @@ void FitModules(const AdapterSummary& summary, const SiteTable& sites,
 
 }  // namespace
 
-absl::StatusOr<AdapterSummary> InspectAdapter(const std::string& path,
+absl::StatusOr<AdapterSummary> InspectAdapter(const Folder& outer,
                                               const std::string& subfolder) {
   AdapterSummary summary;
-  PEFT_ASSIGN_OR_RETURN(summary.folder, FindAdapterFolder(path, subfolder));
-  PEFT_RETURN_IF_ERROR(ReadConfig(summary.folder, summary));
-  PEFT_ASSIGN_OR_RETURN(summary.tensors, ReadAdapterTensors(summary.folder));
+  PEFT_ASSIGN_OR_RETURN(const Folder folder,
+                        FindAdapterFolder(outer, subfolder));
+  summary.folder = folder.path();
+  PEFT_RETURN_IF_ERROR(ReadConfig(folder, summary));
+  PEFT_ASSIGN_OR_RETURN(summary.tensors, ReadAdapterTensors(folder));
   AddModules(summary);
   AddTotals(summary);
   return summary;

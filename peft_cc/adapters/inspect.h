@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "peft_cc/adapters/site.h"
+#include "peft_cc/base/folder.h"
 #include "peft_cc/config/adapter_config.h"
 #include "peft_cc/tensors/tensor.h"
 
@@ -23,7 +24,7 @@ struct InspectedModule {
 
 // One folder, read. Keeps its tensors in memory.
 struct AdapterSummary {
-  std::string folder;  // path and subfolder joined
+  std::string folder;  // path and subfolder joined; "" of given files
   AdapterConfig config;
   // Whether this version can run it, else why not (the error's id and message).
   bool runnable = false;
@@ -36,10 +37,10 @@ struct AdapterSummary {
   std::map<std::string, int64_t> dtypes;  // name: number of tensors
 };
 
-// Reads the folder <path>/<subfolder>. Fails when it cannot be read: as
-// FindAdapterFolder, ReadAdapterConfig and ReadAdapterTensors do. An adapter
-// that cannot run is no failure.
-absl::StatusOr<AdapterSummary> InspectAdapter(const std::string& path,
+// Reads the folder `subfolder` ("": itself) of `folder`. Fails when it cannot
+// be read: as FindAdapterFolder, ReadAdapterConfig and ReadAdapterTensors do.
+// An adapter that cannot run is no failure.
+absl::StatusOr<AdapterSummary> InspectAdapter(const Folder& folder,
                                               const std::string& subfolder);
 
 // How an adapter fits one model.

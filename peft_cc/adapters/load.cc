@@ -19,11 +19,11 @@ struct AdapterFiles {
   std::string base_fingerprint;  // "" where the file has none
 };
 
-absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
+absl::StatusOr<AdapterFiles> ReadFiles(const Folder& outer,
                                        const AdapterLoadOptions& options) {
   AdapterFiles files;
-  PEFT_ASSIGN_OR_RETURN(const std::string folder,
-                        FindAdapterFolder(path, options.subfolder));
+  PEFT_ASSIGN_OR_RETURN(const Folder folder,
+                        FindAdapterFolder(outer, options.subfolder));
   AdapterConfigOptions config_options;
   config_options.lenient = options.lenient;
   config_options.allow_unconverted_init = options.allow_unconverted_init;
@@ -44,9 +44,9 @@ absl::StatusOr<AdapterFiles> ReadFiles(const std::string& path,
 
 absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
                                           const std::string& name,
-                                          const std::string& path,
+                                          const Folder& folder,
                                           const AdapterLoadOptions& options) {
-  absl::StatusOr<AdapterFiles> files = ReadFiles(path, options);
+  absl::StatusOr<AdapterFiles> files = ReadFiles(folder, options);
   if (!files.ok()) {
     return WithContext(files.status(), absl::StrCat("adapter ", Quoted(name)));
   }

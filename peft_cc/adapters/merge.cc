@@ -228,7 +228,7 @@ absl::StatusOr<BaseOverlay::Weights> MergeSite(
     const SiteTable& sites, const Plan& plan, int site,
     const MergeAdapterOptions& options, kernels::ThreadPool& pool) {
   const Site& found = sites.sites()[site];
-  if (found.weight.dtype() == DType::kUnspecified) return NoWeight(found);
+  if (!found.has_weight()) return NoWeight(found);
   PEFT_ASSIGN_OR_RETURN(BaseOverlay::Weights merged,
                         Merge(found, plan, site, pool));
   if (options.check_finite &&
@@ -241,7 +241,7 @@ absl::StatusOr<BaseOverlay::Weights> MergeSite(
 absl::StatusOr<Tensor> MergeWeightF32(const SiteTable& sites, const Plan& plan,
                                       int site, kernels::ThreadPool& pool) {
   const Site& found = sites.sites()[site];
-  if (found.weight.dtype() == DType::kUnspecified) return NoWeight(found);
+  if (!found.has_weight()) return NoWeight(found);
   return MergeWeight(found, plan.linear(site), DType::kF32, pool);
 }
 

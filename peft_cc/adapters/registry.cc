@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "peft_cc/adapters/registry_errors.h"
 #include "peft_cc/base/error.h"
 
@@ -57,9 +58,9 @@ absl::Status AdapterRegistry::Add(const std::string& name,
   Insert(std::move(added), std::move(evicted), removed);
   Touch(active_);
   Touch(active);
-  DropMerged(removed);
+  Drop(merged_, removed);
   active_.swap(active);
-  plan_.swap(plan);
+  Publish(plan);
   return absl::OkStatus();
 }
 
@@ -101,12 +102,15 @@ absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   PEFT_ASSIGN_OR_RETURN(active, Choose(names, scales));
+  Merged taken = TakeBackPlaced();
+  absl::Cleanup undo = [&] { PutBackPlaced(&taken); };
   PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active, {}));
+  std::move(undo).Cancel();
   Touch(active_);
   Touch(active);
-  DropMerged(removed);
+  Drop(taken.overlay != nullptr ? taken : merged_, removed);
   active_.swap(active);
-  plan_.swap(plan);
+  Publish(plan);
   return absl::OkStatus();
 }
 
@@ -117,7 +121,7 @@ void AdapterRegistry::SetEnabled(bool enabled) {
   // What is active was planned when it was set: this cannot fail.
   plan = enabled ? *EnabledPlan(active_, merged_) : *MakePlan({}, false);
   enabled_ = enabled;
-  plan_.swap(plan);
+  Publish(plan);
 }
 
 bool AdapterRegistry::enabled() const {
@@ -139,7 +143,7 @@ absl::Status AdapterRegistry::Delete(absl::Span<const std::string> names) {
   if (active.size() != active_.size()) {
     PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active, merged_));
     active_.swap(active);
-    plan_.swap(plan);
+    Publish(plan);
   }
   Remove(names, removed);
   return absl::OkStatus();
@@ -192,6 +196,17 @@ std::shared_ptr<const Plan> AdapterRegistry::CurrentPlan() const {
   return plan_;
 }
 
+absl::StatusOr<AdapterRegistry::Running> AdapterRegistry::GetRunning() {
+  Running running;
+  absl::MutexLock lock(&mutex_);
+  running.version = version_.load(std::memory_order_relaxed);
+  running.current = plan_;
+  running.enabled = enabled_;
+  running.rows = CheckRowsAllowed();
+  PEFT_ASSIGN_OR_RETURN(running.base, MakePlan({}, false));
+  return running;
+}
+
 absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
     const std::vector<Choice>& active, bool enabled,
     std::shared_ptr<const BaseOverlay> overlay) {
@@ -205,6 +220,8 @@ absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
           {choice.adapter, choice.scale * scale, choice.name});
     }
   }
+  // While the base's weights are not in their place.
+  if (overlay == nullptr) overlay = merged_.originals;
   if (activation.entries.size() > 1) {
     for (const Named& named : adapters_) {
       if (named.adapter != nullptr) load_order.push_back(named.adapter);

@@ -2,6 +2,7 @@
 #ifndef PEFT_CC_ADAPTERS_REGISTRY_H_
 #define PEFT_CC_ADAPTERS_REGISTRY_H_
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "peft_cc/adapters/base_overlay.h"
 #include "peft_cc/adapters/eviction.h"
 #include "peft_cc/adapters/merge.h"
+#include "peft_cc/adapters/placed_weights.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/plan_cache.h"
 
@@ -179,6 +181,23 @@ class AdapterRegistry {
   // time.
   std::shared_ptr<const Plan> CurrentPlan() const;
 
+  // What calls that begin now run; the version changes with it.
+  struct Running {
+    uint64_t version = 0;
+    std::shared_ptr<const Plan> current;
+    std::shared_ptr<const Plan> base;
+    bool enabled = true;
+    absl::Status rows;  // of CheckNotMerged
+  };
+  absl::StatusOr<Running> GetRunning();
+  // Takes no lock. Over 0.
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+  // True while adapters are merged into sites that are writable: what is in
+  // these is not the base's. Nothing may read or write their weights while the
+  // verbs that merge, unmerge or activate run.
+  bool IsMergedInPlace() const;
+
   // The plan of an activation of the caller's own, whether adapters are enabled
   // or not. Fails as SetActive.
   absl::StatusOr<HeldPlan> PlanOf(absl::Span<const std::string> names,
@@ -216,6 +235,10 @@ class AdapterRegistry {
   struct Merged {
     std::vector<Choice> choices;
     std::shared_ptr<const BaseOverlay> overlay;  // null: nothing is merged
+    // The base's weights of sites that are writable, and where they belong;
+    // null: there are none.
+    std::shared_ptr<const BaseOverlay> originals;
+    PlacedWeights placed;
 
     bool Has(const std::string& name) const;
   };
@@ -254,13 +277,27 @@ class AdapterRegistry {
   absl::StatusOr<std::shared_ptr<const Plan>> NextPlan(
       const std::vector<Choice>& active, const Merged& merged)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes `plan` the current one, and `plan` what was.
+  void Publish(std::shared_ptr<const Plan>& plan)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    plan_.swap(plan);
+    version_.fetch_add(1, std::memory_order_release);
+  }
+  // Gives writable sites what `*other` keeps of them, and takes what they have:
+  // of merged_, which becomes `*other`. Nothing can fail.
+  void ExchangePlaced(Merged* other) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Where merged_ has written to sites it is taken back from them, and moved to
+  // the result, which is empty otherwise; and undoes that.
+  Merged TakeBackPlaced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PutBackPlaced(Merged* taken) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Forgets the plans of what is merged no longer.
+  void Drop(Merged& merged, Removed& out_removed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The end of Merge: `next` begins with what is merged now. Returns the names
   // of the others.
   absl::StatusOr<std::vector<std::string>> SetMerged(Merged next,
                                                      Removed& out_removed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Nothing is merged from now on. Nothing can fail.
-  void DropMerged(Removed& out_removed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // CheckNotMerged for who has the lock.
   absl::Status CheckRowsAllowed() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // FAILED_PRECONDITION (MERGED) where one of these is merged.
@@ -320,6 +357,7 @@ class AdapterRegistry {
   std::vector<std::string> evicted_ ABSL_GUARDED_BY(mutex_);
   PlanCache plans_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const Plan> plan_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> version_{1};
 };
 
 }  // namespace peft

@@ -64,7 +64,7 @@ absl::Status AdapterRegistry::Replace(const std::string& name,
     PEFT_RETURN_IF_ERROR(MakePlan({{name, named->adapter}}, true).status());
   }
   std::move(undo).Cancel();
-  if (plan != nullptr) plan_.swap(plan);
+  if (plan != nullptr) Publish(plan);
   active_.swap(active);
   plans_.Forget(next.adapter->generation(), removed.plans);
   Evict(std::move(evicted), removed);
@@ -109,7 +109,7 @@ absl::Status AdapterRegistry::SetScale(const std::string& name, float scale) {
   PEFT_RETURN_IF_ERROR(MakePlan({{name, named->adapter}}, true).status());
   if (IsActive(name)) {
     PEFT_ASSIGN_OR_RETURN(plan, NextPlan(active_, merged_));
-    plan_.swap(plan);
+    Publish(plan);
   }
   std::move(undo).Cancel();
   return absl::OkStatus();

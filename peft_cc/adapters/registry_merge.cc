@@ -3,7 +3,9 @@
 #include <utility>
 #include <variant>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/adapters/registry.h"
 #include "peft_cc/adapters/registry_errors.h"
 #include "peft_cc/base/error.h"
@@ -110,11 +112,32 @@ absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::NextPlan(
   return plan;
 }
 
-void AdapterRegistry::DropMerged(Removed& out_removed) {
-  if (merged_.overlay != nullptr) {
-    plans_.Forget(*merged_.overlay, out_removed.plans);
+void AdapterRegistry::Drop(Merged& merged, Removed& out_removed) {
+  for (const auto* overlay : {&merged.overlay, &merged.originals}) {
+    if (*overlay != nullptr) plans_.Forget(**overlay, out_removed.plans);
   }
-  std::swap(merged_, out_removed.merged);
+  std::swap(merged, out_removed.merged);
+}
+
+void AdapterRegistry::ExchangePlaced(Merged* other) {
+  merged_.placed.Exchange();
+  std::swap(merged_, *other);
+  merged_.placed.Exchange();
+}
+
+AdapterRegistry::Merged AdapterRegistry::TakeBackPlaced() {
+  Merged taken;
+  if (!merged_.placed.empty()) ExchangePlaced(&taken);
+  return taken;
+}
+
+void AdapterRegistry::PutBackPlaced(Merged* taken) {
+  if (taken->overlay != nullptr) ExchangePlaced(taken);
+}
+
+bool AdapterRegistry::IsMergedInPlace() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return merged_.originals != nullptr;
 }
 
 absl::Status AdapterRegistry::CheckNotMerged(
@@ -191,8 +214,10 @@ absl::StatusOr<std::vector<std::string>> AdapterRegistry::Merge(
       }
     }
     source = std::move(wanted);
+    const PoolCheck pool_check(pool);
     PEFT_ASSIGN_OR_RETURN(next.overlay,
                           MergePlan(*sites_, *source, options, pool));
+    PEFT_RETURN_IF_ERROR(pool_check.status());
   }
 }
 
@@ -202,11 +227,19 @@ absl::StatusOr<std::vector<std::string>> AdapterRegistry::SetMerged(
   for (size_t i = merged_.choices.size(); i < next.choices.size(); ++i) {
     added.push_back(next.choices[i].name);
   }
+  PEFT_ASSIGN_OR_RETURN(Placement placement,
+                        PlaceWeights(*sites_, std::move(next.overlay)));
+  next.overlay = std::move(placement.overlay);
+  next.originals = std::move(placement.originals);
+  next.placed = std::move(placement.placed);
   out_removed.plans.emplace_back();
-  PEFT_ASSIGN_OR_RETURN(out_removed.plans.back(), NextPlan(active_, next));
-  plan_.swap(out_removed.plans.back());
-  DropMerged(out_removed);
-  std::swap(merged_, next);
+  // Plans read biases where they lie.
+  ExchangePlaced(&next);
+  absl::Cleanup undo = [&] { ExchangePlaced(&next); };
+  PEFT_ASSIGN_OR_RETURN(out_removed.plans.back(), NextPlan(active_, merged_));
+  std::move(undo).Cancel();
+  Publish(out_removed.plans.back());
+  Drop(next, out_removed);
   return added;
 }
 
@@ -215,10 +248,13 @@ bool AdapterRegistry::Unmerge() {
   std::shared_ptr<const Plan> plan;
   absl::MutexLock lock(&mutex_);
   if (merged_.overlay == nullptr) return false;
+  Merged taken = TakeBackPlaced();
+  absl::Cleanup undo = [&] { PutBackPlaced(&taken); };
   // The active ones acted together before the merge: this cannot fail.
   plan = *NextPlan(active_, {});
-  DropMerged(removed);
-  plan_.swap(plan);
+  std::move(undo).Cancel();
+  Drop(taken.overlay != nullptr ? taken : merged_, removed);
+  Publish(plan);
   return true;
 }
 
@@ -229,10 +265,13 @@ void AdapterRegistry::Clear() {
   absl::MutexLock lock(&mutex_);
   const std::vector<std::string> names = LoadedNames();
   removed.adapters.reserve(names.size());
+  Merged taken = TakeBackPlaced();
+  absl::Cleanup undo = [&] { PutBackPlaced(&taken); };
   plan = *MakePlan({}, false);
-  DropMerged(removed);
+  std::move(undo).Cancel();
+  Drop(taken.overlay != nullptr ? taken : merged_, removed);
   active_.swap(active);
-  plan_.swap(plan);
+  Publish(plan);
   Remove(names, removed);
 }
 

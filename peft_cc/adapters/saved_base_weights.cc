@@ -16,7 +16,7 @@ namespace {
 
 absl::Status Unsupported(const TensorKey& key, const Site& site,
                          const Tensor& tensor, absl::string_view problem) {
-  const std::string expected = ShapeToString(site.weight.shape());
+  const std::string expected = ShapeToString(site.weight_shape());
   const std::string found = ShapeToString(tensor.shape());
   return MakeError(absl::StatusCode::kUnimplemented,
                    error_id::kAdapterFeatureUnsupported,
@@ -26,11 +26,11 @@ absl::Status Unsupported(const TensorKey& key, const Site& site,
 
 absl::Status CheckReplacement(const TensorKey& key, const Site& site,
                               const Tensor& tensor, bool is_changed) {
-  if (tensor.shape() != site.weight.shape()) {
+  if (tensor.shape() != site.weight_shape()) {
     return Unsupported(
         key, site, tensor,
         absl::StrCat("replaces the base model's weight of shape ",
-                     ShapeToString(site.weight.shape()), " with one of shape ",
+                     ShapeToString(site.weight_shape()), " with one of shape ",
                      ShapeToString(tensor.shape()),
                      ": was the vocabulary resized in training? That is not "
                      "implemented"));
@@ -61,7 +61,7 @@ absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
       CheckReplacement(key, site, tensor, programs.count(index) > 0));
   PEFT_ASSIGN_OR_RETURN(
       const std::optional<Tensor> taken,
-      taker.Take(key.module, key.part, site.weight.shape(), ""));
+      taker.Take(key.module, key.part, site.weight_shape(), ""));
   programs[index] = {Replace{taken.value_or(tensor), site.bias}};
   report.lines.push_back(
       {ReportKind::kNote, key.file_name,

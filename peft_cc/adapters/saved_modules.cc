@@ -102,7 +102,7 @@ class SavedModules {
     if (site.kind == SiteKind::kParameter) return TakeParameter(site);
     PEFT_ASSIGN_OR_RETURN(std::optional<Tensor> weight,
                           taker_.Take(site.name, site.weight_part(),
-                                      site.weight.shape(), kReason));
+                                      site.weight_shape(), kReason));
     Tensor bias;
     if (site.has_bias()) {
       PEFT_ASSIGN_OR_RETURN(
@@ -128,8 +128,8 @@ class SavedModules {
   // All experts of a parameter, which are one tensor.
   absl::Status TakeParameter(const Site& site) {
     const ParameterSites& all = *sites_.FindParameter(site.parameter);
-    std::vector<int64_t> shape(site.weight.shape().begin(),
-                               site.weight.shape().end());
+    std::vector<int64_t> shape(site.weight_shape().begin(),
+                               site.weight_shape().end());
     if (site.name != site.parameter) shape.insert(shape.begin(), all.num_sites);
     PEFT_ASSIGN_OR_RETURN(
         const std::optional<Tensor> tensor,
@@ -240,7 +240,7 @@ absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
     if (!IsSaved(config, module)) continue;
     for (const int index : SitesOf(sites, module)) {
       const Site& site = sites.sites()[index];
-      if (site.weight.dtype() == DType::kUnspecified) {
+      if (!site.has_weight()) {
         return MakeError(
             absl::StatusCode::kUnimplemented,
             error_id::kAdapterFeatureUnsupported,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "kernels/conv_geometry.h"
 #include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/methods/layer.h"
@@ -26,6 +27,11 @@ struct Site {
                              // (rows, width); norm (width); convolution
                              // (out, in / groups, kernel ...)
   Tensor bias;               // unspecified dtype when the layer has none
+  // What the weight's shape is where a program keeps the weight to itself:
+  // `weight` then has an unspecified dtype.
+  std::vector<int64_t> unseen_shape = {};
+  // The program lets merges write into weight and bias.
+  bool is_writable = false;
   bool is_output_embedding = false;
   // The classifying layer on top of a model, "score" or "classifier".
   bool is_classifier = false;
@@ -47,6 +53,11 @@ struct Site {
   // What the module calls its weight and its bias: "weight" and "bias" mostly.
   absl::string_view weight_part() const;
   absl::string_view bias_part() const;
+  // False where a program keeps the weight to itself.
+  bool has_weight() const { return weight.dtype() != DType::kUnspecified; }
+  absl::Span<const int64_t> weight_shape() const {
+    return has_weight() ? weight.shape() : unseen_shape;
+  }
   // True if the layer adds a bias.
   bool has_bias() const { return bias.dtype() != DType::kUnspecified; }
   // True if the weight is stored (in, out).

@@ -195,7 +195,7 @@ class TrainedTokensTaker {
     const auto count = static_cast<int64_t>(ids.size());
     PEFT_ASSIGN_OR_RETURN(
         const std::optional<Tensor> rows,
-        taker_.Take(ModuleOfRows(site), kPart, {count, site.weight.dim(1)},
+        taker_.Take(ModuleOfRows(site), kPart, {count, site.weight_shape()[1]},
                     "one row for each id of trainable_token_indices"));
     if (!rows.has_value() || count == 0) return absl::OkStatus();
     PEFT_ASSIGN_OR_RETURN(ReplaceRows form, Sorted(ids, *rows));
@@ -226,7 +226,7 @@ class TrainedTokensTaker {
 // has them.
 absl::StatusOr<Tensor> BaseRows(const Site& site,
                                 const std::vector<int64_t>& ids) {
-  if (site.weight.dtype() == DType::kUnspecified) {
+  if (!site.has_weight()) {
     return MakeError(
         absl::StatusCode::kUnimplemented, error_id::kAdapterFeatureUnsupported,
         absl::StrCat(kKey, " names ", Quoted(site.name),

@@ -15,6 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/file_read_internal.h"
+#include "peft_cc/base/given_file.h"
 #include "peft_cc/base/huge_pages.h"
 #include "peft_cc/base/scoped_fd.h"
 #include "peft_cc/base/utf8.h"
@@ -25,11 +27,6 @@ namespace {
 // What one thread reads at once: whole huge pages, so that each is filled by
 // the one that touches it first.
 constexpr uint64_t kReadPiece = 2 * kHugePage;
-
-absl::Status ReadError(const std::string& path, absl::string_view what) {
-  return MakeError(absl::StatusCode::kDataLoss, error_id::kFileRead,
-                   absl::StrCat(Quoted(path), ": ", what), {path, "", ""});
-}
 
 absl::Status NotAFileError(const std::string& path, absl::string_view found) {
   return MakeError(
@@ -103,25 +100,16 @@ absl::StatusOr<OpenFile> OpenRegularFile(const std::string& path,
   return file;
 }
 
-// Memory for `size` bytes, in huge pages where it fills some.
-std::shared_ptr<uint8_t> AllocateBuffer(uint64_t size) {
-  const bool huge = size >= kHugePage;
-  const uint64_t alignment = huge ? kHugePage : 64;
-  if (size > SIZE_MAX - alignment) return nullptr;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, size) != 0) return nullptr;
-  PreferHugePages(memory, size);
-  return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
-}
-
-// Outcomes of ReadRange beside the system's errors.
+// Outcomes of ReadPiece beside the system's errors.
 constexpr int kReadAll = 0;
 constexpr int kEndOfFile = -1;
 
-int ReadRange(int fd, uint64_t begin, uint64_t end, uint8_t* out) {
+// Reads bytes [begin, end) of a range that starts at `offset`.
+int ReadPiece(int fd, uint64_t offset, uint64_t begin, uint64_t end,
+              uint8_t* out) {
   while (begin < end) {
     const ssize_t got =
-        pread(fd, out + begin, end - begin, static_cast<off_t>(begin));
+        pread(fd, out + begin, end - begin, static_cast<off_t>(offset + begin));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno;
     if (got == 0) return kEndOfFile;
@@ -134,20 +122,7 @@ int ReadRange(int fd, uint64_t begin, uint64_t end, uint8_t* out) {
 absl::Status ReadExactly(const std::string& path, const OpenFile& file,
                          uint64_t size, uint8_t* out,
                          PieceRunner run = RunPiecesHere) {
-  std::atomic<int> outcome(kReadAll);
-  const uint64_t pieces = (size + kReadPiece - 1) / kReadPiece;
-  run(static_cast<int64_t>(pieces), [&](int64_t piece) {
-    if (outcome.load(std::memory_order_relaxed) != kReadAll) return;
-    const uint64_t begin = static_cast<uint64_t>(piece) * kReadPiece;
-    const int read = ReadRange(file.fd.get(), begin,
-                               std::min(begin + kReadPiece, size), out);
-    if (read != kReadAll) outcome.store(read, std::memory_order_relaxed);
-  });
-  const int read = outcome.load(std::memory_order_relaxed);
-  if (read == kEndOfFile) {
-    return ReadError(path, "became shorter while being read");
-  }
-  if (read != kReadAll) return ReadError(path, strerror(read));
+  PEFT_RETURN_IF_ERROR(ReadRange(path, file.fd.get(), 0, size, out, run));
   struct stat info;
   if (fstat(file.fd.get(), &info) != 0) return ReadError(path, strerror(errno));
   if (static_cast<uint64_t>(info.st_size) != file.size) {
@@ -156,27 +131,41 @@ absl::Status ReadExactly(const std::string& path, const OpenFile& file,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Bytes> ReadIntoMemory(const std::string& path,
-                                     const OpenFile& file, PieceRunner run) {
-  std::shared_ptr<uint8_t> buffer = AllocateBuffer(file.size);
-  if (buffer == nullptr) return OutOfMemoryError(path, file.size);
-  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size, buffer.get(), run));
-  return Bytes{absl::MakeConstSpan(buffer.get(), file.size), buffer};
+// The file of a program, which must have it.
+absl::StatusOr<const GivenFile*> FindGiven(const File& file,
+                                           uint64_t max_size) {
+  if (file.given() == nullptr) {
+    return MakeError(absl::StatusCode::kNotFound, error_id::kFileNotFound,
+                     absl::StrCat("there is no file ", Quoted(file.name()),
+                                  " among those that the program gave"),
+                     {file.name(), "", ""});
+  }
+  PEFT_RETURN_IF_ERROR(CheckSize(file.name(), file.given()->size(), max_size));
+  return file.given();
 }
 
-absl::StatusOr<Bytes> MapFile(const std::string& path, const OpenFile& file) {
-  const uint64_t size = file.size;
-  if (size > SIZE_MAX) return OutOfMemoryError(path, size);
-  void* memory =
-      mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd.get(), /*offset=*/0);
-  if (memory == MAP_FAILED) {
-    if (errno == ENOMEM) return OutOfMemoryError(path, size);
-    return ReadError(path, absl::StrCat("cannot map: ", strerror(errno)));
+// The first `size` bytes of a file that has at most `max_size`.
+absl::StatusOr<FileStart> ReadStart(const File& file, uint64_t size,
+                                    uint64_t max_size) {
+  FileStart start;
+  const auto out = [&] {
+    return reinterpret_cast<uint8_t*>(start.text.data());
+  };
+  if (file.is_given()) {
+    PEFT_ASSIGN_OR_RETURN(const GivenFile* given, FindGiven(file, max_size));
+    start.file_size = given->size();
+    start.text.resize(std::min(size, start.file_size));
+    PEFT_RETURN_IF_ERROR(given->ReadStart(
+        file.name(), absl::MakeSpan(out(), start.text.size())));
+    return start;
   }
-  std::shared_ptr<const void> owner(
-      memory, [size](void* address) { munmap(address, size); });
-  return Bytes{absl::MakeConstSpan(static_cast<const uint8_t*>(memory), size),
-               std::move(owner)};
+  PEFT_ASSIGN_OR_RETURN(const OpenFile open,
+                        OpenRegularFile(file.name(), max_size));
+  start.file_size = open.size;
+  start.text.resize(std::min(size, open.size));
+  PEFT_RETURN_IF_ERROR(
+      ReadExactly(file.name(), open, start.text.size(), out()));
+  return start;
 }
 
 bool HasMode(const std::string& path, mode_t kind) {
@@ -198,38 +187,93 @@ void RunPiecesHere(int64_t num_pieces, absl::FunctionRef<void(int64_t)> piece) {
   for (int64_t i = 0; i < num_pieces; ++i) piece(i);
 }
 
-absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
-                               uint64_t max_size, PieceRunner run) {
-  PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, max_size));
-  // Nothing can be mapped for an empty file, and nothing needs to be.
-  if (mode == ReadMode::kRead || file.size == 0) {
-    return ReadIntoMemory(path, file, run);
+absl::Status ReadError(const std::string& name, absl::string_view what) {
+  return MakeError(absl::StatusCode::kDataLoss, error_id::kFileRead,
+                   absl::StrCat(Quoted(name), ": ", what), {name, "", ""});
+}
+
+absl::StatusOr<std::shared_ptr<uint8_t>> AllocateBuffer(const std::string& name,
+                                                        uint64_t size) {
+  const bool huge = size >= kHugePage;
+  const uint64_t alignment = huge ? kHugePage : 64;
+  void* memory = nullptr;
+  if (size > SIZE_MAX - alignment ||
+      posix_memalign(&memory, alignment, size) != 0) {
+    return OutOfMemoryError(name, size);
   }
-  return MapFile(path, file);
+  PreferHugePages(memory, size);
+  return std::shared_ptr<uint8_t>(static_cast<uint8_t*>(memory), std::free);
 }
 
-absl::StatusOr<std::string> ReadTextFile(const std::string& path,
-                                         uint64_t max_size) {
-  PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, max_size));
-  std::string text(file.size, '\0');
-  PEFT_RETURN_IF_ERROR(ReadExactly(path, file, file.size,
-                                   reinterpret_cast<uint8_t*>(text.data())));
-  return text;
+absl::Status ReadRange(const std::string& name, int fd, uint64_t offset,
+                       uint64_t size, uint8_t* out, PieceRunner run) {
+  std::atomic<int> outcome(kReadAll);
+  const uint64_t pieces = (size + kReadPiece - 1) / kReadPiece;
+  run(static_cast<int64_t>(pieces), [&](int64_t piece) {
+    if (outcome.load(std::memory_order_relaxed) != kReadAll) return;
+    const uint64_t begin = static_cast<uint64_t>(piece) * kReadPiece;
+    const int read =
+        ReadPiece(fd, offset, begin, std::min(begin + kReadPiece, size), out);
+    if (read != kReadAll) outcome.store(read, std::memory_order_relaxed);
+  });
+  const int read = outcome.load(std::memory_order_relaxed);
+  if (read == kEndOfFile) {
+    return ReadError(name, "became shorter while being read");
+  }
+  if (read != kReadAll) return ReadError(name, strerror(read));
+  return absl::OkStatus();
 }
 
-absl::StatusOr<FileStart> ReadFileStart(const std::string& path,
-                                        uint64_t size) {
-  PEFT_ASSIGN_OR_RETURN(const OpenFile file, OpenRegularFile(path, UINT64_MAX));
-  FileStart start;
-  start.file_size = file.size;
-  start.text.resize(std::min(size, file.size));
-  PEFT_RETURN_IF_ERROR(
-      ReadExactly(path, file, start.text.size(),
-                  reinterpret_cast<uint8_t*>(start.text.data())));
-  return start;
+absl::StatusOr<Bytes> MapRange(const std::string& name, int fd, uint64_t offset,
+                               uint64_t size) {
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t before = offset % page;
+  if (size > SIZE_MAX - before) return OutOfMemoryError(name, size);
+  const size_t length = before + size;
+  void* const memory = mmap(nullptr, length, PROT_READ, MAP_PRIVATE, fd,
+                            static_cast<off_t>(offset - before));
+  if (memory == MAP_FAILED) {
+    if (errno == ENOMEM) return OutOfMemoryError(name, size);
+    return ReadError(name, absl::StrCat("cannot map: ", strerror(errno)));
+  }
+  std::shared_ptr<const void> owner(
+      memory, [length](void* address) { munmap(address, length); });
+  return Bytes{
+      absl::MakeConstSpan(static_cast<const uint8_t*>(memory) + before, size),
+      std::move(owner)};
 }
 
-bool FileExists(const std::string& path) { return HasMode(path, S_IFREG); }
+absl::StatusOr<Bytes> ReadFile(const File& file, ReadMode mode,
+                               uint64_t max_size, PieceRunner run) {
+  const std::string& name = file.name();
+  if (file.is_given()) {
+    PEFT_ASSIGN_OR_RETURN(const GivenFile* given, FindGiven(file, max_size));
+    return given->Read(name, mode, run);
+  }
+  PEFT_ASSIGN_OR_RETURN(const OpenFile open, OpenRegularFile(name, max_size));
+  // Nothing can be mapped for an empty file, and nothing needs to be.
+  if (mode == ReadMode::kMap && open.size > 0) {
+    return MapRange(name, open.fd.get(), 0, open.size);
+  }
+  PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<uint8_t> buffer,
+                        AllocateBuffer(name, open.size));
+  PEFT_RETURN_IF_ERROR(ReadExactly(name, open, open.size, buffer.get(), run));
+  return Bytes{absl::MakeConstSpan(buffer.get(), open.size), buffer};
+}
+
+absl::StatusOr<std::string> ReadTextFile(const File& file, uint64_t max_size) {
+  PEFT_ASSIGN_OR_RETURN(FileStart start, ReadStart(file, max_size, max_size));
+  return std::move(start.text);
+}
+
+absl::StatusOr<FileStart> ReadFileStart(const File& file, uint64_t size) {
+  return ReadStart(file, size, UINT64_MAX);
+}
+
+bool FileExists(const File& file) {
+  return file.is_given() ? file.given() != nullptr
+                         : HasMode(file.name(), S_IFREG);
+}
 
 bool DirectoryExists(const std::string& path) { return HasMode(path, S_IFDIR); }
 

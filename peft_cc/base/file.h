@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -40,19 +41,44 @@ using PieceRunner = absl::FunctionRef<void(
 // A PieceRunner on the calling thread.
 void RunPiecesHere(int64_t num_pieces, absl::FunctionRef<void(int64_t)> piece);
 
-// The bytes of the regular file `path` of at most `max_size` bytes. Fails with
+class GivenFile;
+
+// A file to be read: at a path, or one that a program has itself. A value.
+class File {
+ public:
+  // A path is a file.
+  File(std::string path)  // NOLINT(google-explicit-constructor)
+      : name_(std::move(path)) {}
+  File(const char* path)  // NOLINT(google-explicit-constructor)
+      : name_(path) {}
+  // What a program calls `name`; null: it has no such file.
+  File(std::string name, std::shared_ptr<const GivenFile> given)
+      : name_(std::move(name)), is_given_(true), given_(std::move(given)) {}
+
+  // The path, or what the program calls it.
+  const std::string& name() const { return name_; }
+  bool is_given() const { return is_given_; }
+  // Of a given file; null: it is not there.
+  const GivenFile* given() const { return given_.get(); }
+
+ private:
+  std::string name_;
+  bool is_given_ = false;
+  std::shared_ptr<const GivenFile> given_;
+};
+
+// The bytes of the regular file `file` of at most `max_size` bytes. Fails with
 // NOT_FOUND (FILE_NOT_FOUND), INVALID_ARGUMENT (FILE_READ: a directory or
 // another kind of file), RESOURCE_EXHAUSTED (FILE_TOO_LARGE, OUT_OF_MEMORY),
 // PERMISSION_DENIED (FILE_READ) or DATA_LOSS (FILE_READ: the system reports an
 // error, or the file changes its size while it is read). Large files are read
 // in pieces by `run`: most of the time goes into fresh memory.
-absl::StatusOr<Bytes> ReadFile(const std::string& path, ReadMode mode,
+absl::StatusOr<Bytes> ReadFile(const File& file, ReadMode mode,
                                uint64_t max_size,
                                PieceRunner run = RunPiecesHere);
 
 // As ReadFile, as text, for small files such as configs.
-absl::StatusOr<std::string> ReadTextFile(const std::string& path,
-                                         uint64_t max_size);
+absl::StatusOr<std::string> ReadTextFile(const File& file, uint64_t max_size);
 
 // The beginning of a file.
 struct FileStart {
@@ -60,12 +86,12 @@ struct FileStart {
   uint64_t file_size = 0;  // of the whole file
 };
 
-// The first `size` bytes of the regular file `path`, or all that it has. Fails
+// The first `size` bytes of the regular file `file`, or all that it has. Fails
 // as ReadFile does.
-absl::StatusOr<FileStart> ReadFileStart(const std::string& path, uint64_t size);
+absl::StatusOr<FileStart> ReadFileStart(const File& file, uint64_t size);
 
-// True for a regular file, or a link to one.
-bool FileExists(const std::string& path);
+// True for a regular file, or a link to one, and for one that is given.
+bool FileExists(const File& file);
 
 // True for a directory, or a link to one.
 bool DirectoryExists(const std::string& path);

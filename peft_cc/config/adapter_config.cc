@@ -147,12 +147,14 @@ absl::StatusOr<AdapterConfig> ParseAdapterConfig(
 }
 
 absl::StatusOr<AdapterConfig> ReadAdapterConfig(
-    const std::string& folder, const AdapterConfigOptions& options) {
-  PEFT_ASSIGN_OR_RETURN(
-      const std::string text,
-      ReadTextFile(absl::StrCat(folder, "/", kFileName), kMaxFileSize));
+    const Folder& folder, const AdapterConfigOptions& options) {
+  PEFT_ASSIGN_OR_RETURN(const std::string text,
+                        ReadTextFile(folder.At(kFileName), kMaxFileSize));
   absl::StatusOr<AdapterConfig> config = ParseAdapterConfig(text, options);
-  if (!config.ok()) return WithContext(config.status(), folder);
+  if (!config.ok()) {
+    return WithContext(config.status(), folder.is_given() ? folder.Description()
+                                                          : folder.path());
+  }
   return config;
 }
 

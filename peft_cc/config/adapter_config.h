@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "peft_cc/base/folder.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/config/layer_ranges.h"
 
@@ -152,10 +153,10 @@ struct AdapterConfigOptions {
 absl::StatusOr<AdapterConfig> ParseAdapterConfig(
     absl::string_view text, const AdapterConfigOptions& options = {});
 
-// Reads <folder>/adapter_config.json, of at most 16 MiB. Fails as ReadTextFile
-// and ParseAdapterConfig.
+// Reads adapter_config.json of `folder`, of at most 16 MiB. Fails as
+// ReadTextFile and ParseAdapterConfig.
 absl::StatusOr<AdapterConfig> ReadAdapterConfig(
-    const std::string& folder, const AdapterConfigOptions& options = {});
+    const Folder& folder, const AdapterConfigOptions& options = {});
 
 }  // namespace peft
 

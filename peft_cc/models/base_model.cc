@@ -25,16 +25,15 @@ constexpr uint64_t kMaxConfigSize = 16u << 20;
 constexpr size_t kMaxUnusedNotes = 20;
 
 // generation_config.json may be missing, but not broken.
-absl::StatusOr<FamilyConfig> ReadConfig(const std::string& folder) {
-  PEFT_ASSIGN_OR_RETURN(
-      const std::string text,
-      ReadTextFile(absl::StrCat(folder, "/config.json"), kMaxConfigSize));
+absl::StatusOr<FamilyConfig> ReadConfig(const Folder& folder) {
+  PEFT_ASSIGN_OR_RETURN(const std::string text,
+                        ReadTextFile(folder.At("config.json"), kMaxConfigSize));
   PEFT_ASSIGN_OR_RETURN(FamilyConfig config,
                         ParseModelConfig(text, "config.json"));
-  const std::string path = absl::StrCat(folder, "/generation_config.json");
-  if (!FileExists(path)) return config;
+  const File file = folder.At("generation_config.json");
+  if (!FileExists(file)) return config;
   PEFT_ASSIGN_OR_RETURN(const std::string generation_text,
-                        ReadTextFile(path, kMaxConfigSize));
+                        ReadTextFile(file, kMaxConfigSize));
   PEFT_RETURN_IF_ERROR(ApplyGenerationConfig(
       generation_text, "generation_config.json", CoreOf(config)));
   return config;
@@ -152,13 +151,24 @@ bool HasTensor(const TensorMap& tensors, const std::string& name) {
 
 }  // namespace
 
+bool IsSmallFile(absl::string_view name) {
+  if (absl::EndsWith(name, ".index.json") ||
+      absl::StartsWith(name, "adapter_")) {
+    return false;
+  }
+  for (const char* suffix :
+       {".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab", ".py"}) {
+    if (absl::EndsWith(name, suffix)) return true;
+  }
+  return absl::StartsWith(name, "LICENSE") || absl::StartsWith(name, "NOTICE");
+}
+
 absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
-    const std::string& path, ReadMode mode,
-    const LayerRanges& layer_replication) {
-  std::unique_ptr<BaseModel> model(new BaseModel());
-  PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ReadConfig(path));
-  PEFT_ASSIGN_OR_RETURN(WeightFiles files, ReadWeightFiles(path, mode));
-  model->folder_ = path;
+    const Folder& folder, ReadMode mode, const LayerRanges& layer_replication) {
+  PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ReadConfig(folder));
+  PEFT_ASSIGN_OR_RETURN(WeightFiles files, ReadWeightFiles(folder, mode));
+  PEFT_ASSIGN_OR_RETURN(Folder kept, folder.Kept(IsSmallFile, kMaxSmallFile));
+  std::unique_ptr<BaseModel> model(new BaseModel(std::move(kept)));
   model->files_ = files;
   model->notes_ = std::move(files.notes);
   const TensorMap& tensors = model->files_.tensors;

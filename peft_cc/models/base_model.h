@@ -6,13 +6,16 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "kernels/thread_pool.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/base/folder.h"
 #include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/models/block_weights.h"
 #include "peft_cc/models/description.h"
@@ -23,9 +26,16 @@
 
 namespace peft {
 
+// True for the files of a base's folder that belong to the model and hold no
+// weights, nor where they are: configs and tokenizers.
+bool IsSmallFile(absl::string_view name);
+
 // Immutable but for QuantizeWeights, and then thread-safe.
 class BaseModel {
  public:
+  // Bytes of such a file. The largest tokenizers are some 50 MB.
+  static constexpr uint64_t kMaxSmallFile = uint64_t{1} << 30;
+
   // Reads config.json, generation_config.json if there is one, and
   // model.safetensors or model.safetensors.index.json with its shards. Names
   // may lack the bare model's ("model.", "transformer.", "bert."), as those of
@@ -37,7 +47,7 @@ class BaseModel {
   // those of `layer_replication`, where it is not empty; what is there several
   // times shares its weights. Fails then as ReplicateLayers, too.
   static absl::StatusOr<std::unique_ptr<BaseModel>> Open(
-      const std::string& path, ReadMode mode,
+      const Folder& folder, ReadMode mode,
       const LayerRanges& layer_replication = {});
 
   // Makes the weights of linear layers to codes of `format`; of the head only
@@ -59,9 +69,10 @@ class BaseModel {
   // The tensors of Description::weights, at the same indexes. Tied ones and
   // those of replicated layers share their memory.
   const std::vector<Tensor>& weights() const { return weights_; }
-  // Where the model was read from: its folder and, by the names of its files,
-  // all their tensors. The views of weights() are among them.
-  const std::string& folder() const { return folder_; }
+  // Where the model was read from: its folder (of files that a program gave the
+  // small ones) and, by the names of its files, all their tensors. The views of
+  // weights() are among them.
+  const Folder& folder() const { return folder_; }
   // None after QuantizeWeights.
   const WeightFiles& files() const { return files_; }
   // True if the head uses the embedding's tensor.
@@ -75,7 +86,7 @@ class BaseModel {
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
-  BaseModel() = default;
+  explicit BaseModel(Folder folder) : folder_(std::move(folder)) {}
 
   // From `family`, that of the files, and their weights.
   absl::Status Replicate(const LayerRanges& ranges, HasWeight has_weight,
@@ -89,7 +100,7 @@ class BaseModel {
   void CountSizes();
   void BuildSites();
 
-  std::string folder_;
+  Folder folder_;
   WeightFiles files_;
   ModelConfig config_;
   Description description_;

@@ -1,6 +1,8 @@
 #include "peft_cc/models/host_layers.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -35,29 +37,46 @@ absl::Status CheckName(const HostLayer& layer) {
   return Wrong(layer, "is no dotted name, as named_modules() has them");
 }
 
+bool IsSeen(const HostLayer& layer) {
+  return layer.weight.dtype() != DType::kUnspecified;
+}
+
+// Of the weight, also of one that the program keeps to itself.
+absl::Span<const int64_t> ShapeOf(const HostLayer& layer) {
+  return IsSeen(layer) ? layer.weight.shape() : layer.unseen_shape;
+}
+
+int64_t Dim(const HostLayer& layer, int axis) { return ShapeOf(layer)[axis]; }
+
+int RankOf(const HostLayer& layer) {
+  return static_cast<int>(ShapeOf(layer).size());
+}
+
 absl::Status CheckFloats(const HostLayer& layer, absl::string_view what,
-                         const Tensor& tensor) {
-  if (IsComputeDType(tensor.dtype())) return absl::OkStatus();
-  const absl::string_view found = tensor.dtype() == DType::kUnspecified
+                         DType dtype) {
+  if (IsComputeDType(dtype)) return absl::OkStatus();
+  const absl::string_view found = dtype == DType::kUnspecified
                                       ? absl::string_view("none")
-                                      : DTypeName(tensor.dtype());
+                                      : DTypeName(dtype);
   return Wrong(layer, what, "F32, BF16 or F16", found);
 }
 
 absl::Status CheckShape(const HostLayer& layer, int min_rank, int max_rank,
                         absl::string_view expected) {
-  PEFT_RETURN_IF_ERROR(CheckFloats(layer, "weight", layer.weight));
-  const int rank = layer.weight.rank();
-  if (rank >= min_rank && rank <= max_rank && layer.weight.num_elements() > 0) {
+  const DType dtype = IsSeen(layer) ? layer.weight.dtype() : layer.unseen_dtype;
+  PEFT_RETURN_IF_ERROR(CheckFloats(layer, "weight", dtype));
+  const int rank = RankOf(layer);
+  if (rank >= min_rank && rank <= max_rank &&
+      CheckedNumElements(ShapeOf(layer)).value_or(0) > 0) {
     return absl::OkStatus();
   }
-  return Wrong(layer, "weight", expected, ShapeToString(layer.weight.shape()));
+  return Wrong(layer, "weight", expected, ShapeToString(ShapeOf(layer)));
 }
 
 absl::Status CheckBias(const HostLayer& layer, int64_t size) {
   if (layer.bias.dtype() == DType::kUnspecified) return absl::OkStatus();
   if (size == 0) return Wrong(layer, "has no bias of this kind, leave it out");
-  PEFT_RETURN_IF_ERROR(CheckFloats(layer, "bias", layer.bias));
+  PEFT_RETURN_IF_ERROR(CheckFloats(layer, "bias", layer.bias.dtype()));
   if (layer.bias.rank() == 1 && layer.bias.dim(0) == size) {
     return absl::OkStatus();
   }
@@ -81,7 +100,7 @@ absl::Status SetAxis(const HostLayer& layer, int axis,
   PEFT_RETURN_IF_ERROR(CheckRange(layer, "padding", layer.padding[axis], 0));
   PEFT_RETURN_IF_ERROR(CheckRange(layer, "padding_end", end, 0));
   const int to = axis + 3 - geometry.num_axes;
-  geometry.kernel[to] = layer.weight.dim(2 + axis);
+  geometry.kernel[to] = Dim(layer, 2 + axis);
   geometry.stride[to] = layer.stride[axis];
   geometry.dilation[to] = layer.dilation[axis];
   geometry.padding_begin[to] = layer.padding[axis];
@@ -93,15 +112,15 @@ absl::Status SetConvolution(const HostLayer& layer, Site& site) {
   PEFT_RETURN_IF_ERROR(
       CheckShape(layer, 3, 5, "(out, in / groups, kernel ...)"));
   kernels::ConvGeometry& geometry = site.conv;
-  geometry.num_axes = layer.weight.rank() - 2;
-  geometry.out_channels = layer.weight.dim(0);
+  geometry.num_axes = RankOf(layer) - 2;
+  geometry.out_channels = Dim(layer, 0);
   geometry.groups = layer.groups;
   if (layer.groups < 1 || geometry.out_channels % layer.groups != 0) {
     return Wrong(layer, "groups",
                  absl::StrCat("a divisor of ", geometry.out_channels),
                  absl::StrCat(layer.groups));
   }
-  geometry.in_channels = layer.weight.dim(1) * layer.groups;
+  geometry.in_channels = Dim(layer, 1) * layer.groups;
   for (int axis = 0; axis < geometry.num_axes; ++axis) {
     PEFT_RETURN_IF_ERROR(SetAxis(layer, axis, geometry));
   }
@@ -115,12 +134,12 @@ absl::Status SetMatrix(const HostLayer& layer, Site& site) {
   // An embedding's table has its inputs, the ids, along the rows.
   const bool rows_are_inputs =
       site.is_transposed() || site.kind == SiteKind::kEmbedding;
-  site.in_features = layer.weight.dim(rows_are_inputs ? 0 : 1);
-  site.out_features = layer.weight.dim(rows_are_inputs ? 1 : 0);
+  site.in_features = Dim(layer, rows_are_inputs ? 0 : 1);
+  site.out_features = Dim(layer, rows_are_inputs ? 1 : 0);
   if (site.kind == SiteKind::kMultiheadAttention &&
       site.out_features != 3 * site.in_features) {
     return Wrong(layer, "weight of in_proj", "(3 d, d)",
-                 ShapeToString(layer.weight.shape()));
+                 ShapeToString(ShapeOf(layer)));
   }
   return absl::OkStatus();
 }
@@ -131,7 +150,7 @@ absl::Status SetNorm(const HostLayer& layer, Site& site) {
     return Wrong(layer, "epsilon", "a finite number, 0 or more",
                  absl::StrCat(layer.norm_epsilon));
   }
-  site.in_features = site.out_features = layer.weight.dim(0);
+  site.in_features = site.out_features = Dim(layer, 0);
   site.is_rms_norm = layer.is_rms_norm;
   site.norm_epsilon = layer.norm_epsilon;
   return absl::OkStatus();
@@ -148,11 +167,17 @@ absl::Status SetShape(const HostLayer& layer, Site& site) {
   }
 }
 
+void SetWeight(const HostLayer& layer, Site& site) {
+  site.weight = layer.weight;
+  site.is_writable = layer.is_writable;
+  if (!IsSeen(layer)) site.unseen_shape = layer.unseen_shape;
+}
+
 absl::StatusOr<Site> SiteOf(const HostLayer& layer) {
   Site site;
   site.name = layer.name;
   site.kind = *layer.kind;
-  site.weight = layer.weight;
+  SetWeight(layer, site);
   site.bias = layer.bias;
   site.is_output_embedding = layer.is_output_embedding;
   PEFT_RETURN_IF_ERROR(SetShape(layer, site));
@@ -174,8 +199,8 @@ Tensor MatrixAt(const Tensor& tensor, int64_t index) {
 absl::Status AddParameter(const HostLayer& layer, std::vector<Site>& sites) {
   PEFT_RETURN_IF_ERROR(
       CheckShape(layer, 2, 3, "a matrix, or (experts, out, in)"));
-  const bool is_stack = layer.weight.rank() == 3;
-  const int64_t count = is_stack ? layer.weight.dim(0) : 1;
+  const bool is_stack = RankOf(layer) == 3;
+  const int64_t count = is_stack ? Dim(layer, 0) : 1;
   if (layer.is_transposed && !is_stack) {
     return Wrong(layer, "is_transposed belongs to a parameter of three axes");
   }
@@ -185,9 +210,13 @@ absl::Status AddParameter(const HostLayer& layer, std::vector<Site>& sites) {
     site.kind = SiteKind::kParameter;
     site.parameter = layer.name;
     site.is_parameter_transposed = layer.is_transposed;
-    site.weight = is_stack ? MatrixAt(layer.weight, i) : layer.weight;
-    site.in_features = site.weight.dim(layer.is_transposed ? 0 : 1);
-    site.out_features = site.weight.dim(layer.is_transposed ? 1 : 0);
+    SetWeight(layer, site);
+    if (is_stack && IsSeen(layer)) site.weight = MatrixAt(layer.weight, i);
+    if (is_stack && !IsSeen(layer)) {
+      site.unseen_shape.erase(site.unseen_shape.begin());
+    }
+    site.in_features = site.weight_shape()[layer.is_transposed ? 0 : 1];
+    site.out_features = site.weight_shape()[layer.is_transposed ? 1 : 0];
     sites.push_back(std::move(site));
   }
   return CheckBias(layer, 0);
@@ -235,6 +264,40 @@ absl::Status AddLayer(const HostLayer& layer, std::vector<Site>& sites) {
   return absl::OkStatus();
 }
 
+// Memory of a layer.
+struct Range {
+  uintptr_t begin;
+  uintptr_t end;
+  const HostLayer* layer;
+};
+
+// Merges write into these layers one by one: nobody else's weights may be
+// there.
+absl::Status CheckWritable(const std::vector<HostLayer>& layers) {
+  std::vector<Range> ranges;
+  for (const HostLayer& layer : layers) {
+    for (const Tensor* tensor : {&layer.weight, &layer.bias}) {
+      const auto begin = reinterpret_cast<uintptr_t>(tensor->data());
+      const auto size = static_cast<uintptr_t>(tensor->size_bytes());
+      if (size > 0) ranges.push_back({begin, begin + size, &layer});
+    }
+  }
+  std::sort(
+      ranges.begin(), ranges.end(),
+      [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  Range last = {};  // of those before, the one that ends last
+  for (const Range& range : ranges) {
+    const bool overlap = last.layer != nullptr && range.begin < last.end;
+    if (overlap && (range.layer->is_writable || last.layer->is_writable)) {
+      return Wrong(*range.layer,
+                   absl::StrCat("shares memory with ", Quoted(last.layer->name),
+                                ", and writable_weights must not"));
+    }
+    if (range.end > last.end) last = range;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
@@ -250,6 +313,7 @@ absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
     PEFT_RETURN_IF_ERROR(AddLayer(layer, sites));
     modules.AddWithParents(ModuleOf(layer));
   }
+  PEFT_RETURN_IF_ERROR(CheckWritable(layers));
   return SiteTable(std::move(sites), modules.Release(), "", layer_replication);
 }
 

@@ -21,7 +21,13 @@ struct HostLayer {
   std::string name;  // as torch's named_modules() or named_parameters() has it
   std::optional<SiteKind> kind;  // none: a module that nothing attaches to
   Tensor weight;  // as Site has it; parameter: a matrix, or (experts, out, in)
-  Tensor bias;    // unspecified dtype: none
+  // Where the program keeps the weight to itself, which is then unspecified:
+  // what it is.
+  std::vector<int64_t> unseen_shape;
+  DType unseen_dtype = DType::kUnspecified;
+  Tensor bias;  // unspecified dtype: none
+  // Merges may write into weight and bias, which no other layer has a part of.
+  bool is_writable = false;
   bool is_output_embedding = false;
   // Of a norm: RMSNorm instead of LayerNorm, and what is added under the root.
   bool is_rms_norm = false;

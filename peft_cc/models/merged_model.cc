@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/new_folder.h"
@@ -64,9 +65,11 @@ class Writer {
     PEFT_RETURN_IF_ERROR(WriteConfig(folder->path()));
     PEFT_RETURN_IF_ERROR(CopyModelFiles(base_.folder(), folder->path()));
     PEFT_RETURN_IF_ERROR(WriteIndex(folder->path()));
+    const PoolCheck pool_check(pool_);
     for (const auto& item : layouts_) {
       PEFT_RETURN_IF_ERROR(WriteWeights(folder->path(), item.first));
     }
+    PEFT_RETURN_IF_ERROR(pool_check.status());
     return folder->Commit();
   }
 

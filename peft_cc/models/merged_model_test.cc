@@ -65,7 +65,7 @@ TEST_P(MergedModelTest, OpensWithTheLogitsOfTheMergedModel) {
   EXPECT_EQ(LogitsOf(*written, GetParam()), merged);
   EXPECT_FALSE(written->base().has_tied_head());
   EXPECT_TRUE(written->base().notes().empty());
-  model->Unload();
+  ASSERT_TRUE(model->Unload().ok());
   EXPECT_TRUE(model->AdapterNames().empty());
   EXPECT_EQ(LogitsOf(*model, GetParam()), base);
 }

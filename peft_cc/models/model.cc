@@ -1,9 +1,11 @@
 #include "peft_cc/models/model.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/base_fingerprint.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/layer_replication.h"
@@ -39,9 +41,37 @@ absl::StatusOr<LayerRanges> RangesOf(const ModelOptions& options,
   return LayerReplicationOf(adapters);
 }
 
-// The index of layer `name`, or of one matrix of a parameter.
-absl::StatusOr<int> FindLayer(const SiteTable& sites, const std::string& name,
-                              int64_t expert) {
+bool HasWritable(const SiteTable& sites) {
+  return std::any_of(sites.sites().begin(), sites.sites().end(),
+                     [](const Site& site) { return site.is_writable; });
+}
+
+// What the rows of a call run.
+std::vector<const Plan*> RowsOf(const BatchPlan& plans) {
+  std::vector<const Plan*> rows = {plans.groups()[0].plan};
+  rows.resize(std::max<int64_t>(1, plans.batch()));
+  for (int64_t row = 0; row < plans.batch(); ++row) {
+    rows[row] = &plans.OfRow(row);
+  }
+  return rows;
+}
+
+// With the threads that the model will have.
+absl::Status QuantizeWeights(const ModelOptions& options, BaseModel& base) {
+  if (options.weight_format == WeightFormat::kAsStored) return absl::OkStatus();
+  std::shared_ptr<kernels::ThreadPool> pool = options.thread_pool;
+  if (pool == nullptr) pool = kernels::CreateThreadPool(options.num_threads);
+  const PoolCheck check(*pool);
+  PEFT_RETURN_IF_ERROR(base.QuantizeWeights(options.weight_format,
+                                            options.quantize_head, *pool));
+  return check.status();
+}
+
+}  // namespace
+
+absl::StatusOr<int> Model::FindLayer(const std::string& name,
+                                     int64_t expert) const {
+  const SiteTable& sites = *sites_;
   const ParameterSites* const parameter = sites.FindParameter(name);
   const int64_t count = parameter == nullptr ? 0 : parameter->num_sites;
   const int index = sites.Find(name);
@@ -57,30 +87,16 @@ absl::StatusOr<int> FindLayer(const SiteTable& sites, const std::string& name,
                        {name, expected, absl::StrCat(expert)});
 }
 
-// Before the model has threads of its own.
-absl::Status QuantizeWeights(const ModelOptions& options, BaseModel& base) {
-  std::unique_ptr<kernels::ThreadPool> own;
-  if (options.thread_pool == nullptr) {
-    own = kernels::CreateThreadPool(options.num_threads);
-  }
-  return base.QuantizeWeights(
-      options.weight_format, options.quantize_head,
-      options.thread_pool == nullptr ? *own : *options.thread_pool);
-}
-
-}  // namespace
-
 Model::Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
              std::string name, const ModelOptions& options)
     : name_(std::move(name)),
       base_(std::move(base)),
       host_sites_(std::move(host_sites)),
       sites_(base_ == nullptr ? &host_sites_ : &base_->sites()),
-      owned_pool_(options.thread_pool == nullptr
-                      ? kernels::CreateThreadPool(options.num_threads)
-                      : nullptr),
-      pool_(options.thread_pool == nullptr ? owned_pool_.get()
-                                           : options.thread_pool),
+      pool_(options.thread_pool == nullptr
+                ? kernels::CreateThreadPool(options.num_threads)
+                : options.thread_pool),
+      gate_(HasWritable(*sites_)),
       registry_(sites_) {}
 
 absl::StatusOr<std::unique_ptr<Model>> Model::Open(
@@ -118,6 +134,10 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Create(
 
 absl::Status Model::SetAdapter(absl::Span<const std::string> names,
                                absl::Span<const float> scales) {
+  if (registry_.IsMergedInPlace()) {
+    PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, gate_.Write());
+    return registry_.SetActive(names, scales);
+  }
   return registry_.SetActive(names, scales);
 }
 
@@ -165,6 +185,7 @@ absl::Status Model::SaveAdapter(const std::string& name,
                                 const AdapterSaveOptions& options) const {
   PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Adapter> adapter,
                         GetAdapter(name));
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
   AdapterSaveOptions with_base = options;
   with_base.base_fingerprint = BaseFingerprint(sites(), *adapter);
   return peft::SaveAdapter(*adapter, path, with_base);
@@ -193,11 +214,28 @@ absl::Status Model::PinAdapter(const std::string& name, bool pinned) {
 
 AdapterUsage Model::GetAdapterUsage() const { return registry_.Usage(); }
 
+absl::StatusOr<WeightsGate::Use> Model::UseBaseWeights() const {
+  PEFT_ASSIGN_OR_RETURN(WeightsGate::Use use, gate_.Read());
+  if (!registry_.IsMergedInPlace()) return use;
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, error_id::kMerged,
+      absl::StrCat("adapter ", Quoted(registry_.MergedNames().front()),
+                   " is merged into the program's own weights, and the base's "
+                   "are needed; unmerge first"));
+}
+
 absl::StatusOr<Tensor> Model::RunLayer(const std::string& name, int64_t expert,
-                                       const Tensor& x) const {
-  PEFT_ASSIGN_OR_RETURN(const int index, FindLayer(sites(), name, expert));
-  const std::shared_ptr<const Plan> plan = CurrentPlan();
-  return peft::RunLayer(sites(), index, *plan, x, pool());
+                                       const Tensor& x,
+                                       const BatchPlan* plans) const {
+  PEFT_ASSIGN_OR_RETURN(const int index, FindLayer(name, expert));
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseWeights());
+  const BatchPlan current(plans == nullptr ? CurrentPlan() : nullptr);
+  return peft::RunLayer(sites(), index,
+                        RowsOf(plans == nullptr ? current : *plans), x, pool());
+}
+
+absl::StatusOr<AdapterRegistry::Running> Model::GetRunning() const {
+  return registry_.GetRunning();
 }
 
 std::shared_ptr<const Plan> Model::CurrentPlan() const {

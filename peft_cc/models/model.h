@@ -28,6 +28,7 @@
 #include "peft_cc/models/host_layers.h"
 #include "peft_cc/models/merged_model.h"
 #include "peft_cc/models/model_source.h"
+#include "peft_cc/models/weights_gate.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -44,9 +45,8 @@ struct ModelOptions : ModelSourceOptions {
   // embedding that it is tied to, with quantize_head. Not of a host model.
   WeightFormat weight_format = WeightFormat::kAsStored;
   bool quantize_head = false;
-  // Runs the work of forwards; kept alive by the caller. Null: an own pool of
-  // num_threads.
-  kernels::ThreadPool* thread_pool = nullptr;
+  // Runs the work of forwards. Null: an own pool of num_threads.
+  std::shared_ptr<kernels::ThreadPool> thread_pool;
 };
 
 // How an adapter takes the place of another.
@@ -145,7 +145,7 @@ class Model {
       absl::Span<const float> scales = {},
       const MergeAdapterOptions& options = {});
   // Back to the base's weights, bit by bit. False where nothing was merged.
-  bool UnmergeAdapter();
+  absl::StatusOr<bool> UnmergeAdapter();
   // Also while adapters are disabled.
   std::vector<std::string> MergedAdapters() const;
   // Writes the model with these adapters, or with no name the merged and the
@@ -162,7 +162,7 @@ class Model {
       const std::function<bool(int64_t done, int64_t total)>& on_progress)
       const;
   // Unmerges and deletes all adapters.
-  void Unload();
+  absl::Status Unload();
   // Makes adapter `new_name` of loaded ones, with a weight for each; it is not
   // activated. NOT_FOUND, ALREADY_EXISTS, or as CombineAdapters.
   absl::Status AddWeightedAdapter(const std::string& new_name,
@@ -181,6 +181,10 @@ class Model {
   // SetAdapter.
   absl::StatusOr<HeldPlan> MakePlan(absl::Span<const std::string> names,
                                     absl::Span<const float> scales = {});
+  // What calls that begin now run; it changes with the version, which takes no
+  // lock.
+  absl::StatusOr<AdapterRegistry::Running> GetRunning() const;
+  uint64_t running_version() const { return registry_.version(); }
   // One adapter for each row of a batch, "__base__" for none: PEFT's
   // adapter_names. NOT_FOUND names all unknown ones. While adapters are
   // disabled every row runs the base model; so below.
@@ -188,11 +192,17 @@ class Model {
   // One plan of MakePlan for all rows, or one for each; null: the base model.
   absl::StatusOr<BatchPlan> PlanRows(
       absl::Span<const std::shared_ptr<const Plan>> plans);
-  // What layer `name` computes from `x` under the current activation; see
-  // peft::RunLayer. Of a parameter of three axes it is the matrix of `expert`,
-  // else that is -1. NOT_FOUND (LAYER_NOT_FOUND) for a name that no layer has.
+  // The index of layer `name` among sites(). Of a parameter of three axes it is
+  // the matrix of `expert`, else that is -1. NOT_FOUND (LAYER_NOT_FOUND) for a
+  // name that no layer has.
+  absl::StatusOr<int> FindLayer(const std::string& name, int64_t expert) const;
+  // What layer `name` computes from `x`, its rows under `plans`, or with null
+  // under the current activation; see peft::RunLayer.
   absl::StatusOr<Tensor> RunLayer(const std::string& name, int64_t expert,
-                                  const Tensor& x) const;
+                                  const Tensor& x,
+                                  const BatchPlan* plans = nullptr) const;
+  // For the length of a call that reads the weights of layers.
+  absl::StatusOr<WeightsGate::Use> UseWeights() const { return gate_.Read(); }
 
   // The layers that adapters attach to.
   const SiteTable& sites() const { return *sites_; }
@@ -201,13 +211,16 @@ class Model {
   const BaseModel& base() const { return *base_; }
   // What of opening it is worth knowing.
   const std::vector<std::string>& notes() const { return notes_; }
-  // Where forwards run: the caller's pool, or the model's own.
+  // Where forwards run: the program's pool, or the model's own.
   kernels::ThreadPool& pool() const { return *pool_; }
 
  private:
   Model(std::unique_ptr<BaseModel> base, SiteTable host_sites, std::string name,
         const ModelOptions& options);
 
+  // UseWeights of a call that needs those of the base: also
+  // FAILED_PRECONDITION (MERGED) while others are in their place.
+  absl::StatusOr<WeightsGate::Use> UseBaseWeights() const;
   // What the first active adapter is called, where `name` is empty.
   absl::StatusOr<std::string> NameOrActive(const std::string& name) const;
   // `options` with the model's pool where they have none.
@@ -219,11 +232,16 @@ class Model {
   // Adds a line to the report of an adapter that names another base.
   void NoteOtherBase(LoadedAdapter& loaded) const;
   // RESOURCE_EXHAUSTED (ADAPTER_LIMIT) where the folder cannot fit the limit.
-  absl::Status CheckRoom(const std::string& path,
+  absl::Status CheckRoom(const Folder& folder,
                          const AdapterLoadOptions& options,
                          const std::string& replaced) const;
-  // The adapter of a folder or of the Hub, in the place of `replaced`, if that
+  // The adapter of a folder that is here, in the place of `replaced`, if that
   // is not empty.
+  absl::StatusOr<LoadedAdapter> Read(const std::string& name,
+                                     const Folder& folder,
+                                     const AdapterLoadOptions& options,
+                                     const std::string& replaced) const;
+  // The same of the files of the options, of a folder or of the Hub.
   absl::StatusOr<LoadedAdapter> Fetch(const std::string& name,
                                       const std::string& path,
                                       const AdapterLoadOptions& options,
@@ -241,8 +259,8 @@ class Model {
   std::vector<std::string> notes_;
   SiteTable host_sites_;  // empty in others
   const SiteTable* sites_;
-  std::unique_ptr<kernels::ThreadPool> owned_pool_;
-  kernels::ThreadPool* pool_;
+  const std::shared_ptr<kernels::ThreadPool> pool_;
+  mutable WeightsGate gate_;
   // PlanForMerge keeps the plan that it makes.
   mutable AdapterRegistry registry_;
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/adapter_size.h"
 #include "peft_cc/adapters/fresh.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/base_name.h"
@@ -35,7 +36,10 @@ absl::StatusOr<LoadReport> Model::Add(
   PEFT_RETURN_IF_ERROR(registry_.Reserve(name));
   // Also when memory runs out on the way.
   absl::Cleanup cancel = [&] { registry_.CancelReservation(name); };
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
+  const PoolCheck pool_check(*pool_);
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  PEFT_RETURN_IF_ERROR(pool_check.status());
   NoteOtherBase(loaded);
   PEFT_RETURN_IF_ERROR(registry_.Add(name, std::move(loaded.adapter),
                                      {std::move(loaded.folder), is_trainable}));
@@ -48,7 +52,10 @@ absl::StatusOr<LoadReport> Model::Replace(
     absl::FunctionRef<absl::StatusOr<LoadedAdapter>()> load) {
   PEFT_RETURN_IF_ERROR(
       registry_.CheckReplaceable(name, how.expected_generation));
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
+  const PoolCheck pool_check(*pool_);
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
+  PEFT_RETURN_IF_ERROR(pool_check.status());
   NoteOtherBase(loaded);
   PEFT_RETURN_IF_ERROR(registry_.Replace(
       name, std::move(loaded.adapter),
@@ -57,12 +64,13 @@ absl::StatusOr<LoadReport> Model::Replace(
 }
 
 void Model::NoteOtherBase(LoadedAdapter& loaded) const {
-  if (is_host_model()) return;
+  // A program's own layers, or files, that have no name.
+  if (is_host_model() || name_.empty()) return;
   const std::string& named =
       loaded.adapter->config().base.base_model_name_or_path;
   const std::string& own_name = base_->config().name_or_path;
   if (MayBeBase(named, name_, own_name) ||
-      MayBeBase(named, base_->folder(), own_name)) {
+      MayBeBase(named, base_->folder().path(), own_name)) {
     return;
   }
   loaded.report.lines.push_back(
@@ -72,18 +80,18 @@ void Model::NoteOtherBase(LoadedAdapter& loaded) const {
 }
 
 // What cannot be estimated cannot be loaded either, and the load says why.
-absl::Status Model::CheckRoom(const std::string& path,
+absl::Status Model::CheckRoom(const Folder& folder,
                               const AdapterLoadOptions& options,
                               const std::string& replaced) const {
   if (!registry_.HasLimit()) return absl::OkStatus();
-  const auto estimate = EstimateAdapter(path, options.subfolder);
+  const auto estimate = EstimateAdapter(folder, options.subfolder);
   if (!estimate.ok()) return absl::OkStatus();
   return registry_.CheckRoom(estimate->size_bytes, replaced);
 }
 
 AdapterLoadOptions Model::WithPool(const AdapterLoadOptions& options) const {
   AdapterLoadOptions with_pool = options;
-  if (with_pool.pool == nullptr) with_pool.pool = pool_;
+  if (with_pool.pool == nullptr) with_pool.pool = pool_.get();
   return with_pool;
 }
 
@@ -98,20 +106,29 @@ absl::StatusOr<LoadedAdapter> Model::Build(
                       WithPool(options));
 }
 
+absl::StatusOr<LoadedAdapter> Model::Read(const std::string& name,
+                                          const Folder& folder,
+                                          const AdapterLoadOptions& options,
+                                          const std::string& replaced) const {
+  PEFT_RETURN_IF_ERROR(CheckRoom(folder, options, replaced));
+  return peft::LoadAdapter(sites(), name, folder, WithPool(options));
+}
+
 absl::StatusOr<LoadedAdapter> Model::Fetch(const std::string& name,
                                            const std::string& path,
                                            const AdapterLoadOptions& options,
                                            const std::string& replaced) const {
+  if (options.files != nullptr) {
+    return Read(name, Folder(options.files), options, replaced);
+  }
   const absl::StatusOr<hub::Source> source =
       hub::FetchAdapter(path, options.subfolder, options.hub);
   if (!source.ok()) {
     return WithContext(source.status(), absl::StrCat("adapter ", Quoted(name)));
   }
   const std::string& folder = source->folder;
-  PEFT_RETURN_IF_ERROR(CheckRoom(folder, options, replaced));
-  PEFT_ASSIGN_OR_RETURN(
-      LoadedAdapter loaded,
-      peft::LoadAdapter(sites(), name, folder, WithPool(options)));
+  PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded,
+                        Read(name, folder, options, replaced));
   loaded.folder = FolderText(folder, options);
   const std::string unused = options.hub.Given();
   if (source->commit.empty() && !unused.empty()) {
@@ -148,7 +165,7 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
     FreshOptions options;
     options.seed = seed;
     options.base_name = name_;
-    options.services.pool = pool_;
+    options.services.pool = pool_.get();
     absl::StatusOr<FreshAdapter> fresh =
         MakeFreshAdapter(sites(), parsed, options);
     if (!fresh.ok()) {
@@ -177,6 +194,7 @@ absl::StatusOr<LoadReport> Model::ReplaceAdapterFromMemory(
 
 absl::StatusOr<HeldPlan> Model::MakePlan(absl::Span<const std::string> names,
                                          absl::Span<const float> scales) {
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
   return registry_.PlanOf(names, scales);
 }
 

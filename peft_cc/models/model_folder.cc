@@ -2,35 +2,21 @@
 
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/models/base_model.h"
 
 namespace peft {
 namespace {
 
 constexpr char kConfigName[] = "config.json";
-// Configs and tokenizers: the largest are some 50 MB.
-constexpr uint64_t kMaxSmallFile = uint64_t{1} << 30;
 constexpr uint64_t kMaxConfigSize = 16u << 20;
 
-bool IsCopied(absl::string_view name) {
-  if (name == kConfigName || absl::EndsWith(name, ".index.json") ||
-      absl::StartsWith(name, "adapter_")) {
-    return false;
-  }
-  for (const char* suffix :
-       {".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab", ".py"}) {
-    if (absl::EndsWith(name, suffix)) return true;
-  }
-  return absl::StartsWith(name, "LICENSE") || absl::StartsWith(name, "NOTICE");
-}
-
-absl::Status CopyFile(const std::string& from, const std::string& to) {
-  PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        ReadFile(from, ReadMode::kRead, kMaxSmallFile));
+absl::Status CopyFile(const File& from, const std::string& to) {
+  PEFT_ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(from, ReadMode::kRead,
+                                                    BaseModel::kMaxSmallFile));
   return WriteFileAtomically(to, {bytes.data});
 }
 
@@ -42,15 +28,13 @@ absl::Status WriteModelText(const std::string& path, const std::string& text) {
   return WriteFileAtomically(path, {chunk});
 }
 
-absl::Status CopyModelConfig(const std::string& from, const std::string& to) {
-  return CopyFile(absl::StrCat(from, "/", kConfigName),
-                  absl::StrCat(to, "/", kConfigName));
+absl::Status CopyModelConfig(const Folder& from, const std::string& to) {
+  return CopyFile(from.At(kConfigName), absl::StrCat(to, "/", kConfigName));
 }
 
-absl::StatusOr<Json> ReadModelConfig(const std::string& folder) {
-  PEFT_ASSIGN_OR_RETURN(
-      const std::string text,
-      ReadTextFile(absl::StrCat(folder, "/", kConfigName), kMaxConfigSize));
+absl::StatusOr<Json> ReadModelConfig(const Folder& folder) {
+  PEFT_ASSIGN_OR_RETURN(const std::string text,
+                        ReadTextFile(folder.At(kConfigName), kMaxConfigSize));
   return ParseJson(text, kConfigName);
 }
 
@@ -59,12 +43,14 @@ absl::Status WriteModelConfig(const std::string& folder, const Json& config) {
                         DumpJson(config));
 }
 
-absl::Status CopyModelFiles(const std::string& from, const std::string& to) {
-  PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(from));
+absl::Status CopyModelFiles(const Folder& from, const std::string& to) {
+  PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names, from.Names());
   for (const std::string& name : names) {
-    const std::string path = absl::StrCat(from, "/", name);
-    if (!IsCopied(name) || !FileExists(path)) continue;
-    PEFT_RETURN_IF_ERROR(CopyFile(path, absl::StrCat(to, "/", name)));
+    const File file = from.At(name);
+    if (name == kConfigName || !IsSmallFile(name) || !FileExists(file)) {
+      continue;
+    }
+    PEFT_RETURN_IF_ERROR(CopyFile(file, absl::StrCat(to, "/", name)));
   }
   return absl::OkStatus();
 }

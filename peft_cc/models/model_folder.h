@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "peft_cc/base/folder.h"
 #include "peft_cc/base/json.h"
 
 namespace peft {
@@ -14,14 +15,14 @@ namespace peft {
 absl::Status WriteModelText(const std::string& path, const std::string& text);
 
 // Copies config.json as it is.
-absl::Status CopyModelConfig(const std::string& from, const std::string& to);
+absl::Status CopyModelConfig(const Folder& from, const std::string& to);
 // config.json of a folder, to be changed.
-absl::StatusOr<Json> ReadModelConfig(const std::string& folder);
+absl::StatusOr<Json> ReadModelConfig(const Folder& folder);
 absl::Status WriteModelConfig(const std::string& folder, const Json& config);
 
 // Copies the files of folder `from` that belong to the model, but hold no
 // weights and are not config.json: the tokenizer's, licences and so on.
-absl::Status CopyModelFiles(const std::string& from, const std::string& to);
+absl::Status CopyModelFiles(const Folder& from, const std::string& to);
 
 }  // namespace peft
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/models/model.h"
 #include "peft_cc/models/quantized_model.h"
@@ -11,10 +12,14 @@ namespace peft {
 absl::StatusOr<std::vector<std::string>> Model::MergeAdapter(
     absl::Span<const std::string> names, absl::Span<const float> scales,
     const MergeAdapterOptions& options) {
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, gate_.Write());
   return registry_.Merge(names, scales, options, *pool_);
 }
 
-bool Model::UnmergeAdapter() { return registry_.Unmerge(); }
+absl::StatusOr<bool> Model::UnmergeAdapter() {
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, gate_.Write());
+  return registry_.Unmerge();
+}
 
 std::vector<std::string> Model::MergedAdapters() const {
   return registry_.MergedNames();
@@ -55,7 +60,11 @@ absl::Status Model::WriteQuantized(
   return WriteQuantizedModel(*base_, path, on_progress);
 }
 
-void Model::Unload() { registry_.Clear(); }
+absl::Status Model::Unload() {
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, gate_.Write());
+  registry_.Clear();
+  return absl::OkStatus();
+}
 
 absl::Status Model::AddWeightedAdapter(const std::string& new_name,
                                        absl::Span<const std::string> names,
@@ -68,9 +77,12 @@ absl::Status Model::AddWeightedAdapter(const std::string& new_name,
   }
   PEFT_RETURN_IF_ERROR(registry_.Reserve(new_name));
   absl::Cleanup cancel = [&] { registry_.CancelReservation(new_name); };
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
+  const PoolCheck pool_check(*pool_);
   PEFT_ASSIGN_OR_RETURN(
       LoadedAdapter loaded,
       CombineAdapters(sites(), new_name, sources, options, *pool_));
+  PEFT_RETURN_IF_ERROR(pool_check.status());
   PEFT_RETURN_IF_ERROR(
       registry_.AddInactive(new_name, std::move(loaded.adapter)));
   std::move(cancel).Cancel();
@@ -82,8 +94,13 @@ absl::StatusOr<ProbeReport> Model::ProbeAdapter(
   PEFT_ASSIGN_OR_RETURN(const std::string known, NameOrActive(name));
   PEFT_ASSIGN_OR_RETURN(std::shared_ptr<const Adapter> adapter,
                         registry_.Get(known));
-  return peft::ProbeAdapter(sites(), known, std::move(adapter), options,
-                            *pool_);
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use use, UseBaseWeights());
+  const PoolCheck pool_check(*pool_);
+  PEFT_ASSIGN_OR_RETURN(
+      ProbeReport report,
+      peft::ProbeAdapter(sites(), known, std::move(adapter), options, *pool_));
+  PEFT_RETURN_IF_ERROR(pool_check.status());
+  return report;
 }
 
 }  // namespace peft

@@ -107,6 +107,11 @@ absl::StatusOr<ModelSource> FindModelSource(const std::string& path,
                                             const ModelSourceOptions& options) {
   ModelSource source;
   PEFT_ASSIGN_OR_RETURN(source.adapters, FindAdapters(options));
+  if (options.files != nullptr) {
+    source.folder = Folder(options.files);
+    source.name = path;
+    return source;
+  }
   NamedBase base = {path, "", ""};
   if (path.empty()) {
     PEFT_ASSIGN_OR_RETURN(base, CommonBase(source.adapters));
@@ -120,9 +125,10 @@ absl::StatusOr<ModelSource> FindModelSource(const std::string& path,
                        absl::StrCat("the base by adapter ", Quoted(base.by)));
   }
   PEFT_RETURN_IF_ERROR(found.status());
-  PEFT_ASSIGN_OR_RETURN(source.folder,
+  PEFT_ASSIGN_OR_RETURN(std::string folder,
                         Joined(found->folder, options.subfolder));
-  if (path.empty() && !DirectoryExists(source.folder)) return NoSuchBase(base);
+  if (path.empty() && !DirectoryExists(folder)) return NoSuchBase(base);
+  source.folder = std::move(folder);
   source.name = std::move(base.name);
   source.is_local = found->commit.empty();
   return source;

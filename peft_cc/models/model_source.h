@@ -3,15 +3,20 @@
 #ifndef PEFT_CC_MODELS_MODEL_SOURCE_H_
 #define PEFT_CC_MODELS_MODEL_SOURCE_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "hub/fetch.h"
+#include "peft_cc/base/folder.h"
+#include "peft_cc/base/given_file.h"
 
 namespace peft {
 
 struct ModelSourceOptions {
+  // The files of the base's folder, wherever they are; null: it is at its path.
+  std::shared_ptr<const GivenFiles> files;
   std::string subfolder;  // of the base; "" for none
   // How Hub ids are looked for. The revision is the base's.
   hub::FetchOptions hub;
@@ -23,7 +28,9 @@ struct ModelSourceOptions {
 };
 
 struct ModelSource {
-  std::string folder;  // of the base
+  ModelSource() : folder("") {}
+
+  Folder folder;  // of the base
   // What the base is called: as it was asked for.
   std::string name;
   bool is_local = true;               // not a repository of the Hub
@@ -35,7 +42,8 @@ struct ModelSource {
 absl::StatusOr<std::vector<std::string>> FindAdapters(
     const ModelSourceOptions& options);
 
-// The same with the base `path`. Where that is "" it is the one that the
+// The same with the base `path`, which is a name alone where there are files.
+// Where it is "" it is the one that the
 // adapters name, at the revision of the options or else of the first adapter's
 // config. Fails as FindAdapters, hub::FetchModel and ReadAdapterConfig, and
 // then with INVALID_ARGUMENT (ADAPTER_CONFIG) where no adapter names a base, or

@@ -150,7 +150,7 @@ TEST(ModelOpenTest, BadOptionsAreNamed) {
 
 TEST(ModelOpenTest, RunsOnTheCallersPool) {
   ModelOptions options;
-  options.thread_pool = &kernels::InlineThreadPool();
+  options.thread_pool = {nullptr, &kernels::InlineThreadPool()};
   const auto model = Model::Open(GoldenModel("llama"), options);
   ASSERT_TRUE(model.ok());
   EXPECT_EQ(&(*model)->pool(), &kernels::InlineThreadPool());

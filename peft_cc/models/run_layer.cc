@@ -1,251 +1,256 @@
 #include "peft_cc/models/run_layer.h"
 
 #include <algorithm>
-#include <cstring>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/convolution.h"
 #include "kernels/embedding.h"
 #include "kernels/linear.h"
 #include "kernels/nn.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
-#include "peft_cc/base/utf8.h"
-#include "peft_cc/models/float_buffer.h"
 
 namespace peft {
 namespace {
 
 constexpr char kWorkspace[] = "the workspace of a layer";
 
-absl::Status WrongInput(const Site& site, absl::string_view id,
-                        absl::string_view expected, absl::string_view found) {
-  return MakeError(absl::StatusCode::kInvalidArgument, id,
-                   absl::StrCat("input of layer ", Quoted(site.name),
-                                ": expected ", expected, ", found ", found),
-                   {site.name, std::string(expected), std::string(found)});
+bool IsAlignedF32(const ArrayView& view) {
+  return view.dtype == DType::kF32 &&
+         reinterpret_cast<uintptr_t>(view.data) % alignof(float) == 0;
 }
-
-absl::Status WrongShape(const Site& site, absl::string_view expected,
-                        const Tensor& x) {
-  return WrongInput(site, error_id::kTensorShapeMismatch, expected,
-                    ShapeToString(x.shape()));
-}
-
-absl::Status Unimplemented(const Site& site, absl::string_view what) {
-  return MakeError(absl::StatusCode::kUnimplemented, error_id::kUnimplemented,
-                   absl::StrCat("layer ", Quoted(site.name), ": ", what),
-                   {site.name, "", ""});
-}
-
-// Terms that count for some rows only.
-bool HasGates(const kernels::LinearPlan& plan) {
-  for (const kernels::LinearStage& stage : plan.stages) {
-    for (const kernels::LowRankSegment& segment : stage.low_rank) {
-      if (segment.gate >= 0) return true;
-    }
-  }
-  return false;
-}
-
-// One call. Its buffers live until the result is there.
-class LayerRun {
- public:
-  LayerRun(const Site& site, const kernels::LinearPlan& plan, const Tensor& x,
-           kernels::ThreadPool& pool)
-      : site_(site), plan_(plan), x_(x), pool_(pool) {}
-
-  absl::StatusOr<Tensor> Linear() {
-    PEFT_RETURN_IF_ERROR(TakeRows());
-    if (in_.rows == 0) return y_;
-    PEFT_RETURN_IF_ERROR(workspace_.Reserve(
-        kernels::LinearWorkspaceFloats(plan_, in_.rows), kWorkspace));
-    kernels::RunLinear(plan_, in_, out_, workspace_.data(), pool_);
-    return y_;
-  }
-
-  absl::StatusOr<Tensor> Norm(const NormPlan& norm) {
-    PEFT_RETURN_IF_ERROR(TakeRows());
-    if (in_.rows == 0) return y_;
-    if (site_.is_rms_norm) {
-      kernels::RmsNorm(in_, norm.weight, site_.norm_epsilon, out_, pool_);
-    } else {
-      kernels::LayerNorm(in_, norm.weight, norm.bias, site_.norm_epsilon, out_,
-                         pool_);
-    }
-    return y_;
-  }
-
-  absl::StatusOr<Tensor> Embedding() {
-    PEFT_RETURN_IF_ERROR(TakeIds());
-    std::vector<int64_t> shape(x_.shape().begin(), x_.shape().end());
-    shape.push_back(site_.out_features);
-    PEFT_RETURN_IF_ERROR(AllocateOutput(std::move(shape)));
-    const auto rows = static_cast<int64_t>(ids_.size());
-    if (rows == 0) return y_;
-    const kernels::LinearGroup group = {&plan_, rows};
-    const auto groups = absl::MakeConstSpan(&group, 1);
-    PEFT_RETURN_IF_ERROR(workspace_.Reserve(
-        kernels::EmbeddingWorkspaceFloats(groups), kWorkspace));
-    kernels::RunEmbedding(
-        groups, ids_.data(),
-        {y_data_, rows, site_.out_features, site_.out_features},
-        workspace_.data(), pool_);
-    return y_;
-  }
-
-  absl::StatusOr<Tensor> Convolution() {
-    PEFT_RETURN_IF_ERROR(CastInput());
-    PEFT_RETURN_IF_ERROR(CheckConvolutionInput());
-    const kernels::ConvGeometry& geometry = site_.conv;
-    const bool is_batch = x_.rank() == geometry.num_axes + 2;
-    kernels::ConvAxes input = {1, 1, 1};
-    std::copy(x_.shape().end() - geometry.num_axes, x_.shape().end(),
-              input.end() - geometry.num_axes);
-    const kernels::ConvAxes output = kernels::ConvOutputSizes(geometry, input);
-    std::vector<int64_t> shape = {geometry.out_channels};
-    if (is_batch) shape.insert(shape.begin(), x_.dim(0));
-    for (int i = 3 - geometry.num_axes; i < 3; ++i) {
-      if (output[i] > 0) shape.push_back(output[i]);
-    }
-    if (static_cast<int>(shape.size()) != x_.rank()) {
-      return WrongShape(site_, "an input that is as large as the kernel", x_);
-    }
-    PEFT_RETURN_IF_ERROR(AllocateOutput(std::move(shape)));
-    if (y_.num_elements() == 0) return y_;
-    const int64_t batch = is_batch ? x_.dim(0) : 1;
-    PEFT_RETURN_IF_ERROR(workspace_.Reserve(
-        kernels::ConvolutionWorkspaceFloats(plan_, geometry, batch, input),
-        kWorkspace));
-    kernels::RunConvolution(plan_, geometry, batch, input, floats_, y_data_,
-                            workspace_.data(), pool_);
-    return y_;
-  }
-
- private:
-  // in_ and out_, over all axes of x_ but the last.
-  absl::Status TakeRows() {
-    PEFT_RETURN_IF_ERROR(CastInput());
-    if (x_.rank() == 0 || x_.dim(x_.rank() - 1) != site_.in_features) {
-      return WrongShape(site_, absl::StrCat("[..., ", site_.in_features, "]"),
-                        x_);
-    }
-    std::vector<int64_t> shape(x_.shape().begin(), x_.shape().end());
-    shape.back() = site_.out_features;
-    PEFT_RETURN_IF_ERROR(AllocateOutput(std::move(shape)));
-    const int64_t rows = x_.num_elements() / site_.in_features;
-    in_ = {floats_, rows, site_.in_features, site_.in_features};
-    out_ = {y_data_, rows, site_.out_features, site_.out_features};
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckConvolutionInput() const {
-    const int axes = site_.conv.num_axes;
-    const int channel_axis = x_.rank() - axes - 1;
-    if ((channel_axis == 0 || channel_axis == 1) &&
-        x_.dim(channel_axis) == site_.conv.in_channels) {
-      return absl::OkStatus();
-    }
-    return WrongShape(site_,
-                      absl::StrCat("[batch, ", site_.conv.in_channels, "] and ",
-                                   axes, " more axes, or without batch"),
-                      x_);
-  }
-
-  // x_ becomes F32, and floats_ its aligned elements.
-  absl::Status CastInput() {
-    if (!IsComputeDType(x_.dtype())) {
-      return WrongInput(site_, error_id::kTensorDType, "F32, BF16 or F16",
-                        DTypeName(x_.dtype()));
-    }
-    PEFT_ASSIGN_OR_RETURN(x_, x_.Cast(DType::kF32));
-    floats_ = static_cast<const float*>(x_.data());
-    if (reinterpret_cast<uintptr_t>(floats_) % alignof(float) == 0) {
-      return absl::OkStatus();
-    }
-    PEFT_RETURN_IF_ERROR(
-        aligned_.Reserve(x_.num_elements(), "the input of a layer"));
-    std::memcpy(aligned_.data(), x_.data(), x_.size_bytes());
-    floats_ = aligned_.data();
-    return absl::OkStatus();
-  }
-
-  absl::Status TakeIds() {
-    if (x_.dtype() != DType::kI64 && x_.dtype() != DType::kI32) {
-      return WrongInput(site_, error_id::kTensorDType, "I64 or I32 ids",
-                        DTypeName(x_.dtype()));
-    }
-    ids_.resize(x_.num_elements());
-    const auto* from = static_cast<const char*>(x_.data());
-    for (int64_t& id : ids_) {
-      int32_t narrow = 0;
-      const bool wide = x_.dtype() == DType::kI64;
-      std::memcpy(wide ? static_cast<void*>(&id) : &narrow, from,
-                  DTypeSize(x_.dtype()));
-      if (!wide) id = narrow;
-      from += DTypeSize(x_.dtype());
-      if (id >= 0 && id < site_.in_features) continue;
-      return WrongInput(site_, error_id::kTokenOutOfRange,
-                        absl::StrCat("ids from 0 to ", site_.in_features - 1),
-                        absl::StrCat(id));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status AllocateOutput(std::vector<int64_t> shape) {
-    void* data = nullptr;
-    PEFT_ASSIGN_OR_RETURN(
-        y_, Tensor::Allocate(DType::kF32, std::move(shape), &data));
-    y_data_ = static_cast<float*>(data);
-    return absl::OkStatus();
-  }
-
-  const Site& site_;
-  const kernels::LinearPlan& plan_;
-  Tensor x_;
-  kernels::ThreadPool& pool_;
-  const float* floats_ = nullptr;
-  FloatBuffer aligned_;
-  FloatBuffer workspace_;
-  std::vector<int64_t> ids_;
-  kernels::ConstRows in_;
-  kernels::Rows out_;
-  Tensor y_;
-  float* y_data_ = nullptr;
-};
 
 }  // namespace
 
-absl::StatusOr<Tensor> RunLayer(const SiteTable& sites, int index,
-                                const Plan& plan, const Tensor& x,
-                                kernels::ThreadPool& pool) {
-  const Site& site = sites.sites()[index];
-  if (HasGates(plan.linear(index))) {
-    return Unimplemented(site,
-                         "an adapter with alora_invocation_tokens is active, "
-                         "which needs the tokens of the whole sequence");
+absl::StatusOr<absl::Span<const int64_t>> LayerRunner::OutputShape(
+    int site, const ArrayView& x) {
+  site_ = &sites_.sites()[site];
+  PEFT_RETURN_IF_ERROR(SetShape(x));
+  return absl::Span<const int64_t>(y_sizes_);
+}
+
+absl::Status LayerRunner::Run(int site, RowPlans plans, const ArrayView& x,
+                              const ArrayView& y) {
+  return RunAs(Mode::kWhole, site, plans, x, y);
+}
+
+absl::Status LayerRunner::AddDelta(int site, RowPlans plans, const ArrayView& x,
+                                   const ArrayView& y) {
+  return RunAs(Mode::kDelta, site, plans, x, y);
+}
+
+absl::Status LayerRunner::RunAs(Mode mode, int site, RowPlans plans,
+                                const ArrayView& x, const ArrayView& y) {
+  mode_ = mode;
+  index_ = site;
+  site_ = &sites_.sites()[site];
+  const PoolCheck pool_check(pool_);
+  PEFT_RETURN_IF_ERROR(SetShape(x));
+  PEFT_RETURN_IF_ERROR(CheckOutput(y));
+  PEFT_RETURN_IF_ERROR(CheckPlans(plans));
+  PEFT_RETURN_IF_ERROR(MakeGroups(plans, x));
+  if (CheckedNumElements(y.sizes).value_or(0) == 0) return absl::OkStatus();
+  if (Overlap(x, x_rows_.extent(), y, y_rows_.extent())) {
+    return ArgumentError("x and y overlap", {"y", "", ""});
   }
-  LayerRun run(site, plan.linear(index), x, pool);
-  switch (site.kind) {
+  PEFT_RETURN_IF_ERROR(site_->kind == SiteKind::kEmbedding ? TakeIds(x)
+                                                           : TakeInput(x));
+  PEFT_RETURN_IF_ERROR(TakeOutput(y));
+  PEFT_RETURN_IF_ERROR(RunKind());
+  if (y_ == y_buffer_.data()) RowsFromF32(y_, y_rows_, y);
+  return pool_check.status();
+}
+
+absl::Status LayerRunner::MakeGroups(RowPlans plans, const ArrayView& x) {
+  const bool is_conv = site_->kind == SiteKind::kConvolution;
+  // A single row, or input, has no axis of its own.
+  const int inner = is_conv ? site_->conv.num_axes + 1
+                    : site_->kind == SiteKind::kEmbedding ? 0
+                                                          : 1;
+  const int64_t batch = x.rank() > inner ? x.sizes[0] : 1;
+  const auto count = static_cast<int64_t>(plans.size());
+  if (count != 1 && count != batch) {
+    return ArgumentError(absl::StrCat("adapters are given for ", count,
+                                      " rows, but the input has ", batch),
+                         {"x", absl::StrCat(batch), absl::StrCat(count)});
+  }
+  const int64_t rows = is_conv ? batch : x_rows_.rows;
+  groups_.clear();
+  if (count == 1) {
+    groups_.push_back({plans[0], rows});
+    return absl::OkStatus();
+  }
+  for (const Plan* plan : plans) {
+    if (groups_.empty() || groups_.back().plan != plan) {
+      groups_.push_back({plan, 0});
+    }
+    groups_.back().rows += rows / batch;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerRunner::TakeInput(const ArrayView& x) {
+  x_ = static_cast<const float*>(x.data);
+  x_stride_ = x_rows_.stride;
+  if (IsAlignedF32(x)) return absl::OkStatus();
+  PEFT_RETURN_IF_ERROR(x_buffer_.Reserve(
+      CheckedProduct({x_rows_.rows, x_rows_.cols}), "the input of a layer"));
+  RowsToF32(x, x_rows_, x_buffer_.data());
+  x_ = x_buffer_.data();
+  x_stride_ = x_rows_.cols;
+  return absl::OkStatus();
+}
+
+absl::Status LayerRunner::TakeOutput(const ArrayView& y) {
+  y_ = static_cast<float*>(const_cast<void*>(y.data));
+  y_stride_ = y_rows_.stride;
+  if (IsAlignedF32(y)) return absl::OkStatus();
+  PEFT_RETURN_IF_ERROR(y_buffer_.Reserve(
+      CheckedProduct({y_rows_.rows, y_rows_.cols}), "the output of a layer"));
+  y_ = y_buffer_.data();
+  y_stride_ = y_rows_.cols;
+  if (mode_ == Mode::kDelta) RowsToF32(y, y_rows_, y_);
+  return absl::OkStatus();
+}
+
+absl::Status LayerRunner::RunKind() {
+  linear_groups_.clear();
+  for (const Group& group : groups_) {
+    linear_groups_.push_back({&group.plan->linear(index_), group.rows});
+  }
+  switch (site_->kind) {
     case SiteKind::kNorm:
-      if (site.norm_epsilon < 0) {
-        return Unimplemented(
-            site, "a norm of an opened model cannot be run by itself");
-      }
-      return run.Norm(plan.norm(index));
+      RunNorm();
+      return absl::OkStatus();
     case SiteKind::kEmbedding:
-      return run.Embedding();
+      return RunEmbedding();
     case SiteKind::kConvolution:
-      return run.Convolution();
+      return RunConvolution();
     case SiteKind::kLinear:
     case SiteKind::kConv1D:
     case SiteKind::kMultiheadAttention:
     case SiteKind::kParameter:
-      return run.Linear();
+      return RunLinear();
   }
-  return Unimplemented(site, "is of a kind that cannot be run by itself");
+  return absl::OkStatus();
+}
+
+absl::Status LayerRunner::RunLinear() {
+  PEFT_RETURN_IF_ERROR(workspace_.Reserve(
+      kernels::LinearWorkspaceFloats(linear_groups_), kWorkspace));
+  const kernels::ConstRows x(x_, x_rows_.rows, x_rows_.cols, x_stride_);
+  const kernels::Rows y = {y_, y_rows_.rows, y_rows_.cols, y_stride_};
+  if (mode_ == Mode::kWhole) {
+    kernels::RunLinear(linear_groups_, x, y, workspace_.data(), pool_);
+    return absl::OkStatus();
+  }
+  kernels::RunStagesWithoutBias(linear_groups_, x, y, workspace_.data(), pool_);
+  return AddBiasChange(1);
+}
+
+absl::Status LayerRunner::RunEmbedding() {
+  PEFT_RETURN_IF_ERROR(workspace_.Reserve(
+      kernels::EmbeddingWorkspaceFloats(linear_groups_), kWorkspace));
+  const kernels::Rows y = {y_, y_rows_.rows, y_rows_.cols, y_stride_};
+  const auto run = mode_ == Mode::kWhole ? kernels::RunEmbedding
+                                         : kernels::RunEmbeddingStages;
+  run(linear_groups_, ids_.data(), y, workspace_.data(), pool_);
+  return absl::OkStatus();
+}
+
+absl::Status LayerRunner::RunConvolution() {
+  const kernels::ConvGeometry& geometry = site_->conv;
+  const auto volume = [](const kernels::ConvAxes& axes) {
+    return axes[0] * axes[1] * axes[2];
+  };
+  const int64_t x_size = geometry.in_channels * volume(conv_input_);
+  const int64_t y_size = geometry.out_channels * volume(conv_output_);
+  const auto run = mode_ == Mode::kWhole ? kernels::RunConvolution
+                                         : kernels::AddConvolutionStages;
+  int64_t first = 0;
+  for (const kernels::LinearGroup& group : linear_groups_) {
+    PEFT_RETURN_IF_ERROR(
+        workspace_.Reserve(kernels::ConvolutionWorkspaceFloats(
+                               *group.plan, geometry, group.rows, conv_input_),
+                           kWorkspace));
+    run(*group.plan, geometry, group.rows, conv_input_, x_ + first * x_size,
+        y_ + first * y_size, workspace_.data(), pool_);
+    first += group.rows;
+  }
+  return mode_ == Mode::kWhole ? absl::OkStatus()
+                               : AddBiasChange(volume(conv_output_));
+}
+
+void LayerRunner::RunNorm() {
+  int64_t first = 0;
+  for (const Group& group : groups_) {
+    const NormPlan& norm = group.plan->norm(index_);
+    const kernels::ConstRows x(x_ + first * x_stride_, group.rows, x_rows_.cols,
+                               x_stride_);
+    const kernels::Rows y = {y_ + first * y_stride_, group.rows, y_rows_.cols,
+                             y_stride_};
+    if (site_->is_rms_norm) {
+      kernels::RmsNorm(x, norm.weight, site_->norm_epsilon, y, pool_);
+    } else {
+      kernels::LayerNorm(x, norm.weight, norm.bias, site_->norm_epsilon, y,
+                         pool_);
+    }
+    first += group.rows;
+  }
+}
+
+bool LayerRunner::ChangesBias(const Plan& plan) const {
+  return plan.linear(index_).bias.data !=
+         (site_->has_bias() ? site_->bias.data() : nullptr);
+}
+
+absl::Status LayerRunner::AddBiasChange(int64_t inner) {
+  const int64_t outputs = site_->out_features;
+  // Rows of a convolution are its inputs, which are contiguous.
+  const int64_t stride = inner == 1 && site_->kind != SiteKind::kConvolution
+                             ? y_stride_
+                             : outputs * inner;
+  float* y = y_;
+  for (const Group& group : groups_) {
+    float* const end = y + group.rows * stride;
+    if (!ChangesBias(*group.plan)) {
+      y = end;
+      continue;
+    }
+    PEFT_RETURN_IF_ERROR(bias_.Reserve(2 * outputs, kWorkspace));
+    float* const change = bias_.data();
+    float* const own = change + outputs;
+    std::fill_n(change, 2 * outputs, 0.0f);
+    const kernels::VectorView& bias = group.plan->linear(index_).bias;
+    if (bias.data != nullptr) {
+      ConvertToF32(bias.dtype, bias.data, outputs, change);
+    }
+    if (site_->has_bias()) {
+      ConvertToF32(site_->bias.dtype(), site_->bias.data(), outputs, own);
+    }
+    for (int64_t i = 0; i < outputs; ++i) change[i] -= own[i];
+    for (; y != end; y += stride) {
+      for (int64_t i = 0; i < outputs * inner; ++i) y[i] += change[i / inner];
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Tensor> RunLayer(const SiteTable& sites, int index,
+                                RowPlans plans, const Tensor& x,
+                                kernels::ThreadPool& pool) {
+  LayerRunner runner(sites, pool);
+  const ArrayView input = {x.dtype(), x.shape(), {}, x.data()};
+  PEFT_ASSIGN_OR_RETURN(const absl::Span<const int64_t> shape,
+                        runner.OutputShape(index, input));
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor y,
+      Tensor::Allocate(DType::kF32, {shape.begin(), shape.end()}, &data));
+  const ArrayView output = {y.dtype(), y.shape(), {}, data};
+  PEFT_RETURN_IF_ERROR(runner.Run(index, plans, input, output));
+  return y;
 }
 
 }  // namespace peft

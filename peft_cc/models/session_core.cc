@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -91,6 +92,7 @@ int CachedLayers(const BaseModel& base) {
 SessionCore::SessionCore(const BaseModel& base, kernels::ThreadPool& pool,
                          const SessionOptions& options)
     : base_(base),
+      pool_(pool),
       options_(options),
       cache_(CachedLayers(base),
              base.config().num_key_value_heads * base.config().head_dim),
@@ -278,8 +280,8 @@ absl::StatusOr<Logits> SessionCore::Forward(const ForwardInput& input,
   PEFT_RETURN_IF_ERROR(cache_.Reserve(
       input.batch, cache_.length() + input.length, options_.max_length));
   PEFT_RETURN_IF_ERROR(executor_.Prepare(batch, cache_));
-  // Nothing can fail from here on.
-  RunBatch(input, batch);
+  // Nothing can fail from here on but a program's own threads.
+  PEFT_RETURN_IF_ERROR(RunBatch(input, batch));
   if ((batch.outputs & kLogits) == 0) return Logits();
   const Description& description = base_.description();
   return Logits{executor_.logits(), input.batch, batch.keep,
@@ -287,19 +289,22 @@ absl::StatusOr<Logits> SessionCore::Forward(const ForwardInput& input,
 }
 
 // An encoder reads nothing that an earlier forward has left.
-void SessionCore::RunBatch(const ForwardInput& input,
-                           const ForwardBatch& batch) {
+absl::Status SessionCore::RunBatch(const ForwardInput& input,
+                                   const ForwardBatch& batch) {
+  const PoolCheck pool_check(pool_);
   if (rope_.has_value()) rope_->Update(NumPositions(input, cache_.length()));
   executor_.Run(batch, rope_.has_value() ? &*rope_ : nullptr, cache_);
+  PEFT_RETURN_IF_ERROR(pool_check.status());
   outputs_ = batch.outputs;
   batch_ = batch.batch;
   length_ = batch.length;
-  if (!base_.config().is_causal) return;
+  if (!base_.config().is_causal) return absl::OkStatus();
   cache_.Commit(input.batch, input.length, batch.has_padding);
   // They also keep the adapters that wrote the cache alive.
   if (writer_.empty() || !writer_.IsIdentical(*batch.plans)) {
     writer_ = *batch.plans;
   }
+  return absl::OkStatus();
 }
 
 void SessionCore::PoolTokens(const ForwardInput& input, ForwardBatch& batch) {

@@ -70,9 +70,10 @@ class SessionCore {
   uint32_t DefaultOutputs() const;
   // Points `batch` to the one token of each row that the head reads.
   void PoolTokens(const ForwardInput& input, ForwardBatch& batch);
-  void RunBatch(const ForwardInput& input, const ForwardBatch& batch);
+  absl::Status RunBatch(const ForwardInput& input, const ForwardBatch& batch);
 
   const BaseModel& base_;
+  kernels::ThreadPool& pool_;
   SessionOptions options_;
   KvCache cache_;
   std::optional<RopeFrequencies> rope_;  // where positions rotate

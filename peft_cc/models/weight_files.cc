@@ -24,30 +24,31 @@ absl::Status WeightsError(const std::string& message,
 }
 
 // What to say when there are no safetensors.
-absl::Status NoWeights(const std::string& folder) {
+absl::Status NoWeights(const Folder& folder) {
   for (const char* name :
        {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (!FileExists(absl::StrCat(folder, "/", name))) continue;
+    if (!FileExists(folder.At(name))) continue;
     return MakeError(
         absl::StatusCode::kUnimplemented, error_id::kModelUnsupported,
-        absl::StrCat(Printable(folder), ": the weights are pickled (", name,
+        absl::StrCat(folder.Description(), ": the weights are pickled (", name,
                      "), which is not read for base models; convert them: in "
                      "Python, save_pretrained of the loaded model writes ",
                      kSingleFile),
         {name, kSingleFile, name});
   }
-  return MakeError(absl::StatusCode::kNotFound, error_id::kFileNotFound,
-                   absl::StrCat(Printable(folder), ": no weights; looked for ",
-                                kSingleFile, " and ", kIndexFile),
-                   {kSingleFile, kSingleFile, "nothing"});
+  return MakeError(
+      absl::StatusCode::kNotFound, error_id::kFileNotFound,
+      absl::StrCat(folder.Description(), ": no weights; looked for ",
+                   kSingleFile, " and ", kIndexFile),
+      {kSingleFile, kSingleFile, "nothing"});
 }
 
 // Shard name -> names of the tensors listed under it.
 using Shards = std::map<std::string, std::vector<std::string>>;
 
-absl::StatusOr<Shards> ReadIndex(const std::string& path) {
+absl::StatusOr<Shards> ReadIndex(const File& file) {
   PEFT_ASSIGN_OR_RETURN(const std::string text,
-                        ReadTextFile(path, kMaxIndexSize));
+                        ReadTextFile(file, kMaxIndexSize));
   PEFT_ASSIGN_OR_RETURN(const Json index, ParseJson(text, kIndexFile));
   const auto weight_map =
       index.is_object() ? index.find("weight_map") : index.end();
@@ -110,14 +111,14 @@ absl::Status TakeUnlisted(TensorMap unlisted, const std::string& shard_name,
   return absl::OkStatus();
 }
 
-absl::StatusOr<WeightFiles> ReadShards(const std::string& folder,
+absl::StatusOr<WeightFiles> ReadShards(const Folder& folder,
                                        const Shards& shards, ReadMode mode) {
   WeightFiles files;
   std::vector<std::pair<std::string, TensorMap>> leftovers;
   for (const auto& [name, listed] : shards) {
-    const absl::StatusOr<std::string> path = JoinInside(folder, name);
-    if (!path.ok()) return WithContext(path.status(), kIndexFile);
-    absl::StatusOr<SafetensorsFile> file = ReadSafetensors(*path, mode);
+    const absl::StatusOr<File> shard = folder.Inside(name);
+    if (!shard.ok()) return WithContext(shard.status(), kIndexFile);
+    absl::StatusOr<SafetensorsFile> file = ReadSafetensors(*shard, mode);
     if (!file.ok()) return WithContext(file.status(), kIndexFile);
     PEFT_RETURN_IF_ERROR(TakeListed(name, listed, file->tensors, files));
     if (!file->tensors.empty()) {
@@ -135,9 +136,9 @@ absl::StatusOr<WeightFiles> ReadShards(const std::string& folder,
 
 }  // namespace
 
-absl::StatusOr<WeightFiles> ReadWeightFiles(const std::string& folder,
+absl::StatusOr<WeightFiles> ReadWeightFiles(const Folder& folder,
                                             ReadMode mode) {
-  const std::string single = absl::StrCat(folder, "/", kSingleFile);
+  const File single = folder.At(kSingleFile);
   if (FileExists(single)) {
     PEFT_ASSIGN_OR_RETURN(SafetensorsFile file, ReadSafetensors(single, mode));
     WeightFiles files;
@@ -147,7 +148,7 @@ absl::StatusOr<WeightFiles> ReadWeightFiles(const std::string& folder,
     files.tensors = std::move(file.tensors);
     return files;
   }
-  const std::string index = absl::StrCat(folder, "/", kIndexFile);
+  const File index = folder.At(kIndexFile);
   if (!FileExists(index)) return NoWeights(folder);
   PEFT_ASSIGN_OR_RETURN(const Shards shards, ReadIndex(index));
   return ReadShards(folder, shards, mode);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/base/folder.h"
 #include "peft_cc/tensors/tensor.h"
 
 namespace peft {
@@ -29,7 +30,7 @@ struct WeightFiles {
 // (pytorch_model.bin), INVALID_ARGUMENT (MODEL_WEIGHTS, PATH_ESCAPES, JSON,
 // SAFETENSORS) for a wrong index: a shard outside the folder or missing, a
 // tensor that is not in the shard it is listed under.
-absl::StatusOr<WeightFiles> ReadWeightFiles(const std::string& folder,
+absl::StatusOr<WeightFiles> ReadWeightFiles(const Folder& folder,
                                             ReadMode mode);
 
 }  // namespace peft

@@ -130,28 +130,27 @@ absl::Status CheckLayout(absl::string_view what, uint64_t data_size,
 
 }  // namespace
 
-absl::StatusOr<SafetensorsFile> ReadSafetensors(const std::string& path,
-                                                ReadMode mode,
+absl::StatusOr<SafetensorsFile> ReadSafetensors(const File& file, ReadMode mode,
                                                 kernels::ThreadPool& pool) {
   const auto run = [&pool](int64_t count,
                            absl::FunctionRef<void(int64_t)> piece) {
     pool.ParallelFor(count, piece);
   };
   PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        ReadFile(path, mode, UINT64_MAX, run));
-  return ParseSafetensors(bytes, Quoted(path));
+                        ReadFile(file, mode, UINT64_MAX, run));
+  return ParseSafetensors(bytes, Quoted(file.name()));
 }
 
-absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const std::string& path) {
-  const std::string what = Quoted(path);
+absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const File& file) {
+  const std::string what = Quoted(file.name());
   // Enough for DescribeForeignFile too.
-  PEFT_ASSIGN_OR_RETURN(FileStart start, ReadFileStart(path, 512));
+  PEFT_ASSIGN_OR_RETURN(FileStart start, ReadFileStart(file, 512));
   const auto* bytes = reinterpret_cast<const uint8_t*>(start.text.data());
   PEFT_ASSIGN_OR_RETURN(
       const uint64_t header_size,
       HeaderSize({bytes, start.text.size()}, start.file_size, what));
   const uint64_t data_start = kPrefix + header_size;
-  PEFT_ASSIGN_OR_RETURN(start, ReadFileStart(path, data_start));
+  PEFT_ASSIGN_OR_RETURN(start, ReadFileStart(file, data_start));
   if (start.text.size() != data_start) {
     return FileError(what, "became shorter while being read");
   }

@@ -24,7 +24,7 @@ struct SafetensorsFile {
 
 // Reads a file, see ReadFile. Tensors keep its bytes alive.
 absl::StatusOr<SafetensorsFile> ReadSafetensors(
-    const std::string& path, ReadMode mode,
+    const File& file, ReadMode mode,
     kernels::ThreadPool& pool = kernels::InlineThreadPool());
 
 // What a file holds, by its header.
@@ -34,7 +34,7 @@ struct SafetensorsIndex {
 };
 
 // Reads and checks the header alone, against the size of the file.
-absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const std::string& path);
+absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const File& file);
 
 // Reads a file that is in memory. `what` names it in messages.
 absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,

@@ -113,10 +113,9 @@ absl::StatusOr<TensorMap> ParseTorchZip(const Bytes& file) {
 
 }  // namespace
 
-absl::StatusOr<TensorMap> ReadTorchFile(const std::string& path,
-                                        ReadMode mode) {
-  PEFT_ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(path, mode, UINT64_MAX));
-  return ParseTorchFile(bytes, Quoted(path));
+absl::StatusOr<TensorMap> ReadTorchFile(const File& file, ReadMode mode) {
+  PEFT_ASSIGN_OR_RETURN(const Bytes bytes, ReadFile(file, mode, UINT64_MAX));
+  return ParseTorchFile(bytes, Quoted(file.name()));
 }
 
 absl::StatusOr<TensorMap> ParseTorchFile(const Bytes& bytes,

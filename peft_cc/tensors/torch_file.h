@@ -15,7 +15,7 @@ namespace peft {
 
 // Reads the state dict of a file. Contiguous tensors are views into the file's
 // bytes, strided ones are copied.
-absl::StatusOr<TensorMap> ReadTorchFile(const std::string& path, ReadMode mode);
+absl::StatusOr<TensorMap> ReadTorchFile(const File& file, ReadMode mode);
 
 // As above for a file in memory. `what` names it in messages.
 absl::StatusOr<TensorMap> ParseTorchFile(const Bytes& bytes,
