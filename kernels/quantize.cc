@@ -27,21 +27,28 @@ float ValueAt(const MatrixView& matrix, int64_t index) {
                                     : matrix.codes->values[code];
 }
 
-// The element of the largest magnitude; NaN or an infinity if there is one.
+// Below this a scale could have no inverse: a block of such numbers is zeros.
+constexpr float kSmallest = 1e-35f;
+
+// The element of the largest magnitude, or 0 for one that is too small; NaN or
+// an infinity if there is one.
 float Extreme(const float* x) {
   float extreme = 0;
   for (int64_t i = 0; i < kBlock; ++i) {
     if (!std::isfinite(x[i])) return x[i];
     if (std::abs(x[i]) > std::abs(extreme)) extreme = x[i];
   }
-  return extreme;
+  return std::abs(extreme) < kSmallest ? 0 : extreme;
 }
 
 // x * inverse to the nearest code.
 void Round(const float* x, float inverse, float least, float most,
            float* codes) {
+  // Adding 1.5 * 2^23 leaves no bits for a fraction.
+  constexpr float kMagic = 12582912.0f;
   for (int64_t i = 0; i < kBlock; ++i) {
-    codes[i] = std::min(std::max(std::nearbyint(x[i] * inverse), least), most);
+    const float rounded = (x[i] * inverse + kMagic) - kMagic;
+    codes[i] = std::min(std::max(rounded, least), most);
   }
 }
 
@@ -58,6 +65,10 @@ float QuantizeQ8(const float* x, float extreme, uint8_t* out) {
 // The extreme goes to about -8. With codes c the best scale is xc / cc, and
 // leaves xx - xc^2 / cc.
 float QuantizeQ4(const float* x, float extreme, uint8_t* out) {
+  if (extreme == 0) {
+    std::fill_n(out, kBlock / 2, uint8_t{0x88});
+    return 0;
+  }
   float best[kBlock] = {};
   float best_scale = 0;
   float most_explained = 0;

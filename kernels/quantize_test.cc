@@ -242,6 +242,8 @@ TEST_P(QuantizeTest, SimpleBlocksAreExact) {
     EXPECT_FLOAT_EQ(OneBlock(format, 0, -3).values[5], -3);
     EXPECT_FLOAT_EQ(OneBlock(format, 1e-30f, 1e-30f).values[31], 1e-30f);
     EXPECT_FLOAT_EQ(OneBlock(format, 3e38f, 3e38f).values[0], 3e38f);
+    EXPECT_EQ(OneBlock(format, 1e-40f, 1e-42f).values,
+              std::vector<float>(32, 0));
   }
 }
 
