@@ -69,13 +69,48 @@ int64_t Write(const std::string& folder, const std::string& name,
   return bytes;
 }
 
+Tensor Bytes(int64_t count, const char* text = nullptr) {
+  static std::minstd_rand random(2);
+  void* data = nullptr;
+  Tensor tensor = *Tensor::Allocate(DType::kU8, {count}, &data);
+  auto* const bytes = static_cast<uint8_t*>(data);
+  for (int64_t i = 0; i < count; ++i) {
+    bytes[i] = static_cast<uint8_t>(text == nullptr ? random() >> 8 : text[i]);
+  }
+  return tensor;
+}
+
+// A weight as bitsandbytes stores it, with scales that are quantised too.
+void AddNF4(const std::string& name, int64_t out, int64_t in,
+            TensorMap& tensors) {
+  const int64_t blocks = out * in / 64;
+  const std::string state = absl::StrCat(
+      R"({"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", )",
+      R"("shape": [)", out, ", ", in, R"(], "nested_blocksize": 256, )",
+      R"("nested_dtype": "float32", "nested_offset": 0.02})");
+  tensors[name] = Bytes(out * in / 2);
+  tensors[name + ".absmax"] = Bytes(blocks);
+  tensors[name + ".quant_map"] = RandomTensor(DType::kF32, {16});
+  tensors[name + ".nested_absmax"] =
+      RandomTensor(DType::kF32, {(blocks + 255) / 256});
+  tensors[name + ".nested_quant_map"] = RandomTensor(DType::kF32, {256});
+  tensors[name + ".quant_state.bitsandbytes__nf4"] =
+      Bytes(static_cast<int64_t>(state.size()), state.c_str());
+}
+
+std::string WithBitsAndBytes(std::string config) {
+  config.pop_back();
+  return config + R"(, "quantization_config": {"quant_method": "bitsandbytes",
+    "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}})";
+}
+
 }  // namespace
 
-LlamaFolders::LlamaFolders(DType dtype)
+LlamaFolders::LlamaFolders(BaseKind kind)
     : folder_(std::filesystem::temp_directory_path().string() +
               "/peft_llama_XXXXXX") {
   Check(mkdtemp(folder_.data()) != nullptr);
-  WriteBase(dtype);
+  WriteBase(kind);
   WriteAdapter();
 }
 
@@ -84,9 +119,11 @@ LlamaFolders::~LlamaFolders() {
   std::filesystem::remove_all(folder_, error);
 }
 
-void LlamaFolders::WriteBase(DType dtype) {
+void LlamaFolders::WriteBase(BaseKind kind) {
+  const DType dtype = kind == BaseKind::kF32 ? DType::kF32 : DType::kBF16;
   std::filesystem::create_directory(base());
-  std::ofstream(base() + "/config.json") << kBaseConfig;
+  std::ofstream(base() + "/config.json")
+      << (kind == BaseKind::kNF4 ? WithBitsAndBytes(kBaseConfig) : kBaseConfig);
   TensorMap tensors;
   tensors["model.embed_tokens.weight"] =
       RandomTensor(dtype, {kVocabulary, kHidden});
@@ -94,15 +131,19 @@ void LlamaFolders::WriteBase(DType dtype) {
   for (int layer = 0; layer < kLayers; ++layer) {
     const std::string prefix = absl::StrCat("model.layers.", layer, ".");
     for (const Linear& linear : kLinears) {
-      tensors[absl::StrCat(prefix, linear.name, ".weight")] =
-          RandomTensor(dtype, {linear.out, linear.in});
+      const std::string name = absl::StrCat(prefix, linear.name, ".weight");
+      if (kind == BaseKind::kNF4) {
+        AddNF4(name, linear.out, linear.in, tensors);
+      } else {
+        tensors[name] = RandomTensor(dtype, {linear.out, linear.in});
+      }
     }
     for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) {
       tensors[absl::StrCat(prefix, norm, ".weight")] =
           RandomTensor(dtype, {kHidden});
     }
   }
-  base_bytes_ = Write(base(), "model.safetensors", tensors);
+  Write(base(), "model.safetensors", tensors);
 }
 
 void LlamaFolders::WriteAdapter() {

@@ -6,32 +6,35 @@
 #include <cstdint>
 #include <string>
 
-#include "peft_cc/base/dtype.h"
-
 namespace peft {
+
+// How a base's weights are stored, or made to when it is opened.
+enum class BaseKind {
+  kF32,
+  kBF16,
+  kNF4,  // as bitsandbytes has it; head, embedding and norms in bf16
+  kQ4,   // bf16, to be opened with that weight format
+  kQ8,
+};
 
 // Folders of their own below the temporary folder, removed with the object.
 class LlamaFolders {
  public:
-  // The base's weights are of `dtype`, F32 or BF16, the adapter's F32.
-  explicit LlamaFolders(DType dtype);
+  // The adapter's weights are F32.
+  explicit LlamaFolders(BaseKind kind);
   LlamaFolders(const LlamaFolders&) = delete;
   LlamaFolders& operator=(const LlamaFolders&) = delete;
   ~LlamaFolders();
 
   std::string base() const { return folder_ + "/base"; }
   std::string adapter() const { return folder_ + "/adapter"; }
-  // Bytes of weights that one token reads: all of them, as the head is tied to
-  // the embedding.
-  int64_t base_bytes() const { return base_bytes_; }
   int64_t adapter_bytes() const { return adapter_bytes_; }
 
  private:
-  void WriteBase(DType dtype);
+  void WriteBase(BaseKind kind);
   void WriteAdapter();
 
   std::string folder_;
-  int64_t base_bytes_ = 0;
   int64_t adapter_bytes_ = 0;
 };
 

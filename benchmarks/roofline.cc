@@ -2,8 +2,12 @@
 // which it reads memory, prefill to the rate of its multiply-adds, all measured
 // in turns in one run. Prints a table for docs/performance.md.
 //
-//   ./bazelw run //benchmarks:roofline -- [--rounds=N] [--dtype=f32|bf16]
-//       [--contention]
+//   ./bazelw run //benchmarks:roofline -- [--rounds=N]
+//       [--dtype=f32|bf16|nf4|q4|q8] [--contention]
+//
+// Of a quantised base (nf4 with a head of bf16, q4 and q8 with a quantised one)
+// it also measures the bf16 model that it was, in the same turns, and prints
+// how many times as fast it decodes.
 //
 // With --contention it measures instead what two threads decode while another
 // process keeps one core busy, beside what one thread decodes without.
@@ -42,9 +46,31 @@ constexpr int kMaxThreads = 2;
 constexpr int64_t kPrompt = 32;  // tokens before those that are decoded
 constexpr int kStepsAtOnce = 4;
 
+const char* NameOf(BaseKind kind) {
+  switch (kind) {
+    case BaseKind::kF32:
+      return "f32";
+    case BaseKind::kBF16:
+      return "bf16";
+    case BaseKind::kNF4:
+      return "nf4";
+    case BaseKind::kQ4:
+      return "q4";
+    case BaseKind::kQ8:
+      break;
+  }
+  return "q8";
+}
+
+WeightFormat FormatOf(BaseKind kind) {
+  return kind == BaseKind::kQ4   ? WeightFormat::kQ4
+         : kind == BaseKind::kQ8 ? WeightFormat::kQ8
+                                 : WeightFormat::kAsStored;
+}
+
 struct Options {
   int rounds = 15;
-  std::vector<DType> dtypes = {DType::kF32, DType::kBF16};
+  std::vector<BaseKind> kinds = {BaseKind::kF32, BaseKind::kBF16};
   bool contention = false;
 };
 
@@ -93,10 +119,12 @@ T Require(absl::StatusOr<T> result) {
 // A model with its adapter on some threads.
 class Side {
  public:
-  Side(const LlamaFolders& folders, int threads)
+  Side(const LlamaFolders& folders, BaseKind kind, int threads)
       : pool_(kernels::CreateThreadPool(threads)) {
     ModelOptions options;
     options.thread_pool = pool_;
+    options.weight_format = FormatOf(kind);
+    options.quantize_head = true;
     model_ = Require(Model::Open(folders.base(), options));
     Require(model_->LoadAdapter("a", folders.adapter()));
     session_ = Require(Session::Create(*model_));
@@ -112,6 +140,7 @@ class Side {
     active ? model_->EnableAdapters() : model_->DisableAdapters();
   }
   kernels::ThreadPool& pool() { return *pool_; }
+  int64_t base_bytes() const { return model_->base().size_bytes(); }
 
  private:
   void Run(const std::vector<int64_t>& ids) {
@@ -133,18 +162,27 @@ void DecodeSome(Side& side) {
   for (int i = 0; i < kStepsAtOnce; ++i) side.Decode();
 }
 
-// All measurements of one dtype, by name and threads.
+// All measurements of one kind of base, by name and threads.
 class Roofline {
  public:
-  explicit Roofline(DType dtype) : dtype_(dtype), folders_(dtype) {
+  explicit Roofline(BaseKind kind) : kind_(kind), folders_(kind) {
     for (int threads = 1; threads <= kMaxThreads; ++threads) {
-      sides_.push_back(std::make_unique<Side>(folders_, threads));
+      sides_.push_back(std::make_unique<Side>(folders_, kind, threads));
+    }
+    if (kind == BaseKind::kF32 || kind == BaseKind::kBF16) return;
+    bf16_folders_ = std::make_unique<LlamaFolders>(BaseKind::kBF16);
+    for (int threads = 1; threads <= kMaxThreads; ++threads) {
+      bf16_sides_.push_back(
+          std::make_unique<Side>(*bf16_folders_, BaseKind::kBF16, threads));
     }
   }
 
   void Run(int rounds) {
     for (int round = 0; round < rounds; ++round) {
-      for (int i = 0; i < kMaxThreads; ++i) MeasureSide(*sides_[i], i + 1);
+      for (int i = 0; i < kMaxThreads; ++i) {
+        MeasureSide(*sides_[i], i + 1);
+        if (!bf16_sides_.empty()) MeasureRatio(i);
+      }
     }
   }
 
@@ -154,13 +192,14 @@ class Roofline {
         "of the thread's own time; and the share of the limit measured beside "
         "it\n\n| | threads | median | best | own | share of the limit "
         "|\n|---|---|---|---|---|---|\n",
-        dtype_ == DType::kF32 ? "f32" : "bf16", kernels::CpuVariantName());
+        NameOf(kind_), kernels::CpuVariantName());
     for (int threads = 1; threads <= kMaxThreads; ++threads) {
       PrintLimits(threads);
-      PrintDecode("decode, base", threads, folders_.base_bytes());
-      PrintDecode("decode, adapter", threads,
-                  folders_.base_bytes() + folders_.adapter_bytes());
+      const int64_t bytes = sides_[0]->base_bytes();
+      PrintDecode("decode, base", threads, bytes);
+      PrintDecode("decode, adapter", threads, bytes + folders_.adapter_bytes());
       for (const int64_t tokens : {256, 1024}) PrintPrefill(tokens, threads);
+      if (!bf16_sides_.empty()) PrintRatio(threads);
     }
   }
 
@@ -196,6 +235,31 @@ class Roofline {
         });
       }
     }
+  }
+
+  // Decoding with the adapter, here and by the bf16 model, in turns.
+  void MeasureRatio(int index) {
+    for (Side* side : {sides_[index].get(), bf16_sides_[index].get()}) {
+      side->SetAdapter(true);
+      side->Prefill(kPrompt);
+      side->Decode();
+    }
+    for (int i = 0; i < 8; ++i) {
+      Of("quantised", index + 1).Time([&] { DecodeSome(*sides_[index]); });
+      Of("bf16", index + 1).Time([&] { DecodeSome(*bf16_sides_[index]); });
+    }
+  }
+
+  void PrintRatio(int threads) const {
+    const Samples& here = Of("quantised", threads);
+    const Samples& bf16 = Of("bf16", threads);
+    std::printf("| tokens/s, adapter | %d | %.3g | %.3g | ", threads,
+                kStepsAtOnce / here.Wall(), kStepsAtOnce / here.Best());
+    PrintOwn(threads, "%.3g", kStepsAtOnce / here.Own());
+    std::printf(" | %.2f, %.2f", bf16.Wall() / here.Wall(),
+                bf16.Best() / here.Best());
+    PrintOwn(threads, ", %.2f", bf16.Own() / here.Own());
+    std::printf(" times bf16's |\n");
   }
 
   // A thread's own time says nothing of several.
@@ -243,9 +307,12 @@ class Roofline {
              ForwardFlops(tokens, true) / (flops_ * threads));
   }
 
-  const DType dtype_;
+  const BaseKind kind_;
   const LlamaFolders folders_;
   std::vector<std::unique_ptr<Side>> sides_;
+  // Of a quantised base: what it is compared with.
+  std::unique_ptr<LlamaFolders> bf16_folders_;
+  std::vector<std::unique_ptr<Side>> bf16_sides_;
   ReadLimit read_;
   double flops_ = 0;      // of RunMultiplyAdds, for one thread
   double dot_flops_ = 0;  // of RunBf16Dots
@@ -274,10 +341,10 @@ class BusyProcess {
   const pid_t id_;
 };
 
-void MeasureContention(DType dtype, int rounds) {
-  const LlamaFolders folders(dtype);
-  Side one(folders, 1);
-  Side two(folders, 2);
+void MeasureContention(BaseKind kind, int rounds) {
+  const LlamaFolders folders(kind);
+  Side one(folders, kind, 1);
+  Side two(folders, kind, 2);
   for (Side* side : {&one, &two}) side->Prefill(kPrompt);
   Samples alone, both, beside;
   for (int round = 0; round < rounds; ++round) {
@@ -295,10 +362,20 @@ void MeasureContention(DType dtype, int rounds) {
   std::printf(
       "\n%s\n\n| tokens/s | median | best tenth | of one thread's "
       "|\n|---|---|---|---|\n",
-      dtype == DType::kF32 ? "f32" : "bf16");
+      NameOf(kind));
   print("one thread", alone);
   print("two threads", both);
   print("two threads beside a busy process", beside);
+}
+
+bool ParseKind(absl::string_view name, Options* options) {
+  for (const BaseKind kind : {BaseKind::kF32, BaseKind::kBF16, BaseKind::kNF4,
+                              BaseKind::kQ4, BaseKind::kQ8}) {
+    if (name != NameOf(kind)) continue;
+    options->kinds = {kind};
+    return true;
+  }
+  return false;
 }
 
 bool ParseOptions(int count, char** arguments, Options* options) {
@@ -306,10 +383,8 @@ bool ParseOptions(int count, char** arguments, Options* options) {
     absl::string_view argument = arguments[i];
     if (argument == "--contention") {
       options->contention = true;
-    } else if (argument == "--dtype=f32") {
-      options->dtypes = {DType::kF32};
-    } else if (argument == "--dtype=bf16") {
-      options->dtypes = {DType::kBF16};
+    } else if (absl::ConsumePrefix(&argument, "--dtype=")) {
+      if (!ParseKind(argument, options)) return false;
     } else if (!absl::ConsumePrefix(&argument, "--rounds=") ||
                !absl::SimpleAtoi(argument, &options->rounds) ||
                options->rounds < 1) {
@@ -326,16 +401,17 @@ int main(int count, char** arguments) {
   peft::Options options;
   if (!peft::ParseOptions(count, arguments, &options)) {
     std::fprintf(stderr,
-                 "usage: %s [--rounds=N] [--dtype=f32|bf16] [--contention]\n",
+                 "usage: %s [--rounds=N] [--dtype=f32|bf16|nf4|q4|q8] "
+                 "[--contention]\n",
                  arguments[0]);
     return 2;
   }
-  for (const peft::DType dtype : options.dtypes) {
+  for (const peft::BaseKind kind : options.kinds) {
     if (options.contention) {
-      peft::MeasureContention(dtype, options.rounds);
+      peft::MeasureContention(kind, options.rounds);
       continue;
     }
-    peft::Roofline roofline(dtype);
+    peft::Roofline roofline(kind);
     roofline.Run(options.rounds);
     roofline.Print();
   }

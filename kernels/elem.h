@@ -10,12 +10,23 @@
 namespace peft {
 namespace kernels {
 
-// dtype must be F32, BF16 or F16.
+// dtype must be F32, BF16 or F16, or one of codes.
 inline cpu::Elem ElemOf(DType dtype) {
-  assert(dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16);
-  return dtype == DType::kBF16  ? cpu::kElemBF16
-         : dtype == DType::kF16 ? cpu::kElemF16
-                                : cpu::kElemF32;
+  switch (dtype) {
+    case DType::kBF16:
+      return cpu::kElemBF16;
+    case DType::kF16:
+      return cpu::kElemF16;
+    case DType::kTable4:
+      return cpu::kElemTable4;
+    case DType::kQ4:
+      return cpu::kElemQ4;
+    case DType::kQ8:
+      return cpu::kElemQ8;
+    default:
+      assert(dtype == DType::kF32);
+      return cpu::kElemF32;
+  }
 }
 
 }  // namespace kernels

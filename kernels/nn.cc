@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/dispatch.h"
 #include "kernels/elem.h"
+#include "kernels/quantize.h"
 
 namespace peft {
 namespace kernels {
@@ -69,6 +70,12 @@ GatedKernel KernelOf(Activation activation) {
 
 void Embed(const MatrixView& table, const int64_t* ids, Rows y,
            ThreadPool& pool) {
+  if (table.codes != nullptr) {
+    ForEachRow(y.rows, y.cols, pool, [&](int64_t row) {
+      Dequantize(table, ids[row] * y.cols, y.cols, y.data + row * y.stride);
+    });
+    return;
+  }
   const cpu::Elem elem = ElemOf(table.dtype);
   ForEachRow(y.rows, y.cols, pool, [&](int64_t row) {
     cpu::Kernels().to_f32(elem, RowOf(table, ids[row]), y.cols,

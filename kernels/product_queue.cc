@@ -37,10 +37,24 @@ int64_t WorkPerOutput(const LinearTile& tile) {
   return k;
 }
 
+int64_t BitsOf(cpu::Elem elem) {
+  switch (elem) {
+    case cpu::kElemF32:
+      return 32;
+    case cpu::kElemQ8:
+      return 8;
+    case cpu::kElemQ4:
+    case cpu::kElemTable4:
+      return 4;
+    default:
+      return 16;
+  }
+}
+
 int64_t BytesPerOutput(const LinearTile& tile) {
   int64_t bytes = 1;
   for (int i = 0; i < tile.num_terms; ++i) {
-    bytes += tile.terms[i].k * (tile.terms[i].elem == cpu::kElemF32 ? 4 : 2);
+    bytes += tile.terms[i].k * BitsOf(tile.terms[i].elem) / 8;
   }
   return bytes;
 }
@@ -63,13 +77,22 @@ bool IsTransposed(const LinearTile& tile) {
 
 Term TermOf(const MatrixView& weight, bool transposed, const float* x,
             int64_t x_stride) {
-  return {weight.data,
-          ElemOf(weight.dtype),
-          transposed,
-          weight.stride,
-          transposed ? weight.rows : weight.cols,
-          x,
-          x_stride};
+  Term term = {};
+  term.weight = weight.data;
+  term.elem = ElemOf(weight.dtype);
+  term.transposed = transposed;
+  term.stride = weight.stride;
+  term.k = transposed ? weight.rows : weight.cols;
+  term.x = x;
+  term.x_stride = x_stride;
+  if (weight.codes == nullptr) return term;
+  assert(!transposed && weight.stride == weight.cols);
+  assert(weight.codes->block % kCodesAtOnce == 0);
+  assert(weight.cols % weight.codes->block == 0);
+  term.scales = weight.codes->scales;
+  term.block = weight.codes->block;
+  term.values = weight.codes->values;
+  return term;
 }
 
 ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {

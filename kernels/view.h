@@ -9,14 +9,28 @@
 namespace peft {
 namespace kernels {
 
+// How the codes of a quantised matrix stand for numbers: an element is the
+// value of its code times the scale of its block.
+struct BlockCodes {
+  // Of all blocks, row by row; a row is a whole number of blocks.
+  const float* scales = nullptr;
+  int64_t block = 0;  // elements of one: a multiple of kCodesAtOnce
+  // Of kTable4: the 16 values.
+  const float* values = nullptr;
+};
+constexpr int64_t kCodesAtOnce = 32;
+
 // A row-major matrix of F32, BF16 or F16 whose rows lie `stride` elements
-// apart. `data` may be unaligned.
+// apart; or of codes (kTable4, kQ4 or kQ8), without gaps between rows. Two
+// codes of 4 bits share a byte, the first in its upper half. `data` may be
+// unaligned.
 struct MatrixView {
   const void* data = nullptr;
   DType dtype = DType::kF32;
   int64_t rows = 0;
   int64_t cols = 0;
   int64_t stride = 0;
+  const BlockCodes* codes = nullptr;  // null unless quantised
 };
 
 // A vector of F32, BF16 or F16; null data means "none".

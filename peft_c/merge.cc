@@ -1,5 +1,6 @@
 // Merging adapters into weights, in memory and into a new folder.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,21 +43,25 @@ absl::Status Merge(Model& model, absl::Span<const std::string> names,
   return absl::OkStatus();
 }
 
-absl::StatusOr<MergedModelOptions> OptionsOf(
-    const peft_merge_and_unload_options_t& options) {
-  MergedModelOptions known;
-  PEFT_ASSIGN_OR_RETURN(known.merge.check_finite,
-                        FlagArgument("options.safe_merge", options.safe_merge));
-  if (options.on_progress == nullptr) return known;
-  known.on_progress = [callback = options.on_progress,
-                       user_data = options.user_data](int64_t done,
-                                                      int64_t total) {
+// The program's callback; empty for NULL.
+std::function<bool(int64_t, int64_t)> ProgressOf(peft_progress_fn callback,
+                                                 void* user_data) {
+  if (callback == nullptr) return {};
+  return [callback, user_data](int64_t done, int64_t total) {
     try {
       return callback(user_data, done, total) == 0;
     } catch (...) {
       return false;
     }
   };
+}
+
+absl::StatusOr<MergedModelOptions> OptionsOf(
+    const peft_merge_and_unload_options_t& options) {
+  MergedModelOptions known;
+  PEFT_ASSIGN_OR_RETURN(known.merge.check_finite,
+                        FlagArgument("options.safe_merge", options.safe_merge));
+  known.on_progress = ProgressOf(options.on_progress, options.user_data);
   return known;
 }
 
@@ -125,6 +130,19 @@ peft_status_t* peft_model_merge_and_unload(
     PEFT_ASSIGN_OR_RETURN(const peft::MergedModelOptions how,
                           peft::OptionsOf(known));
     return object->MergeAndUnload(folder, names, scales, how);
+  });
+}
+
+peft_status_t* peft_model_write_quantized(const peft_model_t* model,
+                                          const char* path,
+                                          peft_progress_fn on_progress,
+                                          void* user_data) {
+  return peft::Guard([&]() -> absl::Status {
+    PEFT_ASSIGN_OR_RETURN(const auto object, peft::Lookup("model", model));
+    PEFT_ASSIGN_OR_RETURN(const std::string folder,
+                          peft::TextArgument("path", path));
+    return object->WriteQuantized(folder,
+                                  peft::ProgressOf(on_progress, user_data));
   });
 }
 

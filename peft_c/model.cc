@@ -28,6 +28,20 @@ absl::StatusOr<ReadMode> ReadModeOf(int32_t value) {
   }
 }
 
+absl::Status ReadWeightFormat(const peft_model_options_t& options,
+                              ModelOptions& out) {
+  const int32_t format = options.weight_format;
+  if (format < PEFT_WEIGHT_FORMAT_AS_STORED || format > PEFT_WEIGHT_FORMAT_Q4) {
+    return BadArgument(
+        "options.weight_format",
+        absl::StrCat("is ", format, ", expected a PEFT_WEIGHT_FORMAT_..."));
+  }
+  out.weight_format = static_cast<WeightFormat>(format);
+  PEFT_ASSIGN_OR_RETURN(out.quantize_head, FlagArgument("options.quantize_head",
+                                                        options.quantize_head));
+  return absl::OkStatus();
+}
+
 absl::Status ReadLayerReplication(const peft_model_options_t& options,
                                   ModelOptions& out) {
   PEFT_RETURN_IF_ERROR(CheckArray("options.layer_replication",
@@ -118,6 +132,7 @@ absl::StatusOr<ModelOptions> ModelOptionsOf(
   PEFT_ASSIGN_OR_RETURN(
       result.files, ReadFiles("options.files", known.files, known.num_files));
   PEFT_RETURN_IF_ERROR(ReadLayerReplication(known, result));
+  PEFT_RETURN_IF_ERROR(ReadWeightFormat(known, result));
   PEFT_RETURN_IF_ERROR(ReadSource(known, result));
   return result;
 }

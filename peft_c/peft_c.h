@@ -566,6 +566,11 @@ PEFT_API int32_t peft_exchange_is_cancelled(peft_exchange_t* exchange);
 #define PEFT_READ_MODE_MAP 1  /* map the files: nothing is copied */
 #define PEFT_READ_MODE_READ 2 /* copy them to memory */
 
+/* What the weights of a model's linear layers are made to. Since: 4. */
+#define PEFT_WEIGHT_FORMAT_AS_STORED 0 /* nothing: they stay mapped */
+#define PEFT_WEIGHT_FORMAT_Q8 1        /* 8 bits, and 32 for each 32 weights */
+#define PEFT_WEIGHT_FORMAT_Q4 2        /* 4 bits, and 32 for each 32 weights */
+
 /* How a base model is opened. Since: 1. */
 typedef struct peft_model_options {
   size_t struct_size;
@@ -625,6 +630,13 @@ typedef struct peft_model_options {
    * Since: 4. */
   const peft_file_t* files;
   size_t num_files;
+  /* Of peft_model_open: PEFT_WEIGHT_FORMAT_...; the weights of the linear layers
+   * of a model that stores them as numbers are quantised while it is opened.
+   * Adapters act on what the codes stand for. With quantize_head also those of
+   * the head, and the embedding that it is tied to. Default
+   * PEFT_WEIGHT_FORMAT_AS_STORED, 0. Since: 4. */
+  int32_t weight_format;
+  int32_t quantize_head;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
@@ -632,7 +644,7 @@ typedef struct peft_model_options {
   {                                                                          \
     sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0,   \
         NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, \
-        NULL, NULL, NULL, NULL, 0                                            \
+        NULL, NULL, NULL, NULL, 0, 0, 0                                      \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
@@ -1273,6 +1285,18 @@ PEFT_API void peft_merge_and_unload_options_init(
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_merge_and_unload(
     const peft_model_t* model, const char* path,
     const peft_merge_and_unload_options_t* options);
+
+/* Writes the base of a model that was opened with a weight_format as the folder
+ * `path`, which peft_model_open opens with the same numbers: config.json with a
+ * quantization_config, one model.safetensors (docs/quantized.md), and the other
+ * small files of the base's folder as they are. Adapters are no part of it.
+ * Calls on_progress, which may be NULL, with user_data. The folder appears whole
+ * or not at all; its parent must exist. FAILED_PRECONDITION ("MODEL_QUANTIZED")
+ * for a model that was opened otherwise, UNIMPLEMENTED ("MODEL_UNSUPPORTED") for
+ * one with replicated layers, or as peft_model_merge_and_unload. Since: 4. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_model_write_quantized(
+    const peft_model_t* model, const char* path, peft_progress_fn on_progress,
+    void* user_data);
 
 /* Deletes all adapters and keeps the base: what is merged is unmerged.
  * Since: 2. */

@@ -97,7 +97,8 @@ class ModelOptions(Struct):
                 ("transport", TransportFn),
                 ("transport_user_data", C.c_void_p),
                 ("thread_pool", C.POINTER(ThreadPool)),
-                ("files", C.POINTER(File)), ("num_files", C.c_size_t)]
+                ("files", C.POINTER(File)), ("num_files", C.c_size_t),
+                ("weight_format", C.c_int32), ("quantize_head", C.c_int32)]
 
 
 class ModelInfo(Struct):

@@ -13,8 +13,15 @@ namespace peft {
 namespace kernels {
 namespace cpu {
 
-// How weights are stored.
-enum Elem : int { kElemF32 = 0, kElemBF16 = 1, kElemF16 = 2 };
+// How weights are stored. The last three are codes, see kernels/view.h.
+enum Elem : int {
+  kElemF32 = 0,
+  kElemBF16 = 1,
+  kElemF16 = 2,
+  kElemTable4 = 3,
+  kElemQ4 = 4,
+  kElemQ8 = 5,
+};
 
 // One product x W^T of a sum: output o of row t gains sum_i x[t][i] W[o][i].
 struct Term {
@@ -25,6 +32,10 @@ struct Term {
   int64_t k;
   const float* x;
   int64_t x_stride;
+  // Of codes, which are never transposed; k is a multiple of `block`.
+  const float* scales;
+  int64_t block;
+  const float* values;
 };
 
 // y[t][o] = ((accumulate ? y[t][o] : 0) + scale * (sum of the terms)) *

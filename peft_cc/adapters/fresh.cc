@@ -25,9 +25,10 @@
 namespace peft {
 namespace {
 
-// As PeftModel has it: rounded to the dtype of the base, then f32 again.
+// As PeftModel has it: rounded to the dtype of the base, then f32 again. Over
+// codes it stays f32.
 absl::StatusOr<Tensor> Rounded(const Tensor& tensor, DType dtype) {
-  if (dtype == DType::kUnspecified) return tensor;
+  if (dtype == DType::kUnspecified || IsQuantized(dtype)) return tensor;
   PEFT_ASSIGN_OR_RETURN(const Tensor narrow, tensor.Cast(dtype));
   return narrow.Cast(DType::kF32);
 }

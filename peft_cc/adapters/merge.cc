@@ -77,10 +77,10 @@ kernels::LinearPlan GroupPlan(const kernels::LinearPlan& plan, int64_t groups,
   return part;
 }
 
-absl::StatusOr<Tensor> MergeWeight(const Site& site,
-                                   const kernels::LinearPlan& plan, DType dtype,
-                                   MergeMemory& memory,
-                                   kernels::ThreadPool& pool) {
+absl::StatusOr<Tensor> MergeDense(const Site& site,
+                                  const kernels::LinearPlan& plan, DType dtype,
+                                  MergeMemory& memory,
+                                  kernels::ThreadPool& pool) {
   void* data = nullptr;
   const absl::Span<const int64_t> shape = site.weight.shape();
   PEFT_ASSIGN_OR_RETURN(
@@ -97,6 +97,26 @@ absl::StatusOr<Tensor> MergeWeight(const Site& site,
         static_cast<char*>(data) + g * part_size, workspace, pool);
   }
   return merged;
+}
+
+// Codes are made to numbers first.
+absl::StatusOr<Tensor> MergeWeight(const Site& site,
+                                   const kernels::LinearPlan& plan, DType dtype,
+                                   MergeMemory& memory,
+                                   kernels::ThreadPool& pool) {
+  if (plan.weight.codes == nullptr) {
+    return MergeDense(site, plan, dtype, memory, pool);
+  }
+  PEFT_ASSIGN_OR_RETURN(const Tensor numbers, site.weight.Cast(DType::kF32));
+  kernels::LinearPlan dense = plan;
+  dense.weight = numbers.AsMatrix();
+  return MergeDense(site, dense, dtype, memory, pool);
+}
+
+// The element type of merged weights: the base's, and of a quantised one f32,
+// so that what is merged is not rounded away.
+DType MergedDType(const Site& site) {
+  return site.weight.is_quantized() ? DType::kF32 : site.weight.dtype();
 }
 
 // The elements of `vector` as `base` has them, or `base` where they are its
@@ -122,7 +142,7 @@ absl::StatusOr<Tensor> MergeVector(const Tensor& base,
 absl::StatusOr<BaseOverlay::Weights> Merge(const Site& site, const Plan& plan,
                                            int index, MergeMemory& memory,
                                            kernels::ThreadPool& pool) {
-  const DType dtype = site.weight.dtype();
+  const DType dtype = MergedDType(site);
   BaseOverlay::Weights merged;
   if (site.kind == SiteKind::kNorm) {
     const NormPlan& norm = plan.norm(index);
@@ -237,8 +257,10 @@ absl::StatusOr<std::shared_ptr<const BaseOverlay>> MergePlan(
   PEFT_RETURN_IF_ERROR(CheckMergeable(sites, plan.activation()));
   const std::vector<int> changed = ChangedSites(plan.activation());
   int64_t size = 0;
-  for (const int site : changed)
-    size += sites.sites()[site].weight.size_bytes();
+  for (const int index : changed) {
+    const Site& site = sites.sites()[index];
+    size += site.weight.num_elements() * DTypeSize(MergedDType(site));
+  }
   MergeMemory memory(size);
   auto overlay = std::make_shared<BaseOverlay>();
   for (const int site : changed) {

@@ -33,9 +33,9 @@ absl::Status CheckMergeable(const SiteTable& sites,
                             const Activation& activation);
 
 // The weight and bias of site `site` under `plan`, of the base's element types,
-// accumulated in f32 and rounded once. What the plan does not change is shared
-// with it, the rest lies in `memory`. The plan's activation must be mergeable.
-// Runs on `pool`.
+// accumulated in f32 and rounded once; a quantised weight becomes one of f32.
+// What the plan does not change is shared with it, the rest lies in `memory`.
+// The plan's activation must be mergeable. Runs on `pool`.
 // FAILED_PRECONDITION (ADAPTER_NOT_MERGEABLE) for a site whose weights the SDK
 // does not have.
 absl::StatusOr<BaseOverlay::Weights> MergeSite(

@@ -210,6 +210,11 @@ absl::StatusOr<Tensor> StackedExperts(const SiteTable& sites,
   return stacked;
 }
 
+// What a file has of a weight: numbers.
+absl::StatusOr<Tensor> AsNumbers(const Tensor& weight) {
+  return weight.is_quantized() ? weight.Cast(DType::kF32) : weight;
+}
+
 // Adds the tensors of one site of `module`. With bias = "all" PEFT saves the
 // bias of a module that is such a site three times.
 absl::Status AddBaseSite(const SiteTable& sites, const std::string& module,
@@ -224,7 +229,7 @@ absl::Status AddBaseSite(const SiteTable& sites, const std::string& module,
         StackedExperts(sites, *sites.FindParameter(site.parameter)));
     return absl::OkStatus();
   }
-  out_tensors[weight] = site.weight;
+  PEFT_ASSIGN_OR_RETURN(out_tensors[weight], AsNumbers(site.weight));
   if (!site.has_bias()) return absl::OkStatus();
   out_tensors[absl::StrCat(site.name, ".", site.bias_part())] = site.bias;
   const std::string owner = SecondBiasOwner(site);
@@ -240,14 +245,16 @@ absl::Status AddBaseSite(const SiteTable& sites, const std::string& module,
 
 // The heads are saved with their embedding, under each name. In PEFT the bias
 // of such a head is gone, but that of the base is saved with bias = "all".
-void AddTiedModules(const SiteTable& sites, TensorMap& out_tensors) {
+absl::Status AddTiedModules(const SiteTable& sites, TensorMap& out_tensors) {
   for (const int head : FindTiedHeads(sites, FindInputEmbedding(sites))) {
     const Site& site = sites.sites()[head];
-    out_tensors[absl::StrCat(site.name, ".weight")] = site.weight;
+    PEFT_ASSIGN_OR_RETURN(out_tensors[absl::StrCat(site.name, ".weight")],
+                          AsNumbers(site.weight));
     if (out_tensors.erase(absl::StrCat(site.name, ".bias")) > 0) {
       out_tensors[absl::StrCat(site.name, ".original_module.bias")] = site.bias;
     }
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -273,7 +280,7 @@ absl::Status AddBaseModules(const TargetConfig& config, const SiteTable& sites,
           AddBaseSite(sites, module, site, has_copies, out_tensors));
     }
   }
-  if (SavesTied(config)) AddTiedModules(sites, out_tensors);
+  if (SavesTied(config)) return AddTiedModules(sites, out_tensors);
   return absl::OkStatus();
 }
 

@@ -13,18 +13,6 @@
 namespace peft {
 namespace {
 
-// A convolution's weight is a matrix over the columns of one group.
-kernels::MatrixView WeightMatrix(const Tensor& tensor) {
-  const int64_t rows = tensor.dim(0);
-  const int64_t cols = rows == 0 ? 0 : tensor.num_elements() / rows;
-  return {tensor.data(), tensor.dtype(), rows, cols, cols};
-}
-
-kernels::MatrixView MatrixOf(const Tensor& tensor) {
-  return {tensor.data(), tensor.dtype(), tensor.dim(0), tensor.dim(1),
-          tensor.dim(1)};
-}
-
 kernels::VectorView VectorOf(const Tensor& tensor) {
   return {tensor.data(), tensor.dtype(), tensor.num_elements()};
 }
@@ -69,8 +57,9 @@ kernels::LinearPlan BasePlan(const Site& site, const Tensor& weight,
                              const Tensor& bias) {
   kernels::LinearPlan plan;
   plan.transposed = site.is_transposed();
-  // Norms and sites of a host that registered no weight have no matrix.
-  if (weight.rank() >= 2) plan.weight = WeightMatrix(weight);
+  // Norms and sites of a host that registered no weight have no matrix. That
+  // of a convolution is over the columns of one group.
+  if (weight.rank() >= 2) plan.weight = weight.AsMatrix();
   if (bias.dtype() != DType::kUnspecified) plan.bias = VectorOf(bias);
   return plan;
 }
@@ -122,7 +111,7 @@ void SiteStack::AddForm(const LowRank& form, float scale) {
   // AdaLoRA has taken all ranks away: it only has its place among the methods.
   if (form.a.dim(0) == 0) return;
   const int gate = form.gate == nullptr ? -1 : GateIndex(form.gate);
-  OpenStage().low_rank.push_back({MatrixOf(form.a), MatrixOf(form.b),
+  OpenStage().low_rank.push_back({form.a.AsMatrix(), form.b.AsMatrix(),
                                   scale * form.scale, gate,
                                   VectorOf(form.rank_scale)});
 }
@@ -214,7 +203,7 @@ void SiteStack::AddForm(const Replace& form, float) {
 
 void SiteStack::AddForm(const ReplaceRows& form, float) {
   if (plan_.patch.rows.rows == 0) {
-    plan_.patch = {form.ids.data(), MatrixOf(form.rows)};
+    plan_.patch = {form.ids.data(), form.rows.AsMatrix()};
     return;
   }
   // Two adapters with different rows: one patch of both, in order.

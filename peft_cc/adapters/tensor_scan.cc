@@ -69,18 +69,14 @@ bool EqualRange(const Tensor& a, const Tensor& b, int64_t begin,
                 int64_t count) {
   float left[kChunk];
   float right[kChunk];
-  const auto element = [begin](const Tensor& tensor) {
-    return static_cast<const uint8_t*>(tensor.data()) +
-           begin * DTypeSize(tensor.dtype());
-  };
-  if (!ConvertToF32(a.dtype(), element(a), count, left)) return false;
-  if (!ConvertToF32(b.dtype(), element(b), count, right)) return false;
+  if (!a.CopyF32(begin, count, left)) return false;
+  if (!b.CopyF32(begin, count, right)) return false;
   return std::equal(left, left + count, right);
 }
 
 // Spares the conversion in the usual case, and makes a NaN equal itself.
 bool EqualBytes(const Tensor& a, const Tensor& b) {
-  return a.dtype() == b.dtype() &&
+  return a.dtype() == b.dtype() && !a.is_quantized() &&
          std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 

@@ -234,19 +234,17 @@ absl::StatusOr<Tensor> BaseRows(const Site& site,
                      "it, as the new adapter begins with its rows"),
         {kKey, "", site.name});
   }
-  const int64_t bytes = site.weight.dim(1) * DTypeSize(site.weight.dtype());
+  const int64_t width = site.weight.dim(1);
   void* data = nullptr;
   PEFT_ASSIGN_OR_RETURN(
       Tensor rows,
-      Tensor::Allocate(site.weight.dtype(),
-                       {static_cast<int64_t>(ids.size()), site.weight.dim(1)},
+      Tensor::Allocate(DType::kF32, {static_cast<int64_t>(ids.size()), width},
                        &data));
   for (size_t i = 0; i < ids.size(); ++i) {
-    std::memcpy(static_cast<char*>(data) + i * bytes,
-                static_cast<const char*>(site.weight.data()) + ids[i] * bytes,
-                bytes);
+    site.weight.CopyF32(ids[i] * width, width,
+                        static_cast<float*>(data) + i * width);
   }
-  return rows.Cast(DType::kF32);
+  return rows;
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ constexpr DTypeInfo kDTypes[] = {
     {DType::kF4, "F4", 4},
     {DType::kF6E2M3, "F6_E2M3", 6},
     {DType::kF6E3M2, "F6_E3M2", 6},
+    {DType::kTable4, "4-bit codes", 4},
+    {DType::kQ4, "Q4", 4},
+    {DType::kQ8, "Q8", 8},
 };
 
 const DTypeInfo* FindDType(DType dtype) {

@@ -36,6 +36,11 @@ enum class DType : int32_t {
   kF4 = 20,
   kF6E2M3 = 21,
   kF6E3M2 = 22,
+  // Codes of quantised weights, which mean nothing without the scales of their
+  // blocks (kernels/view.h). No file names them, and the C ABI shows none.
+  kTable4 = 1000,  // 4 bits: which of 16 values, NF4 and FP4
+  kQ4 = 1001,      // 4 bits: -8 to 7
+  kQ8 = 1002,      // 8 bits: -127 to 127
 };
 
 // Bits of one element; 0 for kUnspecified.
@@ -47,8 +52,12 @@ inline int DTypeSize(DType dtype) {
   return bits % 8 == 0 ? bits / 8 : 0;
 }
 
-// The name that safetensors files use ("F32", "BF16", "F8_E4M3" ...).
+// The name that safetensors files use ("F32", "BF16", "F8_E4M3" ...), and for
+// codes "4-bit codes", "Q4" and "Q8".
 absl::string_view DTypeName(DType dtype);
+
+// True for the codes of quantised weights.
+inline bool IsQuantized(DType dtype) { return dtype >= DType::kTable4; }
 
 // The dtype of that name; nullopt for any other text (case-sensitive).
 std::optional<DType> DTypeFromName(absl::string_view name);

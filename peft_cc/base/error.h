@@ -71,6 +71,7 @@ inline constexpr char kTensorDType[] = "TENSOR_DTYPE";
 inline constexpr char kModelConfig[] = "MODEL_CONFIG";
 inline constexpr char kModelUnsupported[] = "MODEL_UNSUPPORTED";
 inline constexpr char kModelWeights[] = "MODEL_WEIGHTS";
+inline constexpr char kModelQuantized[] = "MODEL_QUANTIZED";
 inline constexpr char kModelNotRunnable[] = "MODEL_NOT_RUNNABLE";
 inline constexpr char kLayerNotFound[] = "LAYER_NOT_FOUND";
 inline constexpr char kLayerWeight[] = "LAYER_WEIGHT";

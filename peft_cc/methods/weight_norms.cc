@@ -17,11 +17,6 @@ bool IsStoredInOut(const Layer& layer) {
   return layer.kind == SiteKind::kConv1D || layer.kind == SiteKind::kEmbedding;
 }
 
-const char* ElementAt(const Tensor& tensor, int64_t index) {
-  return static_cast<const char*>(tensor.data()) +
-         index * DTypeSize(tensor.dtype());
-}
-
 // Squares of one row of the stored weight are added up in out[0], or with
 // `each` element by element.
 void AddSquares(const float* row, int64_t count, bool each, double* out) {
@@ -33,11 +28,9 @@ void AddSquares(const float* row, int64_t count, bool each, double* out) {
 // A W^T, (r, out): a forward of A's rows through the layer.
 std::vector<float> ThroughLayer(const Layer& layer, const std::vector<float>& a,
                                 int64_t r, kernels::ThreadPool& pool) {
-  const Tensor& w = layer.weight;
   kernels::LinearPlan plan;
   plan.transposed = IsStoredInOut(layer);
-  const int64_t width = w.num_elements() / w.dim(0);
-  plan.weight = {w.data(), w.dtype(), w.dim(0), width, width};
+  plan.weight = layer.weight.AsMatrix();
   std::vector<float> product(r * layer.out_features);
   std::vector<float> workspace(kernels::LinearWorkspaceFloats(plan, r));
   kernels::RunLinear(
@@ -69,7 +62,6 @@ std::vector<double> SquaredWeightNorms(const Layer& layer,
                                        kernels::ThreadPool& pool) {
   constexpr int64_t kBlock = 64;  // outputs that one piece sums
   const bool in_out = IsStoredInOut(layer);
-  const Tensor& w = layer.weight;
   const int64_t out = layer.out_features;
   std::vector<double> norms(out);
   pool.ParallelFor((out + kBlock - 1) / kBlock, [&](int64_t piece) {
@@ -81,7 +73,7 @@ std::vector<double> SquaredWeightNorms(const Layer& layer,
     for (int64_t i = 0; i < (in_out ? layer.in_features : count); ++i) {
       const int64_t first =
           in_out ? i * out + begin : (begin + i) * layer.in_features;
-      ConvertToF32(w.dtype(), ElementAt(w, first), width, row.data());
+      layer.weight.CopyF32(first, width, row.data());
       AddSquares(row.data(), width, in_out,
                  norms.data() + begin + (in_out ? 0 : i));
     }

@@ -1,16 +1,20 @@
 #include "peft_cc/models/base_model.h"
 
+#include <algorithm>
 #include <cstring>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "kernels/view.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/layer_replication.h"
 #include "peft_cc/models/model_family.h"
+#include "peft_cc/models/quantized_weights.h"
 #include "peft_cc/models/weight_files.h"
 
 namespace peft {
@@ -65,8 +69,21 @@ TensorMap::iterator FindOfAnyAge(TensorMap& tensors, absl::string_view prefix,
                                                : Find(tensors, prefix, legacy);
 }
 
+absl::Status StoredTransposed(const std::string& name) {
+  return MakeError(
+      absl::StatusCode::kUnimplemented, error_id::kModelUnsupported,
+      absl::StrCat(name,
+                   " is stored (in, out): such weights are not run "
+                   "quantised; open the model as it was before"),
+      {name, "", ""});
+}
+
 // The config says what a tensor must be; the file decides its float type.
-absl::Status CheckTensor(const WeightInfo& weight, const Tensor& tensor) {
+absl::Status CheckTensor(const WeightInfo& weight, SiteKind kind,
+                         const Tensor& tensor) {
+  if (tensor.is_quantized() && kind == SiteKind::kConv1D) {
+    return StoredTransposed(weight.name);
+  }
   if (tensor.shape() != absl::MakeConstSpan(weight.shape)) {
     const std::string expected = ShapeToString(weight.shape);
     const std::string found = ShapeToString(tensor.shape());
@@ -76,6 +93,9 @@ absl::Status CheckTensor(const WeightInfo& weight, const Tensor& tensor) {
                                   ", expected ", expected, " by config.json"),
                      {weight.name, expected, found});
   }
+  const bool is_matrix =
+      kind == SiteKind::kLinear || kind == SiteKind::kEmbedding;
+  if (tensor.is_quantized() && is_matrix) return absl::OkStatus();
   if (!IsComputeDType(tensor.dtype())) {
     const std::string found(DTypeName(tensor.dtype()));
     return MakeError(absl::StatusCode::kInvalidArgument, error_id::kTensorDType,
@@ -97,6 +117,7 @@ absl::Status MissingTensor(const WeightInfo& weight) {
 // Two that are equal as numbers in different types count as different, which is
 // right either way.
 bool SameBytes(const Tensor& a, const Tensor& b) {
+  if (a.is_quantized()) return a.data() == b.data();
   return a.dtype() == b.dtype() && a.shape() == b.shape() &&
          std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
@@ -154,6 +175,8 @@ absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
   const auto has_weight = [&](const std::string& name) {
     return HasTensor(tensors, name);
   };
+  PEFT_RETURN_IF_ERROR(
+      AssembleQuantizedWeights(CoreOf(config).stored_weights, files.tensors));
   model->description_ = DescribeModel(has_weight, config);
   PEFT_RETURN_IF_ERROR(model->TakeWeights(std::move(files.tensors)));
   if (!layer_replication.empty()) {
@@ -208,13 +231,60 @@ absl::StatusOr<bool> BaseModel::TakeWeight(TensorMap& tensors, size_t index) {
     if (found && SameBytes(it->second, weights_[index])) {
       tensors.erase(it);
     } else if (!found) {
-      PEFT_RETURN_IF_ERROR(CheckTensor(weight, it->second));
+      const SiteKind kind = description_.sites[weight.site].kind;
+      PEFT_RETURN_IF_ERROR(CheckTensor(weight, kind, it->second));
       weights_[index] = std::move(it->second);
       tensors.erase(it);
       found = true;
     }
   }
   return found;
+}
+
+bool BaseModel::is_quantized() const {
+  return std::any_of(
+      weights_.begin(), weights_.end(),
+      [](const Tensor& weight) { return weight.is_quantized(); });
+}
+
+absl::Status BaseModel::QuantizeWeights(WeightFormat format, bool with_head,
+                                        kernels::ThreadPool& pool) {
+  if (format == WeightFormat::kAsStored) return absl::OkStatus();
+  if (is_quantized()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     error_id::kModelQuantized,
+                     "the model's weights are quantised already; open it with "
+                     "the weight format that leaves them as stored");
+  }
+  // What replicated layers or a tied head share stays shared.
+  std::map<const void*, Tensor> quantised;
+  for (const SiteInfo& site : description_.sites) {
+    const WeightInfo& info = description_.weights[site.weight];
+    const bool is_head = site.is_output_embedding;
+    if (is_head ? !with_head : info.layer < 0) continue;
+    if (site.kind == SiteKind::kConv1D) return StoredTransposed(info.name);
+    if (site.kind != SiteKind::kLinear) continue;
+    const Tensor& weight = weights_[site.weight];
+    if (weight.dim(1) % kernels::kCodesAtOnce != 0) {
+      notes_.push_back(absl::StrCat(info.name, " ",
+                                    ShapeToString(weight.shape()),
+                                    " is not quantised: its rows are no "
+                                    "multiple of 32"));
+      continue;
+    }
+    if (quantised.count(weight.data()) > 0) continue;
+    PEFT_ASSIGN_OR_RETURN(quantised[weight.data()],
+                          QuantizeWeight(info.name, weight, format, pool));
+  }
+  if (quantised.empty()) return absl::OkStatus();
+  for (Tensor& weight : weights_) {
+    const auto found = quantised.find(weight.data());
+    if (found != quantised.end()) weight = found->second;
+  }
+  files_ = {};
+  CountSizes();
+  BuildSites();
+  return absl::OkStatus();
 }
 
 // Tying goes both ways: whichever of the two is there serves for both. Two that
@@ -254,10 +324,14 @@ void BaseModel::AddUnusedNotes(const TensorMap& tensors) {
 // A tied head is the embedding's memory and counts with it.
 void BaseModel::CountSizes() {
   std::set<const void*> counted;
+  size_bytes_ = num_parameters_ = 0;
   for (const Tensor& weight : weights_) {
     if (!counted.insert(weight.data()).second) continue;
     size_bytes_ += weight.size_bytes();
     num_parameters_ += weight.num_elements();
+    if (!weight.is_quantized()) continue;
+    size_bytes_ += weight.num_elements() / weight.codes()->block *
+                   static_cast<int64_t>(sizeof(float));
   }
 }
 

@@ -9,12 +9,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "kernels/thread_pool.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/folder.h"
 #include "peft_cc/config/layer_ranges.h"
+#include "peft_cc/models/block_weights.h"
 #include "peft_cc/models/description.h"
 #include "peft_cc/models/model_config.h"
 #include "peft_cc/models/model_family.h"
@@ -27,7 +30,7 @@ namespace peft {
 // weights, nor where they are: configs and tokenizers.
 bool IsSmallFile(absl::string_view name);
 
-// Immutable, thread-safe.
+// Immutable but for QuantizeWeights, and then thread-safe.
 class BaseModel {
  public:
   // Bytes of such a file. The largest tokenizers are some 50 MB.
@@ -47,6 +50,16 @@ class BaseModel {
       const Folder& folder, ReadMode mode,
       const LayerRanges& layer_replication = {});
 
+  // Makes the weights of linear layers to codes of `format`; of the head only
+  // with `with_head`, and then of an embedding that it is tied to. Others stay
+  // as they are: those of classifiers, and with a note those whose rows are not
+  // whole blocks. What the files hold is let go where something was quantised.
+  // FAILED_PRECONDITION (MODEL_QUANTIZED) where weights are quantised already,
+  // UNIMPLEMENTED (MODEL_UNSUPPORTED) for a family that stores its layers
+  // transposed, and as QuantizeWeight.
+  absl::Status QuantizeWeights(WeightFormat format, bool with_head,
+                               kernels::ThreadPool& pool);
+
   // config.json, with the tokens of generation_config.json.
   const ModelConfig& config() const { return config_; }
   // The layers that adapters attach to, with views of the weights.
@@ -60,9 +73,12 @@ class BaseModel {
   // small ones) and, by the names of its files, all their tensors. The views of
   // weights() are among them.
   const Folder& folder() const { return folder_; }
+  // None after QuantizeWeights.
   const WeightFiles& files() const { return files_; }
   // True if the head uses the embedding's tensor.
   bool has_tied_head() const { return has_tied_head_; }
+  // True if some weight is quantised.
+  bool is_quantized() const;
   // Bytes and elements of the weights, shared ones once.
   int64_t size_bytes() const { return size_bytes_; }
   int64_t num_parameters() const { return num_parameters_; }

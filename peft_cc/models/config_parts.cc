@@ -54,21 +54,6 @@ absl::StatusOr<Json> ParseConfigObject(absl::string_view text,
   return object;
 }
 
-absl::Status CheckNotQuantized(const Json& config, absl::string_view what) {
-  for (const char* key : {"quantization_config", "compression_config"}) {
-    const auto it = config.find(key);
-    if (it == config.end() || it->is_null()) continue;
-    std::string method = "of unknown method";
-    if (it->is_object() && it->contains("quant_method") &&
-        (*it)["quant_method"].is_string()) {
-      method = (*it)["quant_method"].get<std::string>();
-    }
-    return UnsupportedModel(what, key, method,
-                            "models whose weights are f32, bf16 or f16");
-  }
-  return absl::OkStatus();
-}
-
 kernels::Activation ReadActivation(ConfigFields& fields, absl::string_view key,
                                    absl::string_view fallback) {
   const std::string name = fields.Text(key, fallback);

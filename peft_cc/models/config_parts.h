@@ -32,10 +32,6 @@ absl::Status UnsupportedModel(absl::string_view what, absl::string_view key,
 absl::StatusOr<Json> ParseConfigObject(absl::string_view text,
                                        absl::string_view what);
 
-// UNIMPLEMENTED (MODEL_UNSUPPORTED) for quantized weights: loading them as they
-// are would give garbage without an error.
-absl::Status CheckNotQuantized(const Json& config, absl::string_view what);
-
 // The activation that `key` names, or `fallback`.
 kernels::Activation ReadActivation(ConfigFields& fields, absl::string_view key,
                                    absl::string_view fallback);

@@ -11,35 +11,18 @@
 #include "absl/strings/str_replace.h"
 #include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
-#include "peft_cc/base/file.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/new_folder.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/layer_replication.h"
+#include "peft_cc/models/model_folder.h"
 #include "peft_cc/tensors/safetensors.h"
 
 namespace peft {
 namespace {
 
-constexpr char kConfigName[] = "config.json";
 constexpr char kIndexName[] = "model.safetensors.index.json";
 constexpr char kSingleFile[] = "model.safetensors";
-// Configs and tokenizers: the largest are some 50 MB.
-constexpr uint64_t kMaxSmallFile = BaseModel::kMaxSmallFile;
-constexpr uint64_t kMaxConfigSize = 16u << 20;
-
-absl::Status WriteText(const std::string& path, const std::string& text) {
-  const absl::Span<const uint8_t> chunk(
-      reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  return WriteFileAtomically(path, {chunk});
-}
-
-absl::Status CopyFile(const File& from, const std::string& to) {
-  PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        ReadFile(from, ReadMode::kRead, kMaxSmallFile));
-  return WriteFileAtomically(to, {bytes.data});
-}
-
 // Shards in folders of their own all go to the new folder itself.
 std::string FileName(const std::string& shard) {
   return absl::StrReplaceAll(shard, {{"/", "_"}});
@@ -79,7 +62,7 @@ class Writer {
     PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<NewFolder> folder,
                           NewFolder::Create(path));
     PEFT_RETURN_IF_ERROR(WriteConfig(folder->path()));
-    PEFT_RETURN_IF_ERROR(CopyFiles(folder->path()));
+    PEFT_RETURN_IF_ERROR(CopyModelFiles(base_.folder(), folder->path()));
     PEFT_RETURN_IF_ERROR(WriteIndex(folder->path()));
     const PoolCheck pool_check(pool_);
     for (const auto& item : layouts_) {
@@ -215,30 +198,15 @@ class Writer {
   }
 
   absl::Status WriteConfig(const std::string& folder) const {
-    const File from = base_.folder().At(kConfigName);
-    const std::string to = absl::StrCat(folder, "/", kConfigName);
-    if (!is_untied_ && !is_replicated()) return CopyFile(from, to);
-    PEFT_ASSIGN_OR_RETURN(const std::string text,
-                          ReadTextFile(from, kMaxConfigSize));
-    PEFT_ASSIGN_OR_RETURN(Json config, ParseJson(text, kConfigName));
+    if (!is_untied_ && !is_replicated()) {
+      return CopyModelConfig(base_.folder(), folder);
+    }
+    PEFT_ASSIGN_OR_RETURN(Json config, ReadModelConfig(base_.folder()));
     if (is_untied_) config["tie_word_embeddings"] = false;
     if (is_replicated()) {
       PEFT_RETURN_IF_ERROR(SetReplicatedLayers(base_.description(), config));
     }
-    return WriteText(to, DumpJson(config));
-  }
-
-  absl::Status CopyFiles(const std::string& folder) const {
-    PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                          base_.folder().Names());
-    for (const std::string& name : names) {
-      const File from = base_.folder().At(name);
-      if (name == kConfigName || !IsSmallFile(name) || !FileExists(from)) {
-        continue;
-      }
-      PEFT_RETURN_IF_ERROR(CopyFile(from, absl::StrCat(folder, "/", name)));
-    }
-    return absl::OkStatus();
+    return WriteModelConfig(folder, config);
   }
 
   absl::Status WriteIndex(const std::string& folder) const {
@@ -255,7 +223,8 @@ class Writer {
     for (const auto& [name, output] : outputs_) {
       index["weight_map"][name] = output.file;
     }
-    return WriteText(absl::StrCat(folder, "/", kIndexName), DumpJson(index));
+    return WriteModelText(absl::StrCat(folder, "/", kIndexName),
+                          DumpJson(index));
   }
 
   absl::Status WriteWeights(const std::string& folder,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/base_fingerprint.h"
+#include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/models/layer_replication.h"
@@ -55,6 +56,17 @@ std::vector<const Plan*> RowsOf(const BatchPlan& plans) {
   return rows;
 }
 
+// With the threads that the model will have.
+absl::Status QuantizeWeights(const ModelOptions& options, BaseModel& base) {
+  if (options.weight_format == WeightFormat::kAsStored) return absl::OkStatus();
+  std::shared_ptr<kernels::ThreadPool> pool = options.thread_pool;
+  if (pool == nullptr) pool = kernels::CreateThreadPool(options.num_threads);
+  const PoolCheck check(*pool);
+  PEFT_RETURN_IF_ERROR(base.QuantizeWeights(options.weight_format,
+                                            options.quantize_head, *pool));
+  return check.status();
+}
+
 }  // namespace
 
 absl::StatusOr<int> Model::FindLayer(const std::string& name,
@@ -96,6 +108,7 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Open(
   PEFT_ASSIGN_OR_RETURN(
       std::unique_ptr<BaseModel> base,
       BaseModel::Open(source.folder, options.read_mode, ranges));
+  PEFT_RETURN_IF_ERROR(QuantizeWeights(options, *base));
   std::unique_ptr<Model> model(
       new Model(std::move(base), {}, std::move(source.name), options));
   model->notes_ = model->base_->notes();

@@ -4,6 +4,7 @@
 #define PEFT_CC_MODELS_MODEL_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "peft_cc/adapters/save.h"
 #include "peft_cc/config/layer_ranges.h"
 #include "peft_cc/models/base_model.h"
+#include "peft_cc/models/block_weights.h"
 #include "peft_cc/models/host_layers.h"
 #include "peft_cc/models/merged_model.h"
 #include "peft_cc/models/model_source.h"
@@ -39,6 +41,10 @@ struct ModelOptions : ModelSourceOptions {
   // Where it is empty for_adapters decide.
   LayerRanges layer_replication;
   int num_threads = 0;  // 0: one per core; 1: the caller only
+  // What the linear layers' weights are made to; of the head too, and of an
+  // embedding that it is tied to, with quantize_head. Not of a host model.
+  WeightFormat weight_format = WeightFormat::kAsStored;
+  bool quantize_head = false;
   // Runs the work of forwards. Null: an own pool of num_threads.
   std::shared_ptr<kernels::ThreadPool> thread_pool;
 };
@@ -149,6 +155,12 @@ class Model {
                               absl::Span<const std::string> names = {},
                               absl::Span<const float> scales = {},
                               const MergedModelOptions& options = {}) const;
+  // Writes the base, of which options.weight_format has quantised the weights;
+  // adapters are no part of it. Fails as WriteQuantizedModel.
+  absl::Status WriteQuantized(
+      const std::string& path,
+      const std::function<bool(int64_t done, int64_t total)>& on_progress)
+      const;
   // Unmerges and deletes all adapters.
   absl::Status Unload();
   // Makes adapter `new_name` of loaded ones, with a weight for each; it is not

@@ -22,6 +22,13 @@ enum class ModelTask : int32_t {
   kQuestionAnswering = 6,  // logits of an answer's start and end, per token
 };
 
+// How the files of a model hold the weights of its linear layers.
+enum class StoredWeights {
+  kNumbers,       // f32, bf16 or f16
+  kBitsAndBytes,  // some in 4 bits as bitsandbytes has them
+  kBlocks,        // some in the SDK's own blocks
+};
+
 // Where a model learns the order of tokens from.
 enum class PositionKind {
   kRotary,  // rotated queries and keys; any position
@@ -50,6 +57,7 @@ struct ModelConfig {
   int64_t num_labels = 2;  // of the classification heads
   // Token type ids are 0 to num_token_types - 1; 0: the model takes none.
   int64_t num_token_types = 0;
+  StoredWeights stored_weights = StoredWeights::kNumbers;
   bool is_causal = true;  // false: an encoder, which keeps no cache
   PositionKind positions = PositionKind::kRotary;
   RopeConfig rope;  // kRotary

@@ -13,6 +13,7 @@
 #include "peft_cc/models/decoder_description.h"
 #include "peft_cc/models/decoder_family.h"
 #include "peft_cc/models/gpt2_description.h"
+#include "peft_cc/models/quantized_weights.h"
 
 namespace peft {
 namespace {
@@ -66,8 +67,10 @@ absl::StatusOr<FamilyConfig> ParseModelConfig(absl::string_view text,
                                               absl::string_view what) {
   PEFT_ASSIGN_OR_RETURN(const Json object, ParseConfigObject(text, what));
   PEFT_ASSIGN_OR_RETURN(const std::string type, ReadModelType(object, what));
-  PEFT_RETURN_IF_ERROR(CheckNotQuantized(object, what));
+  PEFT_ASSIGN_OR_RETURN(const StoredWeights stored,
+                        ReadStoredWeights(object, what));
   PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ParseFamily(object, type, what));
+  CoreOf(config).stored_weights = stored;
   const auto name = object.find("_name_or_path");
   if (name != object.end() && name->is_string()) {
     CoreOf(config).name_or_path = name->get<std::string>();

@@ -5,6 +5,7 @@
 #include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/models/model.h"
+#include "peft_cc/models/quantized_model.h"
 
 namespace peft {
 
@@ -35,9 +36,28 @@ absl::Status Model::MergeAndUnload(const std::string& path,
                      "no folder to write; merge into them in memory, or open a "
                      "model's folder");
   }
+  if (base_->is_quantized()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     error_id::kModelQuantized,
+                     "the model's weights are quantised, and what is merged "
+                     "would be rounded to their codes; merge into the model as "
+                     "it was before, or in memory");
+  }
   PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
                         registry_.PlanForMerge(names, scales));
   return WriteMergedModel(*base_, *plan, path, options, *pool_);
+}
+
+absl::Status Model::WriteQuantized(
+    const std::string& path,
+    const std::function<bool(int64_t done, int64_t total)>& on_progress) const {
+  if (is_host_model()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     error_id::kModelNotRunnable,
+                     "the model was made of a program's own layers, which have "
+                     "no folder to write; open a model's folder");
+  }
+  return WriteQuantizedModel(*base_, path, on_progress);
 }
 
 absl::Status Model::Unload() {

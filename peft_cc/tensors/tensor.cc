@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "kernels/quantize.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/huge_pages.h"
 
@@ -48,6 +49,13 @@ Tensor::Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
       data_(data),
       owner_(std::move(owner)) {}
 
+Tensor::Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
+               std::shared_ptr<const void> owner,
+               std::shared_ptr<const kernels::BlockCodes> codes)
+    : Tensor(dtype, std::move(shape), data, std::move(owner)) {
+  codes_ = std::move(codes);
+}
+
 absl::StatusOr<Tensor> Tensor::Allocate(DType dtype, std::vector<int64_t> shape,
                                         void** out_data) {
   const std::optional<int64_t> size = CheckedSizeBytes(dtype, shape);
@@ -62,16 +70,31 @@ int64_t Tensor::size_bytes() const {
   return CheckedSizeBytes(dtype_, shape_).value_or(0);
 }
 
+kernels::MatrixView Tensor::AsMatrix() const {
+  const int64_t rows = dim(0);
+  const int64_t cols = rows == 0 ? 0 : num_elements_ / rows;
+  return {data_, dtype_, rows, cols, cols, codes_.get()};
+}
+
 std::vector<float> Tensor::ToF32() const {
   std::vector<float> values(num_elements_);
-  if (!ConvertToF32(dtype_, data_, num_elements_, values.data())) return {};
+  if (!CopyF32(0, num_elements_, values.data())) return {};
   return values;
+}
+
+bool Tensor::CopyF32(int64_t first, int64_t count, float* out) const {
+  if (!is_quantized()) {
+    const auto* const bytes = static_cast<const uint8_t*>(data_);
+    return ConvertToF32(dtype_, bytes + first * DTypeSize(dtype_), count, out);
+  }
+  kernels::Dequantize(AsMatrix(), first, count, out);
+  return true;
 }
 
 absl::StatusOr<Tensor> Tensor::Cast(DType dtype) const {
   if (dtype == dtype_) return *this;
   float chunk[kCastChunk];
-  if (!IsComputeDType(dtype) || !ConvertToF32(dtype_, data_, 0, chunk)) {
+  if (!IsComputeDType(dtype) || !CopyF32(0, 0, chunk)) {
     return MakeError(absl::StatusCode::kInvalidArgument, error_id::kTensorDType,
                      absl::StrCat("cannot convert a tensor from ",
                                   DTypeName(dtype_), " to ", DTypeName(dtype)));
@@ -79,11 +102,10 @@ absl::StatusOr<Tensor> Tensor::Cast(DType dtype) const {
   void* data;
   PEFT_ASSIGN_OR_RETURN(Tensor result,
                         Allocate(dtype, {shape_.begin(), shape_.end()}, &data));
-  const uint8_t* src = static_cast<const uint8_t*>(data_);
   uint8_t* dst = static_cast<uint8_t*>(data);
   for (int64_t i = 0; i < num_elements_; i += kCastChunk) {
     const int64_t count = std::min(kCastChunk, num_elements_ - i);
-    ConvertToF32(dtype_, src + i * DTypeSize(dtype_), count, chunk);
+    CopyF32(i, count, chunk);
     ConvertFromF32(chunk, count, dtype, dst + i * DTypeSize(dtype));
   }
   return result;

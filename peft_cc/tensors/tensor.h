@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "kernels/view.h"
 #include "peft_cc/base/dtype.h"
 
 namespace peft {
@@ -25,6 +26,12 @@ class Tensor {
   // something else keeps them alive). CheckedSizeBytes must know the size.
   Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
          std::shared_ptr<const void> owner);
+
+  // A matrix of codes: `dtype` is one of codes and `codes`, kept alive with
+  // what it points to, says what they stand for.
+  Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
+         std::shared_ptr<const void> owner,
+         std::shared_ptr<const kernels::BlockCodes> codes);
 
   // New zeroed memory, 64-byte aligned; `out_data` receives the writable
   // pointer to fill before the tensor is shared. Fails with
@@ -42,15 +49,27 @@ class Tensor {
   int64_t dim(int i) const { return shape_[i]; }
   // 1 for a scalar, 0 when a dimension is 0.
   int64_t num_elements() const { return num_elements_; }
-  // Bytes that the elements take.
+  // Bytes that the elements take; of codes without their scales.
   int64_t size_bytes() const;
   // The first element, in any alignment.
   const void* data() const { return data_; }
   // What keeps the elements alive; may be null.
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
+  // What codes stand for; null unless the dtype is one of codes.
+  const std::shared_ptr<const kernels::BlockCodes>& codes() const {
+    return codes_;
+  }
+  bool is_quantized() const { return codes_ != nullptr; }
+  // As a matrix with a row for each index of the first dimension, of which
+  // there is one. The view is valid as long as this object's elements.
+  kernels::MatrixView AsMatrix() const;
+
   // A copy of the elements as f32; empty for dtypes without a conversion.
   std::vector<float> ToF32() const;
+  // The same for elements [first, first + count) in row-major order. False for
+  // dtypes without a conversion.
+  bool CopyF32(int64_t first, int64_t count, float* out) const;
 
   // The elements in another float dtype (kF32, kF16, kBF16): a copy, or the
   // same view when the dtype is this one already. Fails with INVALID_ARGUMENT
@@ -63,6 +82,7 @@ class Tensor {
   int64_t num_elements_ = 0;
   const void* data_ = nullptr;
   std::shared_ptr<const void> owner_;
+  std::shared_ptr<const kernels::BlockCodes> codes_;
 };
 
 // The product of the dimensions; nullopt when one is negative or the product

@@ -15,6 +15,7 @@ int RunList(const std::vector<std::string>& words);
 int RunSave(const std::vector<std::string>& words);
 int RunAddWeighted(const std::vector<std::string>& words);
 int RunMerge(const std::vector<std::string>& words);
+int RunQuantize(const std::vector<std::string>& words);
 int RunProbe(const std::vector<std::string>& words);
 int RunForward(const std::vector<std::string>& words);
 int RunGenerate(const std::vector<std::string>& words);

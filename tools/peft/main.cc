@@ -23,6 +23,7 @@ const char kHelp[] =
     "  save             write an adapter again, as safetensors\n"
     "  add-weighted     make one adapter of several\n"
     "  merge            write a model with adapters merged into its weights\n"
+    "  quantize         write a model with its weights in 8 or 4 bits\n"
     "  probe            say how much adapters change each layer's output\n"
     "  forward          run a model with adapters and write its logits\n"
     "  generate         generate token ids\n"
@@ -57,6 +58,7 @@ int Run(const std::vector<std::string>& words) {
   if (command == "save") return RunSave(rest);
   if (command == "add-weighted") return RunAddWeighted(rest);
   if (command == "merge") return RunMerge(rest);
+  if (command == "quantize") return RunQuantize(rest);
   if (command == "probe") return RunProbe(rest);
   if (command == "forward") return RunForward(rest);
   if (command == "generate") return RunGenerate(rest);

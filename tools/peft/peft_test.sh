@@ -42,7 +42,7 @@ run 2
 run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
-commands='inspect list save add-weighted merge probe forward generate'
+commands='inspect list save add-weighted merge quantize probe forward generate'
 [ "$hub" = off ] || commands="$commands download cache"
 for command in $commands; do
   run 0 $command --help && says "usage: peft $command"
@@ -144,6 +144,20 @@ run 0 save --model $data/base --adapter $data/adapters/roman \
 run 2 save --model $data/base --output $tmp/saved
 run 1 save --model $data/base --adapter $data/adapters/roman \
   --output $tmp/none/saved
+
+# quantize: a folder that opens and answers; what it was in 8 bits is not much
+# another model.
+run 2 quantize $data/base
+run 2 quantize $data/base $tmp/q8 --format q5
+run 0 quantize $data/base $tmp/q8 --format q8 --head
+run 0 generate --model $tmp/q8 --adapter $data/adapters/german \
+  --prompt-ids 1,7,13
+cp $tmp/out $tmp/of_q8
+run 0 generate --model $data/base --adapter $data/adapters/german \
+  --prompt-ids 1,7,13
+cmp -s $tmp/out $tmp/of_q8 || fail "the quantised model answers otherwise"
+run 1 quantize $data/base $tmp/q8
+run 1 quantize $tmp/q8 $tmp/q4
 
 # merge: the merged model answers as the adapter does, also when it is large.
 run 2 merge --model $data/base --output $tmp/merged

@@ -1,0 +1,135 @@
+#include "kernels/quantize.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cmath>
+
+#include "kernels/cpu/dispatch.h"
+#include "kernels/elem.h"
+
+namespace peft {
+namespace kernels {
+namespace {
+
+constexpr int64_t kBlock = kCodesAtOnce;
+// Blocks of one piece of work: some microseconds.
+constexpr int64_t kPieceBlocks = 512;
+
+float ValueAt(const MatrixView& matrix, int64_t index) {
+  const auto* const codes = static_cast<const uint8_t*>(matrix.data);
+  if (matrix.dtype == DType::kQ8) {
+    return static_cast<float>(static_cast<int8_t>(codes[index]));
+  }
+  const int code =
+      index % 2 == 0 ? codes[index / 2] >> 4 : codes[index / 2] & 15;
+  return matrix.dtype == DType::kQ4 ? static_cast<float>(code - 8)
+                                    : matrix.codes->values[code];
+}
+
+// Below this a scale could have no inverse: a block of such numbers is zeros.
+constexpr float kSmallest = 1e-35f;
+
+// The element of the largest magnitude, or 0 for one that is too small; NaN or
+// an infinity if there is one.
+float Extreme(const float* x) {
+  float extreme = 0;
+  for (int64_t i = 0; i < kBlock; ++i) {
+    if (!std::isfinite(x[i])) return x[i];
+    if (std::abs(x[i]) > std::abs(extreme)) extreme = x[i];
+  }
+  return std::abs(extreme) < kSmallest ? 0 : extreme;
+}
+
+// x * inverse to the nearest code.
+void Round(const float* x, float inverse, float least, float most,
+           float* codes) {
+  // Adding 1.5 * 2^23 leaves no bits for a fraction.
+  constexpr float kMagic = 12582912.0f;
+  for (int64_t i = 0; i < kBlock; ++i) {
+    const float rounded = (x[i] * inverse + kMagic) - kMagic;
+    codes[i] = std::min(std::max(rounded, least), most);
+  }
+}
+
+float QuantizeQ8(const float* x, float extreme, uint8_t* out) {
+  const float scale = std::abs(extreme) / 127;
+  float codes[kBlock];
+  Round(x, scale == 0 ? 0 : 1 / scale, -127, 127, codes);
+  for (int64_t i = 0; i < kBlock; ++i) {
+    out[i] = static_cast<uint8_t>(static_cast<int8_t>(codes[i]));
+  }
+  return scale;
+}
+
+// The extreme goes to about -8. With codes c the best scale is xc / cc, and
+// leaves xx - xc^2 / cc.
+float QuantizeQ4(const float* x, float extreme, uint8_t* out) {
+  if (extreme == 0) {
+    std::fill_n(out, kBlock / 2, uint8_t{0x88});
+    return 0;
+  }
+  float best[kBlock] = {};
+  float best_scale = 0;
+  float most_explained = 0;
+  for (const float end : {-7.0f, -7.4f, -7.8f, -8.0f, -8.4f, -8.8f}) {
+    float codes[kBlock];
+    Round(x, end / extreme, -8, 7, codes);
+    float xc = 0;
+    float cc = 0;
+    for (int64_t i = 0; i < kBlock; ++i) {
+      xc += x[i] / extreme * codes[i];
+      cc += codes[i] * codes[i];
+    }
+    if (!(xc * xc / cc > most_explained)) continue;
+    most_explained = xc * xc / cc;
+    best_scale = xc / cc * extreme;
+    std::copy_n(codes, kBlock, best);
+  }
+  for (int64_t i = 0; i < kBlock; i += 2) {
+    const int high = static_cast<int>(best[i]) + 8;
+    const int low = static_cast<int>(best[i + 1]) + 8;
+    out[i / 2] = static_cast<uint8_t>(high << 4 | low);
+  }
+  return best_scale;
+}
+
+}  // namespace
+
+void Dequantize(const MatrixView& matrix, int64_t first, int64_t count,
+                float* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = ValueAt(matrix, first + i) *
+             matrix.codes->scales[(first + i) / matrix.codes->block];
+  }
+}
+
+bool Quantize(const MatrixView& weight, DType format, void* codes,
+              float* scales, ThreadPool& pool) {
+  assert(weight.stride == weight.cols && weight.cols % kBlock == 0);
+  const int64_t blocks = weight.rows * weight.cols / kBlock;
+  const int64_t bytes = kBlock * DTypeBits(format) / 8;
+  std::atomic<bool> is_finite{true};
+  pool.ParallelFor((blocks + kPieceBlocks - 1) / kPieceBlocks, [&](int64_t p) {
+    const int64_t last = std::min(blocks, (p + 1) * kPieceBlocks);
+    for (int64_t b = p * kPieceBlocks; b < last; ++b) {
+      float x[kBlock];
+      cpu::Kernels().to_f32(ElemOf(weight.dtype),
+                            static_cast<const char*>(weight.data) +
+                                b * kBlock * DTypeSize(weight.dtype),
+                            kBlock, x);
+      const float extreme = Extreme(x);
+      if (!std::isfinite(extreme)) {
+        is_finite.store(false, std::memory_order_relaxed);
+        continue;
+      }
+      auto* const out = static_cast<uint8_t*>(codes) + b * bytes;
+      scales[b] = format == DType::kQ8 ? QuantizeQ8(x, extreme, out)
+                                       : QuantizeQ4(x, extreme, out);
+    }
+  });
+  return is_finite.load();
+}
+
+}  // namespace kernels
+}  // namespace peft

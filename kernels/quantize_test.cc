@@ -1,0 +1,262 @@
+#include "kernels/quantize.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/linear.h"
+#include "kernels/nn.h"
+#include "kernels/testing/kernel_test.h"
+#include "kernels/testing/random_codes.h"
+#include "kernels/testing/random_views.h"
+
+namespace peft {
+namespace kernels {
+namespace {
+
+constexpr DType kFormats[] = {DType::kTable4, DType::kQ4, DType::kQ8};
+
+int64_t Pick(const std::vector<int64_t>& choices, Random& random) {
+  return choices[random() % choices.size()];
+}
+
+// A layer with a quantised weight and a low-rank term, run on random rows.
+class QuantizedLayer {
+ public:
+  QuantizedLayer(DType format, int64_t block, int64_t rows, int64_t in,
+                 int64_t out, Random& random)
+      : weight_(format, out, in, block, random),
+        a_(DType::kBF16, 5, in, random),
+        b_(DType::kF32, out, 5, random),
+        bias_(DType::kF32, 1, out, random),
+        x_(rows, in, 3, random),
+        y_(rows, out, 2, random) {
+    plan_.weight = weight_.view();
+    plan_.bias = bias_.vector();
+    plan_.stages = {{{{a_.view(), b_.view(), 0.5f}}, {}}};
+  }
+
+  void Run(ThreadPool& pool) {
+    std::vector<float> workspace(
+        LinearWorkspaceFloats(plan_, x_.view().rows) + 1,
+        std::numeric_limits<float>::quiet_NaN());
+    RunLinear(plan_, x_.view(), y_.view(), workspace.data() + 1, pool);
+  }
+
+  // In double; *size becomes the sum of all magnitudes.
+  double Expected(int64_t row, int64_t o, double* size) const {
+    double sum = bias_.At(0, o);
+    *size = std::abs(sum);
+    const int64_t in = plan_.weight.cols;
+    const auto add = [&](double product) {
+      sum += product;
+      *size += std::abs(product);
+    };
+    for (int64_t i = 0; i < in; ++i) add(x_.At(row, i) * weight_.At(o, i));
+    for (int64_t r = 0; r < 5; ++r) {
+      for (int64_t i = 0; i < in; ++i) {
+        add(0.5 * x_.At(row, i) * a_.At(r, i) * b_.At(o, r));
+      }
+    }
+    return sum;
+  }
+
+  void ExpectRight() {
+    for (int64_t row = 0; row < x_.view().rows; ++row) {
+      for (int64_t o = 0; o < plan_.weight.rows; ++o) {
+        double size = 0;
+        const double expected = Expected(row, o, &size);
+        ASSERT_NEAR(y_.At(row, o), expected, 1e-6 * size)
+            << "row " << row << " output " << o << " of " << x_.view().rows
+            << " x " << plan_.weight.cols << " x " << plan_.weight.rows;
+      }
+    }
+    EXPECT_TRUE(y_.GapsAreUntouched());
+  }
+
+  RandomRows& y() { return y_; }
+
+ private:
+  RandomCodes weight_;
+  RandomMatrix a_;
+  RandomMatrix b_;
+  RandomMatrix bias_;
+  RandomRows x_;
+  RandomRows y_;
+  LinearPlan plan_;
+};
+
+class QuantizeTest : public KernelTest {};
+PEFT_FOR_EACH_KERNEL(QuantizeTest);
+
+// So within 1e-6 of dequantise-then-multiply, for few rows and many.
+TEST_P(QuantizeTest, ProductsMatchDoublePrecisionOnRandomShapes) {
+  Random random(3);
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
+  for (int i = 0; i < 150 && !HasFatalFailure(); ++i) {
+    const int64_t block = Pick({32, 64, 96, 128}, random);
+    const int64_t in = block * Pick({0, 1, 2, 3, 5, 9}, random);
+    QuantizedLayer layer(
+        kFormats[i % 3], block,
+        Pick({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 17, 50}, random), in,
+        Pick({1, 2, 3, 4, 5, 7, 16, 17, 47, 48, 49, 100, 145}, random), random);
+    layer.Run(*pool);
+    layer.ExpectRight();
+  }
+}
+
+// Several panels of inputs to an output.
+TEST_P(QuantizeTest, ProductsOfLongRowsMatchDoublePrecision) {
+  Random random(4);
+  for (const DType format : kFormats) {
+    for (const int64_t rows : {1, 20}) {
+      QuantizedLayer layer(format, 32, rows, 32 * 129, 19, random);
+      layer.Run(InlineThreadPool());
+      layer.ExpectRight();
+    }
+  }
+}
+
+TEST_P(QuantizeTest, ResultsDoNotDependOnTheNumberOfThreads) {
+  for (const DType format : kFormats) {
+    for (const int64_t rows : {1, 3, 30}) {
+      std::vector<float> results[2];
+      for (const int threads : {1, 3}) {
+        Random random(5);
+        QuantizedLayer layer(format, 64, rows, 640, 500, random);
+        layer.Run(*CreateThreadPool(threads));
+        for (int64_t row = 0; row < rows; ++row) {
+          for (int64_t o = 0; o < 500; ++o) {
+            results[threads / 2].push_back(layer.y().At(row, o));
+          }
+        }
+      }
+      EXPECT_EQ(std::memcmp(results[0].data(), results[1].data(),
+                            results[0].size() * sizeof(float)),
+                0);
+    }
+  }
+}
+
+TEST_P(QuantizeTest, RowsOfATableAreDequantised) {
+  Random random(6);
+  for (const DType format : kFormats) {
+    const RandomCodes table(format, 9, 96, 32, random);
+    RandomRows y(3, 96, 1, random);
+    const int64_t ids[] = {8, 0, 3};
+    Embed(table.view(), ids, y.view(), InlineThreadPool());
+    for (int64_t row = 0; row < 3; ++row) {
+      for (int64_t col = 0; col < 96; ++col) {
+        EXPECT_FLOAT_EQ(y.At(row, col),
+                        static_cast<float>(table.At(ids[row], col)));
+      }
+    }
+  }
+}
+
+// What a format makes of a matrix.
+struct Quantized {
+  std::vector<uint8_t> codes;
+  std::vector<float> scales;
+  std::vector<float> values;  // dequantised
+  bool is_finite = false;
+};
+
+Quantized Requantize(const MatrixView& weight, DType format, ThreadPool& pool) {
+  const int64_t count = weight.rows * weight.cols;
+  Quantized result;
+  result.codes.resize(count * DTypeBits(format) / 8);
+  result.scales.resize(count / kCodesAtOnce);
+  result.values.resize(count);
+  result.is_finite =
+      Quantize(weight, format, result.codes.data(), result.scales.data(), pool);
+  const BlockCodes codes = {result.scales.data(), kCodesAtOnce};
+  Dequantize({result.codes.data(), format, weight.rows, weight.cols,
+              weight.cols, &codes},
+             0, count, result.values.data());
+  return result;
+}
+
+double RelativeError(const RandomMatrix& weight,
+                     const std::vector<float>& values) {
+  const MatrixView view = weight.view();
+  double error = 0;
+  double size = 0;
+  for (int64_t i = 0; i < view.rows * view.cols; ++i) {
+    const double exact = weight.At(i / view.cols, i % view.cols);
+    error += (values[i] - exact) * (values[i] - exact);
+    size += exact * exact;
+  }
+  return std::sqrt(error / size);
+}
+
+// For normal weights no code of 4 bits can come below 1/16 on average: that is
+// the rate-distortion bound. Rounding to steps of 1/127 of the largest of 32
+// costs 0.0054.
+TEST_P(QuantizeTest, NormalWeightsLoseWhatTheBitsAllow) {
+  Random random(7);
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    const RandomMatrix weight(dtype, 100, 320, random, /*aligned=*/true);
+    ThreadPool& pool = InlineThreadPool();
+    const double q8 = RelativeError(
+        weight, Requantize(weight.view(), DType::kQ8, pool).values);
+    const double q4 = RelativeError(
+        weight, Requantize(weight.view(), DType::kQ4, pool).values);
+    RecordProperty("q8_error", std::to_string(q8));
+    RecordProperty("q4_error", std::to_string(q4));
+    EXPECT_LT(q8, 0.0055);
+    EXPECT_GT(q8, 0.005);
+    EXPECT_LT(q4, 0.0835);
+    EXPECT_GT(q4, 1.0 / 16);
+  }
+}
+
+TEST_P(QuantizeTest, CodesDoNotDependOnTheNumberOfThreads) {
+  Random random(8);
+  const RandomMatrix weight(DType::kBF16, 200, 640, random, /*aligned=*/true);
+  for (const DType format : {DType::kQ4, DType::kQ8}) {
+    const Quantized one = Requantize(weight.view(), format, InlineThreadPool());
+    const Quantized three =
+        Requantize(weight.view(), format, *CreateThreadPool(3));
+    EXPECT_EQ(one.codes, three.codes);
+    EXPECT_EQ(one.scales, three.scales);
+  }
+}
+
+// One block of `value`, but for element 5.
+Quantized OneBlock(DType format, float value, float fifth) {
+  Random random(9);
+  RandomMatrix weight(DType::kF32, 1, kCodesAtOnce, random, /*aligned=*/true);
+  for (int64_t i = 0; i < kCodesAtOnce; ++i) {
+    weight.Set(0, i, i == 5 ? fifth : value);
+  }
+  return Requantize(weight.view(), format, InlineThreadPool());
+}
+
+TEST_P(QuantizeTest, SimpleBlocksAreExact) {
+  for (const DType format : {DType::kQ4, DType::kQ8}) {
+    EXPECT_EQ(OneBlock(format, 0, 0).values, std::vector<float>(32, 0));
+    EXPECT_FLOAT_EQ(OneBlock(format, 0, -3).values[5], -3);
+    EXPECT_FLOAT_EQ(OneBlock(format, 1e-30f, 1e-30f).values[31], 1e-30f);
+    EXPECT_FLOAT_EQ(OneBlock(format, 3e38f, 3e38f).values[0], 3e38f);
+    EXPECT_EQ(OneBlock(format, 1e-40f, 1e-42f).values,
+              std::vector<float>(32, 0));
+  }
+}
+
+TEST_P(QuantizeTest, OnlyFiniteNumbersHaveCodes) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const DType format : {DType::kQ4, DType::kQ8}) {
+    EXPECT_TRUE(OneBlock(format, 1, 2).is_finite);
+    EXPECT_FALSE(OneBlock(format, 1, nan).is_finite);
+    EXPECT_FALSE(OneBlock(format, 1, -infinity).is_finite);
+  }
+}
+
+}  // namespace
+}  // namespace kernels
+}  // namespace peft

@@ -1,0 +1,149 @@
+#include "peft_cc/models/block_weights.h"
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "kernels/quantize.h"
+#include "peft_cc/base/error.h"
+#include "peft_cc/base/utf8.h"
+
+namespace peft {
+namespace {
+
+using kernels::kCodesAtOnce;
+
+constexpr absl::string_view kScales = ".scales";
+
+absl::Status Wrong(const std::string& name, absl::string_view expected,
+                   const Tensor& found) {
+  const std::string text =
+      absl::StrCat(DTypeName(found.dtype()), " ", ShapeToString(found.shape()));
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, error_id::kModelWeights,
+      absl::StrCat("tensor ", Quoted(name), " of a weight in blocks is ", text,
+                   ", expected ", expected),
+      {name, std::string(expected), text});
+}
+
+// Keeps the scales of codes alive.
+struct Scales {
+  Tensor tensor;
+  kernels::BlockCodes codes;
+};
+
+Tensor CodesTensor(DType dtype, std::vector<int64_t> shape, const Tensor& codes,
+                   Tensor scales) {
+  auto owner = std::make_shared<Scales>();
+  owner->tensor = std::move(scales);
+  owner->codes.scales = static_cast<const float*>(owner->tensor.data());
+  owner->codes.block = kCodesAtOnce;
+  return Tensor(
+      dtype, std::move(shape), codes.data(), codes.owner(),
+      std::shared_ptr<const kernels::BlockCodes>(owner, &owner->codes));
+}
+
+// Kernels read scales as floats.
+absl::StatusOr<Tensor> Aligned(const Tensor& scales) {
+  if (reinterpret_cast<uintptr_t>(scales.data()) % alignof(float) == 0) {
+    return scales;
+  }
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor copy,
+      Tensor::Allocate(DType::kF32, {scales.dim(0), scales.dim(1)}, &data));
+  std::memcpy(data, scales.data(), scales.size_bytes());
+  return copy;
+}
+
+absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
+                                const Tensor& scales) {
+  if (scales.dtype() != DType::kF32 || scales.rank() != 2) {
+    return Wrong(absl::StrCat(name, kScales), "a matrix of F32", scales);
+  }
+  const bool is_q8 = codes.dtype() == DType::kI8;
+  if ((!is_q8 && codes.dtype() != DType::kU8) || codes.rank() != 2) {
+    return Wrong(name, "a matrix of I8 or U8", codes);
+  }
+  const int64_t per_block = is_q8 ? kCodesAtOnce : kCodesAtOnce / 2;
+  const bool fits = codes.dim(1) % per_block == 0 &&
+                    scales.dim(0) == codes.dim(0) &&
+                    scales.dim(1) == codes.dim(1) / per_block;
+  if (!fits) {
+    return Wrong(
+        absl::StrCat(name, kScales),
+        absl::StrCat("one for each block of ", ShapeToString(codes.shape())),
+        scales);
+  }
+  PEFT_ASSIGN_OR_RETURN(Tensor aligned, Aligned(scales));
+  return CodesTensor(is_q8 ? DType::kQ8 : DType::kQ4,
+                     {codes.dim(0), scales.dim(1) * kCodesAtOnce}, codes,
+                     std::move(aligned));
+}
+
+}  // namespace
+
+absl::StatusOr<Tensor> QuantizeWeight(const std::string& name,
+                                      const Tensor& weight, WeightFormat format,
+                                      kernels::ThreadPool& pool) {
+  const bool is_q8 = format == WeightFormat::kQ8;
+  void* codes_data = nullptr;
+  void* scales_data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      const Tensor codes,
+      Tensor::Allocate(is_q8 ? DType::kI8 : DType::kU8,
+                       {weight.dim(0), weight.dim(1) / (is_q8 ? 1 : 2)},
+                       &codes_data));
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor scales,
+      Tensor::Allocate(DType::kF32,
+                       {weight.dim(0), weight.dim(1) / kCodesAtOnce},
+                       &scales_data));
+  const DType dtype = is_q8 ? DType::kQ8 : DType::kQ4;
+  if (!kernels::Quantize(weight.AsMatrix(), dtype, codes_data,
+                         static_cast<float*>(scales_data), pool)) {
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, error_id::kModelWeights,
+        absl::StrCat(name, " holds a NaN or an infinity, which has no code"),
+        {name, "finite values", "NaN or infinity"});
+  }
+  return CodesTensor(dtype, {weight.dim(0), weight.dim(1)}, codes,
+                     std::move(scales));
+}
+
+Tensor StoredCodes(const Tensor& weight) {
+  if (weight.dtype() == DType::kQ8) {
+    return Tensor(DType::kI8, {weight.dim(0), weight.dim(1)}, weight.data(),
+                  weight.owner());
+  }
+  return Tensor(DType::kU8, {weight.dim(0), weight.dim(1) / 2}, weight.data(),
+                weight.owner());
+}
+
+Tensor StoredScales(const Tensor& weight) {
+  return Tensor(DType::kF32, {weight.dim(0), weight.dim(1) / kCodesAtOnce},
+                weight.codes()->scales, weight.codes());
+}
+
+absl::Status AssembleBlocks(TensorMap& tensors) {
+  std::vector<std::string> names;
+  for (const auto& item : tensors) {
+    if (!absl::EndsWith(item.first, kScales)) continue;
+    names.push_back(item.first.substr(0, item.first.size() - kScales.size()));
+  }
+  for (const std::string& name : names) {
+    const auto codes = tensors.find(name);
+    const auto scales = tensors.find(absl::StrCat(name, kScales));
+    if (codes == tensors.end()) continue;
+    PEFT_ASSIGN_OR_RETURN(codes->second,
+                          Assemble(name, codes->second, scales->second));
+    tensors.erase(scales);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace peft
