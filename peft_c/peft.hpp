@@ -940,6 +940,13 @@ enum class ReadMode : std::int32_t {
   kRead = PEFT_READ_MODE_READ,
 };
 
+// What the weights of linear layers are made to while a model is opened.
+enum class WeightFormat : std::int32_t {
+  kAsStored = PEFT_WEIGHT_FORMAT_AS_STORED,
+  kQ8 = PEFT_WEIGHT_FORMAT_Q8,
+  kQ4 = PEFT_WEIGHT_FORMAT_Q4,
+};
+
 // peft_model_options_t. Texts that are not set are C's NULL.
 struct ModelOptions {
   ReadMode read_mode = ReadMode::kMap;
@@ -964,6 +971,9 @@ struct ModelOptions {
   const ThreadPool* thread_pool = nullptr;
   // The files of the model's folder, wherever they are.
   std::vector<File> files;
+  WeightFormat weight_format = WeightFormat::kAsStored;
+  // Also the head, and the embedding that it is tied to.
+  bool quantize_head = false;
 };
 
 // peft_load_options_t. Texts that are not set are C's NULL.
@@ -1016,6 +1026,8 @@ class CModelOptions {
     }
     c_.files = OrNull(files_);
     c_.num_files = files_.size();
+    c_.weight_format = static_cast<std::int32_t>(options.weight_format);
+    c_.quantize_head = options.quantize_head;
   }
   // The C struct may point into this object.
   CModelOptions(const CModelOptions&) = delete;
@@ -1802,6 +1814,14 @@ class Model : public detail::Handle<peft_model_t, peft_model_free> {
     const Names names(options.names);
     const peft_merge_and_unload_options_t c = detail::ToC(options, names);
     return Status(peft_model_merge_and_unload(get(), path.c_str(), &c));
+  }
+  // Writes the base of a model that was opened with a weight_format as the
+  // folder `path`. peft_model_write_quantized.
+  Status WriteQuantized(Text path,
+                        const ProgressCallback& on_progress = {}) const {
+    return Status(peft_model_write_quantized(
+        get(), path.c_str(), on_progress ? &detail::CallProgress : nullptr,
+        detail::UserData(on_progress)));
   }
   // Deletes all adapters. peft_model_unload.
   Status Unload() { return Status(peft_model_unload(get())); }

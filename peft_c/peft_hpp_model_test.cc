@@ -251,6 +251,21 @@ TEST_F(PeftHppModel, WritesAMergedModel) {
             peft::OrThrow(model_.Info()).num_parameters);
 }
 
+TEST(PeftHppQuantisedModel, IsWrittenAndOpened) {
+  peft::ModelOptions options;
+  options.weight_format = peft::WeightFormat::kQ8;
+  options.quantize_head = true;
+  const auto model = peft::OrThrow(peft::Model::Open(kBase, options));
+  const std::string folder = testing::TempDir() + "/hpp_quantised";
+  int64_t last = 0;
+  peft::OrThrow(model.WriteQuantized(folder, [&](int64_t done, int64_t total) {
+    last = done;
+    return done <= total;
+  }));
+  EXPECT_GT(last, 0);
+  EXPECT_TRUE(peft::Model::Open(folder).ok());
+}
+
 TEST(PeftHppHostModel, RunsItsLayers) {
   const std::vector<float> weight = {1, 2, 3, 4, 5, 6};
   const std::vector<float> bias = {1, 2};

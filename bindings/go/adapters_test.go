@@ -100,6 +100,24 @@ func TestMergeAndUnloadTellsHowFarItIs(t *testing.T) {
 	near(t, logits(t, sessionOf(t, merged), nil), logits(t, sessionOf(t, model), nil))
 }
 
+func TestAQuantisedModelIsWritten(t *testing.T) {
+	options := &peft.ModelOptions{WeightFormat: peft.WeightFormatQ4, QuantizeHead: true}
+	model := must[*peft.Model](t)(peft.Open(background, smallBase, options))
+	defer model.Close()
+	path := tempPath(t, "quantised")
+	var done, total int64
+	check(t, model.WriteQuantized(background, path, func(d, all int64) error {
+		done, total = d, all
+		return nil
+	}))
+	equal(t, done > 0 && done == total, true)
+	written := must[*peft.Model](t)(peft.Open(background, path, nil))
+	defer written.Close()
+	near(t, logits(t, sessionOf(t, written), nil), logits(t, sessionOf(t, model), nil))
+	err := adapted(t).WriteQuantized(background, tempPath(t, "no"), nil)
+	equal(t, errors.Is(err, peft.ErrModelQuantized), true)
+}
+
 func TestMergeAndUnloadCanBeCancelled(t *testing.T) {
 	model := adapted(t)
 	path := tempPath(t, "merged")

@@ -85,6 +85,27 @@ func (r ReadMode) String() string {
 	return nameOf(readModeNames, r, "ReadMode")
 }
 
+// A WeightFormat says what the weights of a model's linear layers are made to.
+type WeightFormat int32
+
+// What weights are made to; 0 is the default, WeightFormatAsStored.
+const (
+	WeightFormatAsStored WeightFormat = C.PEFT_WEIGHT_FORMAT_AS_STORED // nothing: they stay mapped
+	WeightFormatQ8       WeightFormat = C.PEFT_WEIGHT_FORMAT_Q8        // 8 bits, and 32 for each 32 weights
+	WeightFormatQ4       WeightFormat = C.PEFT_WEIGHT_FORMAT_Q4        // 4 bits, and 32 for each 32 weights
+)
+
+var weightFormatNames = map[WeightFormat]string{
+	WeightFormatAsStored: "AS_STORED",
+	WeightFormatQ8:       "Q8",
+	WeightFormatQ4:       "Q4",
+}
+
+// String returns the name as the header has it: "Q8".
+func (w WeightFormat) String() string {
+	return nameOf(weightFormatNames, w, "WeightFormat")
+}
+
 // A Task says what a model is for.
 type Task int32
 

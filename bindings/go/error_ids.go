@@ -157,6 +157,9 @@ const (
 	// ErrModelBusy: weights are to be written that a call reads, or read that a
 	// call writes.
 	ErrModelBusy ID = "MODEL_BUSY"
+	// ErrModelQuantized: weights that are quantised already are to be quantised,
+	// or merged into for a new folder; or they are not and are to be written so.
+	ErrModelQuantized ID = "MODEL_QUANTIZED"
 	// ErrModelTask: an output that the model does not make: logits of a bare
 	// model, tokens of one that is no causal language model, a pooler's output
 	// of one without.

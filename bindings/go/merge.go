@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"unsafe"
 )
 
 // MergeOptions say how adapters are merged.
@@ -106,6 +107,32 @@ func (m *Model) MergeAndUnload(ctx context.Context, path string, options *MergeA
 		return a.err
 	}
 	return call.finish(m.toError(C.peft_model_merge_and_unload(m.c(), cPath, cOptions)))
+}
+
+// WriteQuantized writes the base of a model that was opened with a WeightFormat
+// as the folder path, which Open opens with the same numbers. Adapters are no
+// part of it. The folder appears whole or not at all; its parent must exist.
+// onProgress, which may be nil, is called as that of MergeAndUnloadOptions. The
+// context ends it between two tensors.
+func (m *Model) WriteQuantized(ctx context.Context, path string, onProgress func(done, total int64) error) error {
+	defer runtime.KeepAlive(m)
+	if err := begin(ctx); err != nil {
+		return err
+	}
+	var a arena
+	defer a.free()
+	cPath := a.arg(path)
+	call := newCall(ctx)
+	call.onProgress = onProgress
+	progress, userData := C.peft_progress_fn(nil), unsafe.Pointer(nil)
+	if onProgress != nil || ctx.Done() != nil {
+		progress = C.peft_progress_fn(C.peftGoProgress)
+		userData = a.userData(call)
+	}
+	if a.err != nil {
+		return a.err
+	}
+	return call.finish(m.toError(C.peft_model_write_quantized(m.c(), cPath, progress, userData)))
 }
 
 // Unload deletes all adapters and keeps the base: what is merged is unmerged.

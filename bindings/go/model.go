@@ -84,6 +84,12 @@ type ModelOptions struct {
 	// then no more than what the model is called, and Subfolder and the Hub are
 	// the adapters' of ForAdapters. Default: none.
 	Files []File
+	// Of Open: the weights of the linear layers of a model that stores them as
+	// numbers are quantised while it is opened. Adapters act on what the codes
+	// stand for. With QuantizeHead also those of the head, and the embedding
+	// that it is tied to. Default: WeightFormatAsStored.
+	WeightFormat WeightFormat
+	QuantizeHead bool
 }
 
 // c returns the options in memory of C, and what their callbacks need.
@@ -107,6 +113,8 @@ func (o *ModelOptions) c(ctx context.Context, a *arena) (*C.peft_model_options_t
 	options.files, options.num_files = filesInC(a, o.Files, call)
 	pool, threads := newPool(o.ThreadPool)
 	options.thread_pool = threads
+	options.weight_format = C.int32_t(o.WeightFormat)
+	options.quantize_head = flag(o.QuantizeHead)
 	return options, call, pool
 }
 

@@ -155,6 +155,9 @@ error_ids! {
     LayerNoDelta = "LAYER_NO_DELTA",
     /// Weights are to be written that a call reads, or read that a call writes.
     ModelBusy = "MODEL_BUSY",
+    /// Weights that are quantised already are to be quantised, or merged into
+    /// for a new folder; or they are not and are to be written so.
+    ModelQuantized = "MODEL_QUANTIZED",
     /// No layer of that name that adapters attach to.
     LayerNotFound = "LAYER_NOT_FOUND",
     /// An output that the model does not make: logits of a bare model, tokens

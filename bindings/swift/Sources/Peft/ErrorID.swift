@@ -159,6 +159,9 @@ extension ErrorID {
   public static let layerNoDelta = ErrorID(rawValue: "LAYER_NO_DELTA")
   /// Weights are to be written that a call reads, or read that a call writes.
   public static let modelBusy = ErrorID(rawValue: "MODEL_BUSY")
+  /// Weights that are quantised already are to be quantised, or merged into for
+  /// a new folder; or they are not and are to be written so.
+  public static let modelQuantized = ErrorID(rawValue: "MODEL_QUANTIZED")
   /// An output that the model does not make: logits of a bare model, tokens of
   /// one that is no causal language model, a pooler's output of one without.
   public static let modelTask = ErrorID(rawValue: "MODEL_TASK")

@@ -60,6 +60,26 @@ final class AdapterTest: XCTestCase {
     XCTAssertNoThrow(try Model(path: folder))
   }
 
+  func testAQuantisedModelIsWritten() throws {
+    var options = ModelOptions()
+    options.weightFormat = .q8
+    options.quantizeHead = true
+    let model = try Model(path: TestFiles.base, options: options)
+    let folder = try temporaryFolder().appendingPathComponent("q8").path
+    var last: MergeProgress?
+    try model.writeQuantized(to: folder) { progress in
+      last = progress
+      return .proceed
+    }
+    XCTAssertEqual(last?.done, last?.total)
+    XCTAssertNoThrow(try Model(path: folder))
+    let plain = try openModel()
+    let error = failure { () throws(PeftError) in
+      try plain.writeQuantized(to: folder + "2")
+    }
+    XCTAssertEqual(error?.id, .modelQuantized)
+  }
+
   func testMergingCanBeCancelled() throws {
     let model = try openModel()
     try model.loadAdapter(TestFiles.plain, as: "plain")

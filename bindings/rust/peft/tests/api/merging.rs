@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use peft::{
     AddAdapterOptions, Code, Combination, CombineOptions, ErrorId,
-    MajoritySign, MergeAndUnloadOptions, MergeOptions, Model, ProbeOptions,
+    MajoritySign, MergeAndUnloadOptions, MergeOptions, Model, ModelOptions,
+    ProbeOptions, WeightFormat,
 };
 
-use crate::common::{answer, base, model, TempDir};
+use crate::common::{answer, base, model, quickstart, TempDir};
 
 #[test]
 fn merging_keeps_the_answer_and_unmerging_the_base() {
@@ -51,6 +52,28 @@ fn a_merged_model_is_a_folder() {
     let german = answer(&mut model.session().unwrap());
     let merged = Model::open(&path).unwrap();
     assert_eq!(answer(&mut merged.session().unwrap()), german);
+}
+
+#[test]
+fn a_quantised_model_is_written() {
+    let mut options =
+        ModelOptions::new().weight_format(WeightFormat::Q8).quantize_head(true);
+    let model = Model::open_with(quickstart("base"), &mut options).unwrap();
+    let folder = TempDir::new();
+    let path = folder.join("quantised");
+    let mut last = (0, 1);
+    let note = |done, total| {
+        last = (done, total);
+        ControlFlow::Continue(())
+    };
+    model.write_quantized(&path, note).unwrap();
+    assert_eq!(last.0, last.1);
+    let expected = answer(&mut model.session().unwrap());
+    let written = Model::open(&path).unwrap();
+    assert_eq!(answer(&mut written.session().unwrap()), expected);
+    let go_on = |_, _| ControlFlow::Continue(());
+    let error = base().write_quantized(&path, go_on).unwrap_err();
+    assert_eq!(error.id(), &ErrorId::ModelQuantized);
 }
 
 #[test]

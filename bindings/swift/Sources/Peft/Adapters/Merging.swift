@@ -36,7 +36,7 @@ public struct MergeAndUnloadOptions: Sendable {
   }
 }
 
-/// How far the writing of a merged model is.
+/// How far the writing of a model is.
 public struct MergeProgress: Hashable, Sendable {
   /// The bytes that are written.
   public let done: Int64
@@ -105,6 +105,27 @@ extension Model {
     let status = lend(onProgress) { userData in
       c.user_data = userData
       return use { peft_model_merge_and_unload($0, path, &c) }
+    }
+    try check(status)
+  }
+
+  /// Writes the base of a model that was opened with a
+  /// ``ModelOptions/weightFormat`` as the folder `path`, which
+  /// ``init(path:options:)`` opens with the same numbers. Adapters are no part
+  /// of it. The folder appears whole or not at all; its parent must exist.
+  public func writeQuantized(
+    to path: String,
+    onProgress: (MergeProgress) -> CallbackAction = { _ in .proceed }
+  ) throws(PeftError) {
+    var arena = Arena()
+    defer { arena.free() }
+    let path = try arena.text(path)
+    let call: peft_progress_fn = { userData, done, total in
+      let progress = MergeProgress(done: done, total: total)
+      return lentClosure(userData, ProgressClosure.self)(progress).code
+    }
+    let status = lend(onProgress) { userData in
+      use { peft_model_write_quantized($0, path, call, userData) }
     }
     try check(status)
   }

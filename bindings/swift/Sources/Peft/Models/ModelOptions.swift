@@ -13,6 +13,21 @@ public struct ReadMode: OpenEnum {
   public static let read = ReadMode(rawValue: PEFT_READ_MODE_READ)
 }
 
+/// What the weights of a model's linear layers are made to.
+public struct WeightFormat: OpenEnum {
+  public let rawValue: Int32
+
+  public init(rawValue: Int32) { self.rawValue = rawValue }
+
+  /// Nothing: they stay mapped.
+  public static let asStored = WeightFormat(
+    rawValue: PEFT_WEIGHT_FORMAT_AS_STORED)
+  /// 8 bits, and 32 for each 32 weights.
+  public static let q8 = WeightFormat(rawValue: PEFT_WEIGHT_FORMAT_Q8)
+  /// 4 bits, and 32 for each 32 weights.
+  public static let q4 = WeightFormat(rawValue: PEFT_WEIGHT_FORMAT_Q4)
+}
+
 /// How a base model is opened.
 public struct ModelOptions: Sendable {
   /// How its weights are read.
@@ -38,6 +53,12 @@ public struct ModelOptions: Sendable {
   /// Works for the model in place of threads of its own; ``numThreads`` is then
   /// not read.
   public var threadPool: ThreadPool?
+
+  /// Of a model that stores its weights as numbers: those of the linear layers
+  /// are quantised while it is opened. Adapters act on what the codes stand for.
+  public var weightFormat = WeightFormat.asStored
+  /// Whether the head is quantised, too, and the embedding that it is tied to.
+  public var quantizeHead = false
 
   /// All defaults.
   public init() {}
@@ -70,6 +91,8 @@ public struct ModelOptions: Sendable {
     }
     c.files = try files.c(&arena, resources)
     c.num_files = files.count
+    c.weight_format = weightFormat.rawValue
+    c.quantize_head = quantizeHead ? 1 : 0
     let callbacks = try hub.fill(&c, &arena)
     defer { withExtendedLifetime((callbacks, files)) {} }
     try body(&c)
