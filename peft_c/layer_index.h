@@ -17,7 +17,8 @@ inline absl::StatusOr<int> LayerIndex(const Model& model, int64_t layer) {
   const auto count = static_cast<int64_t>(model.sites().sites().size());
   if (layer >= 0 && layer < count) return static_cast<int>(layer);
   return BadArgument("layer",
-                     absl::StrCat("is ", layer, ", expected one that "
+                     absl::StrCat("is ", layer,
+                                  ", expected one that "
                                   "peft_model_find_layer gave for this model"));
 }
 

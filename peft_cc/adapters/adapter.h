@@ -88,9 +88,10 @@ struct LoadedAdapter {
 };
 
 // Reads adapter_config.json and adapter_model.safetensors (else
-// adapter_model.bin) of `folder`, below the subfolder of the options, matches them with `sites` and lowers every site.
-// Errors name the adapter `name`, the tensor or key, expected and found.
-// Changes nothing; a failure leaves nothing behind.
+// adapter_model.bin) of `folder`, below the subfolder of the options, matches
+// them with `sites` and lowers every site. Errors name the adapter `name`, the
+// tensor or key, expected and found. Changes nothing; a failure leaves nothing
+// behind.
 absl::StatusOr<LoadedAdapter> LoadAdapter(const SiteTable& sites,
                                           const std::string& name,
                                           const Folder& folder,

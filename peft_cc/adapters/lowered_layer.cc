@@ -62,10 +62,8 @@ class Lowering {
   void AddWeight(const void* data, DType dtype) {
     if (data == site_.weight.data()) return;
     const absl::Span<const int64_t> shape = site_.weight_shape();
-    Add(LoweredForm::kWeight, {LoweredForm::kPartWeight,
-                               dtype,
-                               {shape.begin(), shape.end()},
-                               data});
+    Add(LoweredForm::kWeight,
+        {LoweredForm::kPartWeight, dtype, {shape.begin(), shape.end()}, data});
   }
 
   void AddRows(const kernels::RowPatch& patch) {
@@ -84,8 +82,8 @@ class Lowering {
   }
 
   void AddLowRank(const kernels::LowRankSegment& segment) {
-    LoweredForm& form = Add(LoweredForm::kLowRank,
-                            MatrixArray(LoweredForm::kPartA, segment.a));
+    LoweredForm& form =
+        Add(LoweredForm::kLowRank, MatrixArray(LoweredForm::kPartA, segment.a));
     form.scale = segment.scale;
     form.arrays.push_back(MatrixArray(LoweredForm::kPartB, segment.b));
     if (segment.rank_scale.data != nullptr) {

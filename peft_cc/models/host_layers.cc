@@ -282,9 +282,8 @@ absl::Status CheckWritable(const std::vector<HostLayer>& layers) {
       if (size > 0) ranges.push_back({begin, begin + size, &layer});
     }
   }
-  std::sort(
-      ranges.begin(), ranges.end(),
-      [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& a, const Range& b) { return a.begin < b.begin; });
   Range last = {};  // of those before, the one that ends last
   for (const Range& range : ranges) {
     const bool overlap = last.layer != nullptr && range.begin < last.end;
