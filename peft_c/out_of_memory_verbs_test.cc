@@ -221,6 +221,32 @@ TEST_F(OutOfMemoryVerbsTest, Saving) {
       [&] { fs::remove_all(path); }, kSome);
 }
 
+TEST_F(OutOfMemoryVerbsTest, MakingAHostModel) {
+  const float elements[12] = {};
+  const int64_t sizes[] = {3, 4};
+  peft_tensor_view_t weight = PEFT_TENSOR_VIEW_INIT;
+  weight.data = elements;
+  weight.dtype = PEFT_DTYPE_F32;
+  weight.rank = 2;
+  weight.sizes = sizes;
+  // Enough of them that every table of names grows more than once.
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i) {
+    names.push_back("blocks." + std::to_string(i) + ".fc");
+  }
+  std::vector<peft_layer_t> layers(20, PEFT_LAYER_INIT);
+  for (int i = 0; i < 20; ++i) {
+    layers[i].name = names[i].c_str();
+    layers[i].kind = PEFT_LAYER_LINEAR;
+    layers[i].weight = &weight;
+  }
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  options.num_threads = 1;
+  FailEveryAllocationOf<peft_model_t, peft_model_free>([&](peft_model_t** out) {
+    return peft_model_create(layers.data(), layers.size(), &options, out);
+  });
+}
+
 TEST_F(OutOfMemoryVerbsTest, OpeningAModelWithReplicatedLayers) {
   const int64_t ranges[] = {0, 2, 1, 2};
   peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;

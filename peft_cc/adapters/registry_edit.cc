@@ -1,9 +1,12 @@
 // What changes an adapter that is loaded, and plans of a caller's own.
 #include <cmath>
+#include <memory>
+#include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/registry.h"
 #include "peft_cc/adapters/registry_errors.h"
@@ -133,7 +136,7 @@ absl::StatusOr<HeldPlan> AdapterRegistry::PlanOf(
 
 absl::StatusOr<std::vector<std::shared_ptr<const Plan>>>
 AdapterRegistry::PlansOfRows(absl::Span<const std::string> names) {
-  absl::flat_hash_map<std::string, std::shared_ptr<const Plan>> plans;
+  std::unordered_map<std::string, std::shared_ptr<const Plan>> plans;
   std::vector<std::string> distinct;
   for (const std::string& name : names) {
     const bool is_new = plans.emplace(name, nullptr).second;
@@ -148,7 +151,7 @@ AdapterRegistry::PlansOfRows(absl::Span<const std::string> names) {
   for (const Choice& choice : choices) {
     PEFT_ASSIGN_OR_RETURN(plans[choice.name], MakePlan({choice}, enabled_));
   }
-  if (plans.contains(kBaseName)) {
+  if (plans.count(kBaseName) > 0) {
     PEFT_ASSIGN_OR_RETURN(plans[kBaseName], MakePlan({}, false));
   }
   Touch(choices);

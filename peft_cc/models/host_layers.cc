@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <set>
+#include <string>
+#include <unordered_set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
@@ -244,7 +246,7 @@ class ModuleNames {
   }
 
   std::vector<std::string> names_;
-  absl::flat_hash_set<std::string> known_;
+  std::unordered_set<std::string> known_;
 };
 
 absl::string_view ModuleOf(const HostLayer& layer) {
@@ -301,7 +303,7 @@ absl::Status CheckWritable(const std::vector<HostLayer>& layers) {
 
 absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
                                          const LayerRanges& layer_replication) {
-  absl::flat_hash_set<absl::string_view> known;
+  std::set<absl::string_view> known;
   std::vector<Site> sites;
   ModuleNames modules;
   for (const HostLayer& layer : layers) {

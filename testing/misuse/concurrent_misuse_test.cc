@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "peft_c/peft_c.h"
+#include "testing/misuse/fixtures.h"
 #include "testing/misuse/pool.h"
 #include "testing/misuse/run.h"
 

@@ -16,6 +16,7 @@
 
 #include "gtest/gtest.h"
 #include "peft_c/handle_table.h"
+#include "testing/misuse/fixtures.h"
 #include "testing/misuse/run.h"
 #include "testing/misuse/tables.h"
 

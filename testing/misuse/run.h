@@ -95,10 +95,6 @@ std::vector<CallCount> CallCounts();
 // Counts a call of the function named `name`.
 void CountCall(const char* name, bool success);
 
-// Copies the folders that sequences open to a new folder below `folder`, and
-// makes it the working folder of the process.
-void EnterFixtures(const std::string& folder);
-
 }  // namespace peft
 
 #endif  // TESTING_MISUSE_RUN_H_
