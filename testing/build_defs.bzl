@@ -40,7 +40,7 @@ def _sanitized(name, binary, sanitizer, kwargs):
         data = kwargs.get("data", []),
         env = kwargs.get("env", {}),
         sanitizer = sanitizer,
-        shard_count = kwargs.get("shard_count", -1),
+        shard_count = kwargs.get("shard_count"),
         size = kwargs.get("size", "small"),
         tags = kwargs.get("tags", []) + [sanitizer],
     )
