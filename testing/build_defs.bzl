@@ -20,7 +20,7 @@ def peft_cc_library(name, copts = [], **kwargs):
     """
     if native.package_name() in _COMPILED_FOR_SIZE:
         copts = copts + select({
-            "//testing:optimized": ["-Os"],
+            "//peft_cc/base:optimized": ["-Os"],
             "//conditions:default": [],
         })
 
