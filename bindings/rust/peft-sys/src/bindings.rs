@@ -52,6 +52,9 @@ pub const PEFT_TRANSPORT_TIMEOUT: i32 = 2;
 pub const PEFT_TRANSPORT_TLS: i32 = 3;
 pub const PEFT_READ_MODE_MAP: i32 = 1;
 pub const PEFT_READ_MODE_READ: i32 = 2;
+pub const PEFT_WEIGHT_FORMAT_AS_STORED: i32 = 0;
+pub const PEFT_WEIGHT_FORMAT_Q8: i32 = 1;
+pub const PEFT_WEIGHT_FORMAT_Q4: i32 = 2;
 pub const PEFT_TASK_BASE: i32 = 1;
 pub const PEFT_TASK_CAUSAL_LM: i32 = 2;
 pub const PEFT_TASK_MASKED_LM: i32 = 3;
@@ -493,6 +496,8 @@ pub struct peft_model_options {
     pub thread_pool: *const peft_thread_pool_t,
     pub files: *const peft_file_t,
     pub num_files: usize,
+    pub weight_format: i32,
+    pub quantize_head: i32,
 }
 pub type peft_model_options_t = peft_model_options;
 extern "C" {
@@ -988,6 +993,15 @@ extern "C" {
         model: *const peft_model_t,
         path: *const ::std::os::raw::c_char,
         options: *const peft_merge_and_unload_options_t,
+    ) -> *mut peft_status_t;
+}
+extern "C" {
+    #[must_use]
+    pub fn peft_model_write_quantized(
+        model: *const peft_model_t,
+        path: *const ::std::os::raw::c_char,
+        on_progress: peft_progress_fn,
+        user_data: *mut ::std::os::raw::c_void,
     ) -> *mut peft_status_t;
 }
 extern "C" {

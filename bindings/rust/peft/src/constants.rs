@@ -145,6 +145,16 @@ constants! {
         Read = PEFT_READ_MODE_READ,
     }
 
+    /// What the weights of a model's linear layers are made to.
+    pub enum WeightFormat {
+        /// Nothing: they stay mapped.
+        AsStored = PEFT_WEIGHT_FORMAT_AS_STORED,
+        /// 8 bits, and 32 for each 32 weights.
+        Q8 = PEFT_WEIGHT_FORMAT_Q8,
+        /// 4 bits, and 32 for each 32 weights.
+        Q4 = PEFT_WEIGHT_FORMAT_Q4,
+    }
+
     /// What a model is for.
     pub enum Task {
         /// No head: hidden states only.

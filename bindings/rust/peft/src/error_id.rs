@@ -142,6 +142,9 @@ error_ids! {
     TensorDtype = "TENSOR_DTYPE",
     /// A value of `config.json` that is missing or wrong.
     ModelConfig = "MODEL_CONFIG",
+    /// `weight_format` for a model whose weights are quantised already, or
+    /// merging into a new folder over a quantised model.
+    ModelQuantized = "MODEL_QUANTIZED",
     /// A family, rope type, activation or quantization that does not run yet.
     ModelUnsupported = "MODEL_UNSUPPORTED",
     /// Shards that are missing or contradict their index.

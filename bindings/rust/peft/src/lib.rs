@@ -91,7 +91,7 @@ pub use build_info::{api_version, build_info, BuildInfo, API_VERSION};
 pub use constants::{
     Code, Combination, DType, Device, FileKind, FinishReason, FormKind,
     FormTensor, LayerKind, LogLevel, MajoritySign, Output, ReadMode,
-    ReportKind, Task, TransportError,
+    ReportKind, Task, TransportError, WeightFormat,
 };
 pub use dlpack::{
     DLDataType, DLDevice, DLManagedTensor, DLTensor, DlpackTensor,

@@ -77,6 +77,30 @@ impl Model {
         })
     }
 
+    /// Writes the base of a model that was opened with a `weight_format` as the
+    /// folder `path`, which [`Model::open`] opens with the same numbers.
+    /// Adapters are no part of it. `function` is called as
+    /// [`on_progress`](MergeAndUnloadOptions::on_progress) is. The folder
+    /// appears whole or not at all; its parent must exist.
+    pub fn write_quantized(
+        &self,
+        path: impl AsRef<Path>,
+        function: impl FnMut(i64, i64) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let function = Box::new(function);
+        let mut watcher = Watcher { function, caught: Caught::default() };
+        let user_data = (&mut watcher as *mut Watcher<'_>).cast();
+        let result = with_path(path.as_ref(), |path| {
+            let write = sys::peft_model_write_quantized;
+            // SAFETY: All is valid for the call.
+            check(unsafe {
+                write(self.as_raw(), path, Some(on_progress), user_data)
+            })
+        });
+        watcher.caught.resume();
+        result
+    }
+
     /// Deletes all adapters and keeps the base: what is merged is unmerged.
     pub fn unload(&self) -> Result<()> {
         // SAFETY: The handle is good.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use peft_sys as sys;
 use sys::peft_model_options_t as Raw;
 
-use crate::constants::ReadMode;
+use crate::constants::{ReadMode, WeightFormat};
 use crate::error::Result;
 use crate::file::{with_files, File};
 use crate::handle::{default_struct, setters, text_setters};
@@ -60,6 +60,13 @@ impl<'a> ModelOptions<'a> {
         /// model's sessions share them. Default 0: one per core. The numbers
         /// that a forward computes do not depend on it.
         num_threads: i32,
+        /// The weights of the linear layers of a model that stores them as
+        /// numbers are quantised while it is opened. Adapters act on what the
+        /// codes stand for. Default `WeightFormat::AsStored`.
+        weight_format: WeightFormat,
+        /// With `weight_format` also those of the head, and the embedding that
+        /// it is tied to. Default false.
+        quantize_head: bool,
     }
 
     text_setters! {

@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use peft::{
     AddAdapterOptions, Code, Combination, CombineOptions, ErrorId,
-    MajoritySign, MergeAndUnloadOptions, MergeOptions, Model, ProbeOptions,
+    MajoritySign, MergeAndUnloadOptions, MergeOptions, Model, ModelOptions,
+    ProbeOptions, WeightFormat,
 };
 
-use crate::common::{answer, base, model, TempDir};
+use crate::common::{answer, base, model, quickstart, TempDir};
 
 #[test]
 fn merging_keeps_the_answer_and_unmerging_the_base() {
@@ -120,4 +121,28 @@ fn a_probe_sees_what_an_adapter_does() {
         assert!((line.ratio - ratio).abs() < 1e-9, "{}", line.name);
     }
     assert!(report.line(report.count()).is_err());
+}
+
+#[test]
+fn a_quantised_model_is_written_and_opened_again() {
+    let mut options =
+        ModelOptions::new().weight_format(WeightFormat::Q8).quantize_head(true);
+    let model = Model::open_with(quickstart("base"), &mut options).unwrap();
+    let folder = TempDir::new();
+    let path = folder.join("quantised");
+    let mut last = (0, 1);
+    let watch = |done, total| {
+        last = (done, total);
+        ControlFlow::Continue(())
+    };
+    model.write_quantized(&path, watch).unwrap();
+    assert_eq!(last.0, last.1);
+    let again = Model::open(&path).unwrap();
+    assert_eq!(
+        answer(&mut again.session().unwrap()),
+        answer(&mut model.session().unwrap())
+    );
+    let error = base()
+        .write_quantized(folder.join("x"), |_, _| ControlFlow::Continue(()));
+    assert_eq!(error.unwrap_err().id(), &ErrorId::ModelQuantized);
 }
