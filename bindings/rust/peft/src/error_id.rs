@@ -142,6 +142,9 @@ error_ids! {
     TensorDtype = "TENSOR_DTYPE",
     /// A value of `config.json` that is missing or wrong.
     ModelConfig = "MODEL_CONFIG",
+    /// `weight_format` for a model whose weights are quantised already, or
+    /// merging into a new folder over a quantised model.
+    ModelQuantized = "MODEL_QUANTIZED",
     /// A family, rope type, activation or quantization that does not run yet.
     ModelUnsupported = "MODEL_UNSUPPORTED",
     /// Shards that are missing or contradict their index.
@@ -155,9 +158,6 @@ error_ids! {
     LayerNoDelta = "LAYER_NO_DELTA",
     /// Weights are to be written that a call reads, or read that a call writes.
     ModelBusy = "MODEL_BUSY",
-    /// Weights that are quantised already are to be quantised, or merged into
-    /// for a new folder; or they are not and are to be written so.
-    ModelQuantized = "MODEL_QUANTIZED",
     /// No layer of that name that adapters attach to.
     LayerNotFound = "LAYER_NOT_FOUND",
     /// An output that the model does not make: logits of a bare model, tokens

@@ -79,15 +79,15 @@ impl Model {
 
     /// Writes the base of a model that was opened with a `weight_format` as the
     /// folder `path`, which [`Model::open`] opens with the same numbers.
-    /// Adapters are no part of it. The folder appears whole or not at all; its
-    /// parent must exist. `progress` is called after each tensor with the bytes
-    /// that are done and those of all; `ControlFlow::Break(())` cancels.
+    /// Adapters are no part of it. `function` is called as
+    /// [`on_progress`](MergeAndUnloadOptions::on_progress) is. The folder
+    /// appears whole or not at all; its parent must exist.
     pub fn write_quantized(
         &self,
         path: impl AsRef<Path>,
-        progress: impl FnMut(i64, i64) -> ControlFlow<()>,
+        function: impl FnMut(i64, i64) -> ControlFlow<()>,
     ) -> Result<()> {
-        let function = Box::new(progress);
+        let function = Box::new(function);
         let mut watcher = Watcher { function, caught: Caught::default() };
         let user_data = (&mut watcher as *mut Watcher<'_>).cast();
         let result = with_path(path.as_ref(), |path| {

@@ -60,12 +60,12 @@ impl<'a> ModelOptions<'a> {
         /// model's sessions share them. Default 0: one per core. The numbers
         /// that a forward computes do not depend on it.
         num_threads: i32,
-        /// Of a model that stores its weights as numbers: those of the linear
-        /// layers are quantised while it is opened. Adapters act on what the
+        /// The weights of the linear layers of a model that stores them as
+        /// numbers are quantised while it is opened. Adapters act on what the
         /// codes stand for. Default `WeightFormat::AsStored`.
         weight_format: WeightFormat,
-        /// Whether the head is quantised, too, and the embedding that it is
-        /// tied to. Default false.
+        /// With `weight_format` also those of the head, and the embedding that
+        /// it is tied to. Default false.
         quantize_head: bool,
     }
 

@@ -55,28 +55,6 @@ fn a_merged_model_is_a_folder() {
 }
 
 #[test]
-fn a_quantised_model_is_written() {
-    let mut options =
-        ModelOptions::new().weight_format(WeightFormat::Q8).quantize_head(true);
-    let model = Model::open_with(quickstart("base"), &mut options).unwrap();
-    let folder = TempDir::new();
-    let path = folder.join("quantised");
-    let mut last = (0, 1);
-    let note = |done, total| {
-        last = (done, total);
-        ControlFlow::Continue(())
-    };
-    model.write_quantized(&path, note).unwrap();
-    assert_eq!(last.0, last.1);
-    let expected = answer(&mut model.session().unwrap());
-    let written = Model::open(&path).unwrap();
-    assert_eq!(answer(&mut written.session().unwrap()), expected);
-    let go_on = |_, _| ControlFlow::Continue(());
-    let error = base().write_quantized(&path, go_on).unwrap_err();
-    assert_eq!(error.id(), &ErrorId::ModelQuantized);
-}
-
-#[test]
 fn writing_a_merged_model_can_be_cancelled() {
     let model = model(&["german"]);
     let folder = TempDir::new();
@@ -143,4 +121,28 @@ fn a_probe_sees_what_an_adapter_does() {
         assert!((line.ratio - ratio).abs() < 1e-9, "{}", line.name);
     }
     assert!(report.line(report.count()).is_err());
+}
+
+#[test]
+fn a_quantised_model_is_written_and_opened_again() {
+    let mut options =
+        ModelOptions::new().weight_format(WeightFormat::Q8).quantize_head(true);
+    let model = Model::open_with(quickstart("base"), &mut options).unwrap();
+    let folder = TempDir::new();
+    let path = folder.join("quantised");
+    let mut last = (0, 1);
+    let watch = |done, total| {
+        last = (done, total);
+        ControlFlow::Continue(())
+    };
+    model.write_quantized(&path, watch).unwrap();
+    assert_eq!(last.0, last.1);
+    let again = Model::open(&path).unwrap();
+    assert_eq!(
+        answer(&mut again.session().unwrap()),
+        answer(&mut model.session().unwrap())
+    );
+    let error = base()
+        .write_quantized(folder.join("x"), |_, _| ControlFlow::Continue(()));
+    assert_eq!(error.unwrap_err().id(), &ErrorId::ModelQuantized);
 }
