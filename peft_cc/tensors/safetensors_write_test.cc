@@ -47,7 +47,7 @@ TEST(WriteSafetensors, EqualsTheReferenceByteForByte) {
   for (const auto& entry :
        std::filesystem::directory_iterator("peft_cc/tensors/testdata")) {
     if (entry.path().extension() != ".safetensors") continue;
-    const auto file = ReadSafetensors(entry.path(), ReadMode::kRead);
+    const auto file = ReadSafetensors(entry.path().string(), ReadMode::kRead);
     ASSERT_TRUE(file.ok()) << file.status();
     EXPECT_TRUE(Written(file->tensors, file->metadata) ==
                 FileContent(entry.path()))

@@ -59,10 +59,10 @@ TEST(ReadTorchFile, GoldenFiles) {
     if (entry.path().extension() != ".bin") continue;
     std::filesystem::path golden = entry.path();
     golden.replace_extension(".safetensors");
-    const auto expected = ReadSafetensors(golden, ReadMode::kRead);
+    const auto expected = ReadSafetensors(golden.string(), ReadMode::kRead);
     ASSERT_TRUE(expected.ok()) << expected.status();
     for (ReadMode mode : {ReadMode::kRead, ReadMode::kMap}) {
-      const auto found = ReadTorchFile(entry.path(), mode);
+      const auto found = ReadTorchFile(entry.path().string(), mode);
       ASSERT_TRUE(found.ok()) << found.status();
       ExpectSameTensors(expected->tensors, *found, entry.path());
     }
