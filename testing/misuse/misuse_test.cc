@@ -21,10 +21,11 @@
 #include "testing/misuse/tables.h"
 
 // Sanitizers: absurd sizes are refused as without them, and a call to abort()
-// is a crash like any other.
+// is a crash like any other. Not detect_stack_use_after_return: gcc 12 then lays
+// vectors of 64 bytes where its own aligned stores fault.
 extern "C" const char* __asan_default_options() {
   return "allocator_may_return_null=1:max_allocation_size_mb=1024:"
-         "handle_abort=1:detect_stack_use_after_return=1";
+         "handle_abort=1";
 }
 
 // The address sanitizer's; null without it.
