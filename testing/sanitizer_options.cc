@@ -10,7 +10,8 @@ const char* __ubsan_default_options() { return "print_stacktrace=1"; }
 // that the thread sanitizer does not see.
 const char* __tsan_default_suppressions() {
   return "race:DoAllocWithArena\n"
-         "race:CreateThreadIdentity\n";
+         "race:CreateThreadIdentity\n"
+         "race:AbslInternalPerThreadSemPost\n";
 }
 
 }  // extern "C"

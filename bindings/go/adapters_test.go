@@ -102,7 +102,7 @@ func TestMergeAndUnloadTellsHowFarItIs(t *testing.T) {
 
 func TestAQuantisedModelIsWritten(t *testing.T) {
 	options := &peft.ModelOptions{WeightFormat: peft.WeightFormatQ4, QuantizeHead: true}
-	model := must[*peft.Model](t)(peft.Open(background, smallBase, options))
+	model := must[*peft.Model](t)(peft.Open(background, quickBase, options))
 	defer model.Close()
 	path := tempPath(t, "quantised")
 	var done, total int64

@@ -36,9 +36,10 @@ SiteTable MakeSites() {
 std::shared_ptr<const Adapter> MakeAdapter(bool with_bias) {
   std::vector<Adapter::SiteEntry> entries;
   for (int i = 0; i < kSites; ++i) {
-    SiteProgram program = {
-        LowRank{Zeros({16, kWidth}), Zeros({kWidth, 16}), 1.0f}};
-    if (with_bias) program.push_back(Bias{std::vector<float>(kWidth, 1.0f)});
+    SiteProgram program;
+    program.emplace_back(
+        LowRank{Zeros({16, kWidth}), Zeros({kWidth, 16}), 1.0f});
+    if (with_bias) program.emplace_back(Bias{std::vector<float>(kWidth, 1.0f)});
     entries.push_back({i, std::move(program)});
   }
   return std::make_shared<Adapter>(AdapterConfig(), TensorMap(),

@@ -64,7 +64,7 @@ final class AdapterTest: XCTestCase {
     var options = ModelOptions()
     options.weightFormat = .q8
     options.quantizeHead = true
-    let model = try Model(path: TestFiles.base, options: options)
+    let model = try Model(path: TestFiles.wideBase, options: options)
     let folder = try temporaryFolder().appendingPathComponent("q8").path
     var last: MergeProgress?
     try model.writeQuantized(to: folder) { progress in

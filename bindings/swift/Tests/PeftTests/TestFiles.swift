@@ -17,6 +17,8 @@ enum TestFiles {
 
   static let scenario = repository.appendingPathComponent("testing/scenario")
   static let base = path("testing/scenario/base")
+  /// A model with layers of some width.
+  static let wideBase = path("examples/quickstart/base")
   static let plain = path("testing/scenario/adapters/plain")
   static let ranks = path("testing/scenario/adapters/ranks")
 
