@@ -21,8 +21,8 @@
 #include "testing/misuse/tables.h"
 
 // Sanitizers: absurd sizes are refused as without them, and a call to abort()
-// is a crash like any other. Not detect_stack_use_after_return: gcc 12 then lays
-// vectors of 64 bytes where its own aligned stores fault.
+// is a crash like any other. Not detect_stack_use_after_return: gcc 12 then
+// lays vectors of 64 bytes where its own aligned stores fault.
 extern "C" const char* __asan_default_options() {
   return "allocator_may_return_null=1:max_allocation_size_mb=1024:"
          "handle_abort=1";
@@ -90,6 +90,8 @@ class MisuseTest : public testing::TestWithParam<uint64_t> {
       EXPECT_GT(counts[i].calls, 100u) << function.name;
       // It must be the first call of a process.
       if (std::string(function.name) == "peft_set_allocator") continue;
+      // The models here have layers too small for blocks.
+      if (std::string(function.name) == "peft_model_write_quantized") continue;
       EXPECT_GT(counts[i].successes, 0u) << function.name << " never worked";
     }
   }

@@ -261,13 +261,25 @@ void Run::LoadAdapter() {
   const char* const name = random_.Of(kAdapters);
   Log(absl::StrCat("adds adapter ", name));
   // A host model has other layers than an opened one.
-  if (Take(peft_model_load_adapter(model, name, "lora", nullptr, nullptr))) {
-    return;
+  peft_load_report_t* report = nullptr;
+  if (Take(peft_model_load_adapter(model, name, "lora", nullptr, &report))) {
+    Add(report);
+    peft_report_line_t line = PEFT_REPORT_LINE_INIT;
+    Good("peft_load_report_get_line",
+         peft_load_report_get_line(report, 0, &line));
+    return Combine(model, name);
   }
   Take(peft_model_add_adapter(
       model, name,
       R"({"peft_type": "LORA", "r": 2, "target_modules": ["fc", "c_attn"]})",
       nullptr));
+}
+
+void Run::Combine(peft_model_t* model, const char* name) {
+  const float weight = 0.5f;
+  Good("peft_model_add_weighted_adapter",
+       peft_model_add_weighted_adapter(model, "combined", &name, &weight, 1,
+                                       nullptr));
 }
 
 void Run::Probe() {
@@ -355,6 +367,9 @@ void Run::RunLayer() {
   if (Good("peft_model_lower_layer",
            peft_model_lower_layer(model, layer, nullptr, &lowered))) {
     Add(lowered);
+    peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
+    Good("peft_lowered_get_tensor",
+         peft_lowered_get_tensor(lowered, 0, PEFT_FORM_TENSOR_A, &view));
   }
 }
 

@@ -70,6 +70,7 @@ class Run {
   void MakeHostModel();
   void LoadAdapter();
   void MakeSession();
+  void Combine(peft_model_t* model, const char* name);
   void Forward();
   void RunLayer();
   void Replace();

@@ -48,7 +48,7 @@ def read_lacking():
 
 def compile_source(target, source, includes):
     flags = [f"--target={target}", "-std=c++17", "-w", "-nostdinc++",
-             '-DPEFT_VERSION="0"', "-isystem", LIBCXX, "-isystem",
+             "-DPCRE2_CODE_UNIT_WIDTH=8", "-isystem", LIBCXX, "-isystem",
              CORE[target]]
     for folder in includes:
         flags += ["-isystem" if folder.startswith("../") else "-iquote",
