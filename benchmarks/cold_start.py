@@ -52,7 +52,7 @@ def dlopen(library, rounds):
 def fetch(package, pattern, folder):
     """The library of a wheel from PyPI; None, with a line, without network."""
     result = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+        ["python3", "-m", "pip", "download", "--quiet", "--no-deps",
          "--only-binary", ":all:", "--disable-pip-version-check",
          "--dest", folder, package], capture_output=True, encoding="utf-8")
     wheels = list(folder.glob(f"{package}-*.whl"))

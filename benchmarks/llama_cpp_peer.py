@@ -27,7 +27,7 @@ def python():
     if not done.exists() or done.read_text().split() != list(VERSIONS):
         print(f"building {VERSIONS[0]} into {folder}: some 15 minutes",
               file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder],
+        subprocess.run(["python3", "-m", "venv", "--clear", folder],
                        check=True)
         subprocess.run([program, "-m", "pip", "install", "-q", *VERSIONS],
                        check=True)
