@@ -1,6 +1,8 @@
 //! Closures of the program on the other side of C.
 
 use std::any::Any;
+use std::ffi::c_void;
+use std::ops::ControlFlow;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
 
@@ -41,6 +43,46 @@ impl Caught {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Panic>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A closure that a call tells two numbers, and that may stop it.
+pub(crate) struct Watcher<'a> {
+    function: Box<dyn FnMut(i64, i64) -> ControlFlow<()> + 'a>,
+    caught: Caught,
+}
+
+impl<'a> Watcher<'a> {
+    /// In a box, so that it stays where C was told that it is.
+    pub(crate) fn new(
+        function: impl FnMut(i64, i64) -> ControlFlow<()> + 'a,
+    ) -> Box<Self> {
+        let function = Box::new(function);
+        Box::new(Watcher { function, caught: Caught::default() })
+    }
+
+    /// What goes to C beside [`watch`]. It must not be used once the watcher is
+    /// gone or borrowed anew.
+    pub(crate) fn user_data(&mut self) -> *mut c_void {
+        (self as *mut Self).cast()
+    }
+
+    /// Goes on with a panic of the closure; after the call.
+    pub(crate) fn resume(&self) {
+        self.caught.resume();
+    }
+}
+
+/// The callback of calls whose user_data is a [`Watcher`]'s.
+pub(crate) unsafe extern "C" fn watch(
+    user_data: *mut c_void,
+    first: i64,
+    second: i64,
+) -> i32 {
+    // SAFETY: The watcher is borrowed for the call, on whose thread this is.
+    let watcher = unsafe { &mut *user_data.cast::<Watcher<'_>>() };
+    let Watcher { function, caught } = watcher;
+    let answer = caught.run(|| function(first, second));
+    i32::from(answer != Some(ControlFlow::Continue(())))
 }
 
 #[cfg(test)]

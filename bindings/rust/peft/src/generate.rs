@@ -1,6 +1,5 @@
 //! How tokens are generated, and which.
 
-use std::ffi::c_void;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::slice;
@@ -8,18 +7,11 @@ use std::slice;
 use peft_sys as sys;
 
 use crate::activation::Activation;
-use crate::callback::Caught;
+use crate::callback::{watch, Watcher};
 use crate::constants::FinishReason;
 use crate::error::Result;
 use crate::handle::{default_struct, handle, setters};
 use crate::rows::{row_setters, RowFields, Rows};
-
-type OnToken<'a> = dyn FnMut(i64, i64) -> ControlFlow<()> + 'a;
-
-struct Watcher<'a> {
-    function: Box<OnToken<'a>>,
-    caught: Caught,
-}
 
 /// How tokens are generated; names and meanings as in transformers'
 /// `GenerationConfig`.
@@ -128,10 +120,8 @@ impl<'a> GenerateOptions<'a> {
         mut self,
         function: impl FnMut(i64, i64) -> ControlFlow<()> + 'a,
     ) -> Self {
-        let function = Box::new(function);
-        let caught = Caught::default();
-        self.watcher = Some(Box::new(Watcher { function, caught }));
-        self.raw.on_token = Some(on_token);
+        self.watcher = Some(Watcher::new(function));
+        self.raw.on_token = Some(watch);
         self
     }
 
@@ -141,26 +131,14 @@ impl<'a> GenerateOptions<'a> {
     ) -> Result<R> {
         self.rows.texts.check()?;
         if let Some(watcher) = self.watcher.as_deref_mut() {
-            self.raw.user_data = (watcher as *mut Watcher<'a>).cast();
+            self.raw.user_data = watcher.user_data();
         }
         let result = f(&self.raw);
         if let Some(watcher) = &self.watcher {
-            watcher.caught.resume();
+            watcher.resume();
         }
         result
     }
-}
-
-unsafe extern "C" fn on_token(
-    user_data: *mut c_void,
-    row: i64,
-    token: i64,
-) -> i32 {
-    // SAFETY: The options are borrowed for the call, on whose thread this is.
-    let watcher = unsafe { &mut *user_data.cast::<Watcher<'_>>() };
-    let Watcher { function, caught } = watcher;
-    let answer = caught.run(|| function(row, token));
-    i32::from(answer != Some(ControlFlow::Continue(())))
 }
 
 handle! {

@@ -1,6 +1,5 @@
 //! Merging and combining adapters.
 
-use std::ffi::c_void;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -11,7 +10,7 @@ use peft_sys as sys;
 use crate::adapter_options::{
     check_scales, scales_of, CombineOptions, MergeOptions,
 };
-use crate::callback::Caught;
+use crate::callback::{watch, Watcher};
 use crate::error::{check, Result};
 use crate::handle::{default_struct, setters};
 use crate::model::Model;
@@ -87,17 +86,14 @@ impl Model {
         path: impl AsRef<Path>,
         function: impl FnMut(i64, i64) -> ControlFlow<()>,
     ) -> Result<()> {
-        let function = Box::new(function);
-        let mut watcher = Watcher { function, caught: Caught::default() };
-        let user_data = (&mut watcher as *mut Watcher<'_>).cast();
+        let mut watcher = Watcher::new(function);
+        let user_data = watcher.user_data();
         let result = with_path(path.as_ref(), |path| {
             let write = sys::peft_model_write_quantized;
             // SAFETY: All is valid for the call.
-            check(unsafe {
-                write(self.as_raw(), path, Some(on_progress), user_data)
-            })
+            check(unsafe { write(self.as_raw(), path, Some(watch), user_data) })
         });
-        watcher.caught.resume();
+        watcher.resume();
         result
     }
 
@@ -135,13 +131,6 @@ impl Model {
             })
         })
     }
-}
-
-type OnProgress<'a> = dyn FnMut(i64, i64) -> ControlFlow<()> + 'a;
-
-struct Watcher<'a> {
-    function: Box<OnProgress<'a>>,
-    caught: Caught,
 }
 
 /// How a merged model is written.
@@ -207,10 +196,8 @@ impl<'a> MergeAndUnloadOptions<'a> {
         mut self,
         function: impl FnMut(i64, i64) -> ControlFlow<()> + 'a,
     ) -> Self {
-        let function = Box::new(function);
-        let caught = Caught::default();
-        self.watcher = Some(Box::new(Watcher { function, caught }));
-        self.raw.on_progress = Some(on_progress);
+        self.watcher = Some(Watcher::new(function));
+        self.raw.on_progress = Some(watch);
         self
     }
 
@@ -221,24 +208,12 @@ impl<'a> MergeAndUnloadOptions<'a> {
         self.texts.check()?;
         check_scales(self.scales, self.raw.num_names)?;
         if let Some(watcher) = self.watcher.as_deref_mut() {
-            self.raw.user_data = (watcher as *mut Watcher<'a>).cast();
+            self.raw.user_data = watcher.user_data();
         }
         let result = f(&self.raw);
         if let Some(watcher) = &self.watcher {
-            watcher.caught.resume();
+            watcher.resume();
         }
         result
     }
-}
-
-unsafe extern "C" fn on_progress(
-    user_data: *mut c_void,
-    done: i64,
-    total: i64,
-) -> i32 {
-    // SAFETY: The options are borrowed for the call, on whose thread this is.
-    let watcher = unsafe { &mut *user_data.cast::<Watcher<'_>>() };
-    let Watcher { function, caught } = watcher;
-    let answer = caught.run(|| function(done, total));
-    i32::from(answer != Some(ControlFlow::Continue(())))
 }

@@ -98,10 +98,7 @@ extension Model {
     c.num_names = options.names.count
     c.scales = options.scales.flatMap { arena.values($0) }
     c.safe_merge = options.safeMerge ? 1 : 0
-    c.on_progress = { userData, done, total in
-      let progress = MergeProgress(done: done, total: total)
-      return lentClosure(userData, ProgressClosure.self)(progress).code
-    }
+    c.on_progress = callProgress
     let status = lend(onProgress) { userData in
       c.user_data = userData
       return use { peft_model_merge_and_unload($0, path, &c) }
@@ -120,12 +117,8 @@ extension Model {
     var arena = Arena()
     defer { arena.free() }
     let path = try arena.text(path)
-    let call: peft_progress_fn = { userData, done, total in
-      let progress = MergeProgress(done: done, total: total)
-      return lentClosure(userData, ProgressClosure.self)(progress).code
-    }
     let status = lend(onProgress) { userData in
-      use { peft_model_write_quantized($0, path, call, userData) }
+      use { peft_model_write_quantized($0, path, callProgress, userData) }
     }
     try check(status)
   }
@@ -137,3 +130,9 @@ extension Model {
 }
 
 private typealias ProgressClosure = (MergeProgress) -> CallbackAction
+
+/// Tells a lent `ProgressClosure` how far the library is.
+private let callProgress: peft_progress_fn = { userData, done, total in
+  let progress = MergeProgress(done: done, total: total)
+  return lentClosure(userData, ProgressClosure.self)(progress).code
+}
