@@ -6,12 +6,10 @@
 //   adapted_linear_runner [--rounds=N] [--quick]
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 #include "benchmarks/machine_limits.h"
+#include "benchmarks/samples.h"
 #include "benchmarks/torch_linear.h"
 #include "kernels/linear.h"
 #include "kernels/testing/random_views.h"
@@ -38,25 +37,6 @@ struct Case {
   int64_t size;  // inputs and outputs
   int64_t rank;
   int64_t rows;
-};
-
-class Median {
- public:
-  void Time(const std::function<void()>& run) {
-    const auto start = std::chrono::steady_clock::now();
-    run();
-    const std::chrono::duration<double> passed =
-        std::chrono::steady_clock::now() - start;
-    samples_.push_back(passed.count());
-  }
-  double Seconds() const {
-    std::vector<double> sorted = samples_;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted[sorted.size() / 2];
-  }
-
- private:
-  std::vector<double> samples_;
 };
 
 // One case on both sides.
@@ -115,8 +95,8 @@ class Trial {
     });
   }
 
-  double Ours() const { return ours_time_.Seconds() / repeats_; }
-  double Theirs() const { return theirs_time_.Seconds() / repeats_; }
+  double Ours() const { return ours_time_.Wall() / repeats_; }
+  double Theirs() const { return theirs_time_.Wall() / repeats_; }
 
  private:
   void RunOurs() {
@@ -139,8 +119,8 @@ class Trial {
   int64_t repeats_ = 1;
   size_t next_ours_ = 0;
   size_t next_theirs_ = 0;
-  Median ours_time_;
-  Median theirs_time_;
+  Samples ours_time_;
+  Samples theirs_time_;
 };
 
 // Seconds that the machine needs at least, by what it did in the same rounds.
@@ -163,7 +143,7 @@ void Run(const Case& c, int threads, int rounds, ReadLimit& read) {
   SetTorchThreads(threads);
   Trial trial(c, *pool);
   const double difference = trial.Difference();
-  Median bytes, adds, dots;
+  Samples bytes, adds, dots;
   double flops = 0, dot_flops = 0;
   for (int round = 0; round < rounds; ++round) {
     bytes.Time([&] { read.ReadBurst(*pool); });
@@ -171,10 +151,9 @@ void Run(const Case& c, int threads, int rounds, ReadLimit& read) {
     dots.Time([&] { dot_flops = RunBf16Dots(*pool); });
     trial.Measure();
   }
-  Limits limits = {ReadLimit::kBurstBytes / bytes.Seconds(),
-                   flops / adds.Seconds()};
+  Limits limits = {ReadLimit::kBurstBytes / bytes.Wall(), flops / adds.Wall()};
   if (c.dtype == DType::kBF16 && dot_flops > 0) {
-    limits.flops_per_second = dot_flops / dots.Seconds();
+    limits.flops_per_second = dot_flops / dots.Wall();
   }
   std::printf(
       "{\"dtype\": \"%s\", \"threads\": %d, \"size\": %lld, \"rank\": %lld, "

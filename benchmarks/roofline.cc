@@ -15,15 +15,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,6 +31,7 @@
 #include "absl/strings/strip.h"
 #include "benchmarks/llama_folders.h"
 #include "benchmarks/machine_limits.h"
+#include "benchmarks/samples.h"
 #include "kernels/cpu_variant.h"
 #include "kernels/thread_pool.h"
 #include "peft_cc/models/model.h"
@@ -72,41 +70,6 @@ struct Options {
   int rounds = 15;
   std::vector<BaseKind> kinds = {BaseKind::kF32, BaseKind::kBF16};
   bool contention = false;
-};
-
-double Now(clockid_t clock) {
-  timespec time;
-  clock_gettime(clock, &time);
-  return static_cast<double>(time.tv_sec) +
-         1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-double At(std::vector<double> samples, double part) {
-  if (samples.empty()) return 0;
-  std::sort(samples.begin(), samples.end());
-  return samples[static_cast<size_t>(part *
-                                     static_cast<double>(samples.size() - 1))];
-}
-
-// Seconds of one thing, measured again and again. On one thread also those in
-// which it really ran: programs beside this one take time, not speed.
-class Samples {
- public:
-  void Time(const std::function<void()>& run) {
-    const double wall = Now(CLOCK_MONOTONIC);
-    const double own = Now(CLOCK_THREAD_CPUTIME_ID);
-    run();
-    own_.push_back(Now(CLOCK_THREAD_CPUTIME_ID) - own);
-    wall_.push_back(Now(CLOCK_MONOTONIC) - wall);
-  }
-
-  double Wall() const { return At(wall_, 0.5); }
-  double Best() const { return At(wall_, 0.1); }
-  double Own() const { return At(own_, 0.5); }
-
- private:
-  std::vector<double> wall_;
-  std::vector<double> own_;
 };
 
 template <typename T>
