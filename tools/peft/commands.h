@@ -13,6 +13,7 @@ int RunDownload(const std::vector<std::string>& words);
 int RunInspect(const std::vector<std::string>& words);
 int RunList(const std::vector<std::string>& words);
 int RunSave(const std::vector<std::string>& words);
+int RunAdd(const std::vector<std::string>& words);
 int RunAddWeighted(const std::vector<std::string>& words);
 int RunMerge(const std::vector<std::string>& words);
 int RunQuantize(const std::vector<std::string>& words);

@@ -21,6 +21,7 @@ const char kHelp[] =
     "  inspect ADAPTER  say what an adapter folder holds and if it can run\n"
     "  list             load adapters and say what each takes\n"
     "  save             write an adapter again, as safetensors\n"
+    "  add              make a fresh adapter from a config\n"
     "  add-weighted     make one adapter of several\n"
     "  merge            write a model with adapters merged into its weights\n"
     "  quantize         write a model with its weights in 8 or 4 bits\n"
@@ -56,6 +57,7 @@ int Run(const std::vector<std::string>& words) {
   if (command == "inspect") return RunInspect(rest);
   if (command == "list") return RunList(rest);
   if (command == "save") return RunSave(rest);
+  if (command == "add") return RunAdd(rest);
   if (command == "add-weighted") return RunAddWeighted(rest);
   if (command == "merge") return RunMerge(rest);
   if (command == "quantize") return RunQuantize(rest);

@@ -42,7 +42,7 @@ run 2
 run 0 --help && says 'usage: peft COMMAND'
 run 0 version && says 'LORA'
 run 2 nonsense && complains 'unknown command "nonsense"'
-commands='inspect list save add-weighted merge quantize probe forward generate'
+commands='inspect list save add add-weighted merge quantize probe forward generate'
 [ "$hub" = off ] || commands="$commands download cache"
 for command in $commands; do
   run 0 $command --help && says "usage: peft $command"
@@ -144,6 +144,32 @@ run 0 save --model $data/base --adapter $data/adapters/roman \
 run 2 save --model $data/base --output $tmp/saved
 run 1 save --model $data/base --adapter $data/adapters/roman \
   --output $tmp/none/saved
+
+# add: a fresh adapter changes nothing; its seed says what is drawn.
+config=$tmp/config.json
+echo '{"peft_type": "LORA", "r": 4, "target_modules": ["q_proj"]}' >$config
+run 2 add --model $data/base --config $config && complains '--output'
+run 0 add --model $data/base --config $config --output $tmp/fresh
+grep -q '"r": 4' $tmp/fresh/adapter_config.json || fail "not what was asked for"
+run 0 generate --model $data/base --adapter $tmp/fresh --prompt-ids 1,7,13
+says '21 30 36 33 2'
+run 1 add --model $data/base --config $config --output $tmp/fresh
+complains 'exists already'
+for seed in 0 1; do
+  run 0 add --model $data/base --config $config --output $tmp/seed_$seed \
+    --seed $seed
+done
+factors=adapter_model.safetensors
+cmp -s $tmp/fresh/$factors $tmp/seed_0/$factors || fail "0 is not the default"
+cmp -s $tmp/seed_0/$factors $tmp/seed_1/$factors && fail "--seed is ignored"
+run 2 add --model $data/base --config $config --output $tmp/x --seed -1
+run 1 add --model $data/base --config $tmp/nothing --output $tmp/x
+echo '{"peft_type": "LORA", "target_modules": ["nowhere"]}' >$config
+run 1 add --model $data/base --config $config --output $tmp/x
+printf '{"peft_type": "LORA"}\0' >$config
+run 1 add --model $data/base --config $config --output $tmp/x
+complains 'is no text'
+[ -e $tmp/x ] && fail "a failed run left a folder"
 
 # quantize: a folder that opens and answers; what it was in 8 bits is not much
 # another model.
