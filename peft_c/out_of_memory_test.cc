@@ -55,6 +55,20 @@ TEST(OutOfMemoryTest, AddingATensor) {
   EXPECT_EQ(peft_state_dict_size(handle), 1u);
 }
 
+// Longer than what abseil keeps in one block: with a sanitizer the test fails
+// where an error that could not be made leaves a part of the text.
+TEST(OutOfMemoryTest, AnErrorAboutALongText) {
+  peft_state_dict_t* handle = nullptr;
+  ASSERT_PEFT_OK(peft_state_dict_create(&handle));
+  const OwnedStateDict state_dict(handle);
+  const std::string name(20000, 'n');
+  FailEveryAllocationOf<peft_tensor_t, peft_tensor_free>(
+      [&](peft_tensor_t** out) {
+        return peft_state_dict_get(handle, name.c_str(), out);
+      },
+      "TENSOR_MISSING");
+}
+
 class ModelTest : public testing::Test {
  protected:
   void SetUp() override {

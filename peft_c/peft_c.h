@@ -172,7 +172,8 @@ PEFT_API const char* peft_status_id(const peft_status_t* status);
 PEFT_API const char* peft_status_message(const peft_status_t* status);
 
 /* Returns borrowed, until the status is freed: the tensor, config key or file
- * that is wrong. Never NULL; "" where there is none. Since: 1. */
+ * that is wrong. Never NULL; "" where there is none. This text and the next two
+ * have at most 4000 bytes: a longer one is cut and ends in "...". Since: 1. */
 PEFT_API const char* peft_status_subject(const peft_status_t* status);
 
 /* Returns borrowed, until the status is freed: what was expected of the

@@ -98,11 +98,7 @@ func (m *Model) MergeAndUnload(ctx context.Context, path string, options *MergeA
 	cOptions.scales = (*C.float)(copied(&a, options.Scales))
 	cOptions.safe_merge = flag(options.SafeMerge)
 	call := newCall(ctx)
-	call.onProgress = options.OnProgress
-	if options.OnProgress != nil || ctx.Done() != nil {
-		cOptions.on_progress = C.peft_progress_fn(C.peftGoProgress)
-		cOptions.user_data = a.userData(call)
-	}
+	cOptions.on_progress, cOptions.user_data = call.watch(&a, options.OnProgress)
 	if a.err != nil {
 		return a.err
 	}
@@ -123,16 +119,21 @@ func (m *Model) WriteQuantized(ctx context.Context, path string, onProgress func
 	defer a.free()
 	cPath := a.arg(path)
 	call := newCall(ctx)
-	call.onProgress = onProgress
-	progress, userData := C.peft_progress_fn(nil), unsafe.Pointer(nil)
-	if onProgress != nil || ctx.Done() != nil {
-		progress = C.peft_progress_fn(C.peftGoProgress)
-		userData = a.userData(call)
-	}
+	progress, userData := call.watch(&a, onProgress)
 	if a.err != nil {
 		return a.err
 	}
 	return call.finish(m.toError(C.peft_model_write_quantized(m.c(), cPath, progress, userData)))
+}
+
+// watch returns what has the library tell onProgress, which may be nil, and the
+// context end the call: nothing where neither can.
+func (c *call) watch(a *arena, onProgress func(done, total int64) error) (C.peft_progress_fn, unsafe.Pointer) {
+	if onProgress == nil && c.ctx.Done() == nil {
+		return nil, nil
+	}
+	c.onProgress = onProgress
+	return C.peft_progress_fn(C.peftGoProgress), a.userData(c)
 }
 
 // Unload deletes all adapters and keeps the base: what is merged is unmerged.

@@ -13,9 +13,26 @@ constexpr char kTensorUrl[] = "peft/tensor";
 constexpr char kExpectedUrl[] = "peft/expected";
 constexpr char kFoundUrl[] = "peft/found";
 
+constexpr size_t kMaxDetail = 4000;
+constexpr absl::string_view kCut = "...";
+
+bool IsContinuation(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xc0) == 0x80;
+}
+
+// `value` within kMaxDetail, cut between two characters.
+std::string Clipped(absl::string_view value) {
+  if (value.size() <= kMaxDetail) return std::string(value);
+  size_t size = kMaxDetail - kCut.size();
+  while (size > 0 && IsContinuation(value[size])) --size;
+  return absl::StrCat(value.substr(0, size), kCut);
+}
+
+// A longer value would be a Cord of several blocks, and it leaks the first ones
+// where there is no memory for another.
 void SetPayload(absl::string_view url, absl::string_view value,
                 absl::Status& status) {
-  if (!value.empty()) status.SetPayload(url, absl::Cord(value));
+  if (!value.empty()) status.SetPayload(url, absl::Cord(Clipped(value)));
 }
 
 std::string GetPayload(const absl::Status& status, absl::string_view url) {

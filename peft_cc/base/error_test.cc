@@ -24,6 +24,27 @@ TEST(Error, CarriesIdAndDetails) {
   EXPECT_EQ(details.found, "[8, 64]");
 }
 
+// What error.h promises.
+constexpr size_t kMaxDetail = 4000;
+
+TEST(Error, LongDetailsAreCut) {
+  const std::string longest(kMaxDetail, 'a');
+  const absl::Status status = MakeError(absl::StatusCode::kInternal, "ID", "m",
+                                        {longest, longest + "b"});
+  EXPECT_EQ(GetErrorDetails(status).tensor, longest);
+  EXPECT_EQ(GetErrorDetails(status).expected,
+            longest.substr(0, kMaxDetail - 3) + "...");
+}
+
+TEST(Error, LongDetailsAreCutBetweenTwoCharacters) {
+  std::string text(kMaxDetail - 4, 'a');
+  for (int i = 0; i < 10; ++i) text += "\xf0\x9f\x98\x80";
+  const absl::Status status =
+      MakeError(absl::StatusCode::kInternal, "ID", "m", {text});
+  EXPECT_EQ(GetErrorDetails(status).tensor,
+            text.substr(0, kMaxDetail - 4) + "...");
+}
+
 TEST(Error, ForeignErrorIsInternal) {
   EXPECT_EQ(ErrorId(absl::NotFoundError("x")), "INTERNAL");
   EXPECT_EQ(GetErrorDetails(absl::NotFoundError("x")).tensor, "");

@@ -34,6 +34,9 @@ for name in abseil boost boringssl eigen libstdc++ nlohmann_json pcre2 peft; do
   test -s "$root/share/doc/peft/licences/$name.txt" || fail "licence of $name"
 done
 
+grep -q 'peft_model_load_adapter' "$root/share/doc/peft/manual.html" ||
+  fail "the manual does not have the functions of the header"
+
 "$root/bin/peft" inspect "$files/adapters/german" | grep -q LORA ||
   fail "bin/peft does not run"
 

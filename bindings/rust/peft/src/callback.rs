@@ -45,25 +45,46 @@ impl Caught {
     }
 }
 
-/// A closure that a call tells two numbers, and that may stop it.
-pub(crate) struct Watcher<'a> {
-    function: Box<dyn FnMut(i64, i64) -> ControlFlow<()> + 'a>,
+/// A closure that a call tells how far it is, and that may stop it. `F` is a
+/// `dyn` type, which the callback on C's side can name.
+pub(crate) struct Watcher<F: ?Sized> {
+    function: Box<F>,
     caught: Caught,
 }
 
-impl<'a> Watcher<'a> {
+impl<F: ?Sized> Watcher<F> {
     /// In a box, so that it stays where C was told that it is.
-    pub(crate) fn new(
-        function: impl FnMut(i64, i64) -> ControlFlow<()> + 'a,
-    ) -> Box<Self> {
-        let function = Box::new(function);
+    pub(crate) fn new(function: Box<F>) -> Box<Self> {
         Box::new(Watcher { function, caught: Caught::default() })
     }
 
-    /// What goes to C beside [`watch`]. It must not be used once the watcher is
-    /// gone or borrowed anew.
+    /// What goes to C beside the callback. It must not be used once the watcher
+    /// is gone or borrowed anew.
     pub(crate) fn user_data(&mut self) -> *mut c_void {
         (self as *mut Self).cast()
+    }
+
+    /// What a callback returns that was given this `user_data`; `f` hands the
+    /// closure the callback's numbers.
+    ///
+    /// # Safety
+    ///
+    /// It is the `user_data` of a watcher of this type, and of no call that is
+    /// still running.
+    pub(crate) unsafe fn tell(
+        user_data: *mut c_void,
+        f: impl FnOnce(&mut F) -> ControlFlow<()>,
+    ) -> i32 {
+        // SAFETY: As above.
+        let watcher = unsafe { &mut *user_data.cast::<Self>() };
+        let Watcher { function, caught } = watcher;
+        let answer = caught.run(|| f(function));
+        i32::from(answer != Some(ControlFlow::Continue(())))
+    }
+
+    /// A panic of the closure that was kept, to resume it.
+    pub(crate) fn take(&self) -> Option<Panic> {
+        self.caught.take()
     }
 
     /// Goes on with a panic of the closure; after the call.
@@ -72,17 +93,18 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// The callback of calls whose user_data is a [`Watcher`]'s.
+/// A [`Watcher`] that is told two numbers.
+pub(crate) type PairWatcher<'a> =
+    Watcher<dyn FnMut(i64, i64) -> ControlFlow<()> + 'a>;
+
+/// The callback of calls whose user_data is a [`PairWatcher`]'s.
 pub(crate) unsafe extern "C" fn watch(
     user_data: *mut c_void,
     first: i64,
     second: i64,
 ) -> i32 {
     // SAFETY: The watcher is borrowed for the call, on whose thread this is.
-    let watcher = unsafe { &mut *user_data.cast::<Watcher<'_>>() };
-    let Watcher { function, caught } = watcher;
-    let answer = caught.run(|| function(first, second));
-    i32::from(answer != Some(ControlFlow::Continue(())))
+    unsafe { PairWatcher::tell(user_data, |function| function(first, second)) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::slice;
 use peft_sys as sys;
 
 use crate::activation::Activation;
-use crate::callback::{watch, Watcher};
+use crate::callback::{watch, PairWatcher};
 use crate::constants::FinishReason;
 use crate::error::Result;
 use crate::handle::{default_struct, handle, setters};
@@ -39,7 +39,7 @@ pub struct GenerateOptions<'a> {
     rows: Rows<'a>,
     stop_tokens: Vec<i64>,
     stop_lengths: Vec<usize>,
-    watcher: Option<Box<Watcher<'a>>>,
+    watcher: Option<Box<PairWatcher<'a>>>,
 }
 
 impl fmt::Debug for GenerateOptions<'_> {
@@ -120,7 +120,7 @@ impl<'a> GenerateOptions<'a> {
         mut self,
         function: impl FnMut(i64, i64) -> ControlFlow<()> + 'a,
     ) -> Self {
-        self.watcher = Some(Watcher::new(function));
+        self.watcher = Some(PairWatcher::new(Box::new(function)));
         self.raw.on_token = Some(watch);
         self
     }

@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 
 use peft_sys as sys;
 
-use crate::callback::{Caught, Panic};
+use crate::callback::{Panic, Watcher};
 use crate::transport::Transport;
 
 /// How far a download is. Both totals are 0 until the Hub has said them.
@@ -23,17 +23,14 @@ pub struct Download {
     pub total_files: i64,
 }
 
-type OnDownload<'a> = dyn FnMut(Download) -> ControlFlow<()> + Send + 'a;
-
-struct Watcher<'a> {
-    function: Box<OnDownload<'a>>,
-    caught: Caught,
-}
+/// A [`Watcher`] that is told how far a download is.
+type DownloadWatcher<'a> =
+    Watcher<dyn FnMut(Download) -> ControlFlow<()> + Send + 'a>;
 
 /// The closures of options that may fetch.
 #[derive(Default)]
 pub(crate) struct HubClosures<'a> {
-    watcher: Option<Box<Watcher<'a>>>,
+    watcher: Option<Box<DownloadWatcher<'a>>>,
     transport: Option<Box<Transport<'a>>>,
 }
 
@@ -42,9 +39,7 @@ impl<'a> HubClosures<'a> {
         &mut self,
         function: impl FnMut(Download) -> ControlFlow<()> + Send + 'a,
     ) {
-        let function = Box::new(function);
-        let caught = Caught::default();
-        self.watcher = Some(Box::new(Watcher { function, caught }));
+        self.watcher = Some(DownloadWatcher::new(Box::new(function)));
     }
 
     pub(crate) fn send_by(&mut self, transport: Transport<'a>) {
@@ -56,7 +51,7 @@ impl<'a> HubClosures<'a> {
     pub(crate) fn lend_to(&mut self, raw: &mut impl HubFields) {
         self.take();
         if let Some(watcher) = self.watcher.as_deref_mut() {
-            raw.set_user_data((watcher as *mut Watcher<'a>).cast());
+            raw.set_user_data(watcher.user_data());
         }
         if let Some(transport) = self.transport.as_deref_mut() {
             let transport: *mut Transport<'a> = transport;
@@ -72,7 +67,7 @@ impl<'a> HubClosures<'a> {
     }
 
     fn take(&self) -> Option<Panic> {
-        let watcher = self.watcher.as_ref().and_then(|it| it.caught.take());
+        let watcher = self.watcher.as_ref().and_then(|it| it.take());
         let transport = self.transport.as_ref().and_then(|it| it.caught.take());
         watcher.or(transport)
     }
@@ -87,7 +82,7 @@ impl fmt::Debug for HubClosures<'_> {
     }
 }
 
-/// The `on_download` of options that have a [`Watcher`].
+/// The `on_download` of options that have a [`DownloadWatcher`].
 pub(crate) unsafe extern "C" fn on_download(
     user_data: *mut c_void,
     bytes: i64,
@@ -95,12 +90,9 @@ pub(crate) unsafe extern "C" fn on_download(
     files: i64,
     total_files: i64,
 ) -> i32 {
-    // SAFETY: One call at a time, while the options are borrowed for the call.
-    let watcher = unsafe { &mut *user_data.cast::<Watcher<'_>>() };
-    let Watcher { function, caught } = watcher;
     let download = Download { bytes, total_bytes, files, total_files };
-    let answer = caught.run(|| function(download));
-    i32::from(answer != Some(ControlFlow::Continue(())))
+    // SAFETY: One call at a time, while the options are borrowed for the call.
+    unsafe { DownloadWatcher::tell(user_data, |function| function(download)) }
 }
 
 /// The options that may fetch, or be of files.

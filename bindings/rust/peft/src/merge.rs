@@ -10,7 +10,7 @@ use peft_sys as sys;
 use crate::adapter_options::{
     check_scales, scales_of, CombineOptions, MergeOptions,
 };
-use crate::callback::{watch, Watcher};
+use crate::callback::{watch, PairWatcher};
 use crate::error::{check, Result};
 use crate::handle::{default_struct, setters};
 use crate::model::Model;
@@ -86,7 +86,7 @@ impl Model {
         path: impl AsRef<Path>,
         function: impl FnMut(i64, i64) -> ControlFlow<()>,
     ) -> Result<()> {
-        let mut watcher = Watcher::new(function);
+        let mut watcher = PairWatcher::new(Box::new(function));
         let user_data = watcher.user_data();
         let result = with_path(path.as_ref(), |path| {
             let write = sys::peft_model_write_quantized;
@@ -138,7 +138,7 @@ pub struct MergeAndUnloadOptions<'a> {
     raw: sys::peft_merge_and_unload_options_t,
     texts: TextPool,
     scales: Option<&'a [f32]>,
-    watcher: Option<Box<Watcher<'a>>>,
+    watcher: Option<Box<PairWatcher<'a>>>,
 }
 
 impl fmt::Debug for MergeAndUnloadOptions<'_> {
@@ -196,7 +196,7 @@ impl<'a> MergeAndUnloadOptions<'a> {
         mut self,
         function: impl FnMut(i64, i64) -> ControlFlow<()> + 'a,
     ) -> Self {
-        self.watcher = Some(Watcher::new(function));
+        self.watcher = Some(PairWatcher::new(Box::new(function)));
         self.raw.on_progress = Some(watch);
         self
     }
