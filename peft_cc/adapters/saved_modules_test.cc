@@ -75,8 +75,10 @@ TEST_F(SavedModulesTest, MissingTensorsAreNamed) {
 
 TEST_F(SavedModulesTest, TheBasesOwnStandsForWhatALenientLoadMisses) {
   tensors_.erase(kHead);
+  AdapterLoadOptions options;
+  options.lenient = true;
   const LoadedAdapter loaded =
-      *BuildAdapter(sites_, "mine", config_, tensors_, {/*lenient=*/true});
+      *BuildAdapter(sites_, "mine", config_, tensors_, options);
   const int head = sites_.Find("lm_head");
   const SiteProgram* program = loaded.adapter->FindProgram(head);
   ASSERT_NE(program, nullptr);
@@ -84,7 +86,7 @@ TEST_F(SavedModulesTest, TheBasesOwnStandsForWhatALenientLoadMisses) {
             sites_.sites()[head].weight.data());
   const ReportLine& line = loaded.report.lines.back();
   EXPECT_EQ(line.kind, ReportKind::kMissing);
-  EXPECT_EQ(line.name, kHead);
+  EXPECT_EQ(line.name, std::string("base_model.model.") + kHead);
   EXPECT_EQ(line.detail, "the base model's own stands for it");
 }
 

@@ -12,10 +12,13 @@ the same values:
   of it again, bit by bit;
 - the lowered tensors, as docs/lowered.md says.
 
+And a new adapter begins the same whatever the strides are.
+
 --cases N, --only N and --seed S run others than the tests do.
 """
 
 import argparse
+import json
 import random
 import sys
 import unittest
@@ -23,6 +26,7 @@ import warnings
 
 import numpy as np
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from testing import peft_ctypes
 from testing.host_models import host_memory
@@ -31,7 +35,10 @@ from testing.host_models import peft_side
 from testing.host_models import random_hosts
 from testing.host_models import toy_models
 
+# Of the largest output, and of the largest sum of terms, whose rounding shows
+# where they cancel each other.
 TOLERANCE = 1e-5
+ROUNDING = 1e-6
 
 warnings.simplefilter("ignore")
 
@@ -80,9 +87,14 @@ class Case:
                       for _ in range(rng.randint(1, 3))]
         self.adapted = [peft_side.Adapted(self.model, drawn.config)
                         for drawn in self.drawn]
+        self.terms = {}  # by adapter and (name, expert), once they have run
         self.layouts = {
             fields["name"]: random_layout(rng, fields)
             for fields in self.fields if "weight" in fields}
+
+    def largest_terms(self, part):
+        """Under any adapter."""
+        return max(self.terms[i, part] for i in range(len(self.adapted)))
 
     def program(self, **how):
         return host_memory.Program(LIBRARY, self.fields, self.dtype,
@@ -130,12 +142,13 @@ def with_gaps(rng, shape):
 
 class FourWaysTest(unittest.TestCase):
 
-    def check(self, found, expected, tolerance=TOLERANCE, what=""):
+    def check(self, found, expected, terms, what):
+        """`terms`: the largest sum of absolute values."""
         self.assertEqual(found.shape, expected.shape)
-        scale = max(np.abs(expected).max(initial=0), 1e-30)
-        error = np.abs(found - expected).max(initial=0) / scale
-        # Not assertLess, which NaN passes by.
-        self.assertTrue(error <= tolerance, f"{what}: {error}")
+        bound = TOLERANCE * np.abs(expected).max(initial=0) + ROUNDING * terms
+        error = np.abs(found - expected).max(initial=0)
+        # Not assertGreater: no NaN passes.
+        self.assertTrue(error <= bound, f"{what}: {error} above {bound}")
 
     def check_whole(self, case):
         program = case.program()
@@ -147,10 +160,11 @@ class FourWaysTest(unittest.TestCase):
                 expected = adapted.output(part, x)
                 y, whole = self.output_for(case, layer, expected.shape)
                 program.run("peft_layer_runner_run", part, x, y)
-                self.check(y, expected, what=f"a{i} at {part}")
+                self.check_lowered(case, program, i, part, x, expected)
+                self.check(y, expected, case.terms[i, part],
+                           f"a{i} at {part}")
                 self.assertTrue(
                     np.isnan(whole[..., expected.shape[-1]:]).all())
-                self.check_lowered(case, program, part, x, expected)
         self.check_rows(case, program)
         program.close()
 
@@ -160,10 +174,13 @@ class FourWaysTest(unittest.TestCase):
             return y, y
         return with_gaps(case.rng, shape)
 
-    def check_lowered(self, case, program, part, x, expected):
+    def check_lowered(self, case, program, i, part, x, expected):
         forms = lowered.forms_of(program, part)
-        found = lowered.run(forms, case.numpy_layer(part), x)
-        self.check(found, expected, what=f"lowered tensors of {part}")
+        layer = case.numpy_layer(part)
+        terms = lowered.magnitude(forms, layer, x).max(initial=0)
+        case.terms[i, part] = terms
+        self.check(lowered.run(forms, layer, x), expected, terms,
+                   f"lowered tensors of a{i} at {part}")
 
     def check_rows(self, case, program):
         """Each row under an adapter of its own, or under none."""
@@ -176,7 +193,8 @@ class FourWaysTest(unittest.TestCase):
             expected = np.concatenate(rows)
             y = np.full(expected.shape, np.nan, np.float32)
             program.run("peft_layer_runner_run", part, x, y, names)
-            self.check(y, expected, what=f"{names} at {part}")
+            self.check(y, expected, case.largest_terms(part),
+                       f"{names} at {part}")
 
     def check_delta(self, case):
         """A program that keeps its weights to itself."""
@@ -203,7 +221,7 @@ class FourWaysTest(unittest.TestCase):
         if drawn.only_adds(layer):
             program.run("peft_layer_runner_add_delta", part, x, y)
             self.check(y, case.adapted[i].output(part, x),
-                       what=f"delta of a{i} at {part}")
+                       case.largest_terms(part), f"delta of a{i} at {part}")
             return
         before = y.copy()
         with self.assertRaises(peft_ctypes.PeftError) as caught:
@@ -225,7 +243,8 @@ class FourWaysTest(unittest.TestCase):
                     expected[row] = case.adapted[i].output(
                         part, x[row:row + 1])[0]
             program.run("peft_layer_runner_add_delta", part, x, y, names)
-            self.check(y, expected, what=f"deltas of {names} at {part}")
+            self.check(y, expected, case.largest_terms(part),
+                       f"deltas of {names} at {part}")
 
     def check_merged(self, case):
         program = case.program(writable=True)
@@ -262,24 +281,51 @@ class FourWaysTest(unittest.TestCase):
     def check_memory(self, case, program, part, x, expected, what):
         layer = case.numpy_layer(part, program)
         found = lowered.run([], layer, x)
+        terms = self.terms_of(layer, x, expected)
         half = host_memory.DTYPES[case.dtype][2]
-        bound = self.rounding(layer, x, expected) * half * 1.01
+        bound = terms * (half * 1.01 + ROUNDING)
         bound += TOLERANCE * np.abs(expected).max(initial=0)
         self.assertTrue((np.abs(found - expected) <= bound).all(),
                         f"merged {what}: {np.abs(found - expected).max()}")
         y = np.full(expected.shape, np.nan, np.float32)
         program.run("peft_layer_runner_run", part, x, y)
-        self.check(y, found, what=f"library on merged {what}")
+        self.check(y, found, np.max(terms, initial=0),
+                   f"library on merged {what}")
 
-    def rounding(self, layer, x, expected):
-        """What one unit of rounding in each weight does to each output."""
+    def terms_of(self, layer, x, expected):
+        """What rounds where each weight is rounded, for each output."""
         if layer["kind"] in (toy_models.LAYER_NORM, toy_models.RMS_NORM):
             return 3 * np.abs(expected).max(initial=0)
-        fields = dict(layer, weight=np.abs(layer["weight"]))
-        if "bias" in layer:
-            fields["bias"] = np.abs(layer["bias"])
-        ids = layer["kind"] == toy_models.EMBEDDING
-        return lowered.run([], fields, x if ids else np.abs(x))
+        return lowered.magnitude([], layer, x)
+
+    def check_new_adapter(self, case):
+        """What is computed from weights does not depend on their strides."""
+        names = [layer.name for layer in case.layers
+                 if layer.is_a(torch.nn.Linear, Conv1D)]
+        others = [layer.name for layer in case.layers
+                  if layer.name not in names]
+        how = case.rng.choice([{"init_lora_weights": "pissa"},
+                               {"init_lora_weights": "gaussian"},
+                               {"use_dora": True}])
+        config = {"peft_type": "LORA", "r": 1, "lora_alpha": 1,
+                  "target_modules": names, "modules_to_save": others, **how}
+        programs = [case.program(),
+                    host_memory.Program(LIBRARY, case.fields, case.dtype, {})]
+        found = []
+        for program in programs:
+            program.add_adapter("new", json.dumps(config), seed=3)
+            found.append(program.state_dict("new"))
+            program.close()
+        self.assertEqual(sorted(found[0]), sorted(found[1]))
+        for name, tensor in found[0].items():
+            self.check_same(tensor, found[1][name],
+                            exact="magnitude" not in name)
+
+    def check_same(self, found, expected, exact):
+        if exact:
+            self.assertEqual(found.tobytes(), expected.tobytes())
+        else:  # norms add up in the order of the memory
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
 
     def test_cases(self):
         numbers = range(OPTIONS.cases) if OPTIONS.only is None \
@@ -287,7 +333,7 @@ class FourWaysTest(unittest.TestCase):
         for number in numbers:
             case = Case(f"{OPTIONS.seed} {number}")
             for check in (self.check_whole, self.check_delta,
-                          self.check_merged):
+                          self.check_merged, self.check_new_adapter):
                 with self.subTest(case=number, way=check.__name__,
                                   about=str(case)):
                     check(case)

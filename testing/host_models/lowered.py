@@ -132,6 +132,18 @@ def _norm(forms, x, layer):
     return x * weight if bias is None else x * weight + bias
 
 
+def magnitude(forms, layer, x):
+    """The same with the absolute value of every number: what the terms are
+    that may cancel each other."""
+    forms = [(kind, abs(scale), {part: np.abs(array)
+                                 for part, array in parts.items()})
+             for kind, scale, parts in forms]
+    fields = {key: np.abs(value) if isinstance(value, np.ndarray) else value
+              for key, value in layer.items()}
+    is_table = layer["kind"] == toy_models.EMBEDDING
+    return run(forms, fields, x if is_table else np.abs(x))
+
+
 def run(forms, layer, x):
     """What the layer computes from `x`; its tensors are numpy's, f32."""
     weight, bias = layer["weight"], layer.get("bias")

@@ -102,8 +102,10 @@ def _attention(rng):
 
 def _experts(rng):
     width, hidden = rng.randint(1, 12), rng.randint(1, 12)
-    module = toy_models.Experts(rng.randint(1, 3), width, hidden,
-                                rng.random() < 0.5)
+    # PEFT's delta of a single one that is transposed has another shape.
+    is_transposed = rng.random() < 0.5
+    module = toy_models.Experts(rng.randint(1 + is_transposed, 3), width,
+                                hidden, is_transposed)
     module.width, module.hidden = width, hidden
     return module, _rows(rng, width)
 
@@ -215,11 +217,12 @@ def _config(rng, method, targets, fields):
 
 
 def _parameters(rng, method, layers, targets):
-    """Some parameters of experts; PEFT's classes for them take no more."""
-    if method != "lora" or rng.random() < 0.3:
+    """Some parameters of experts: of LoRA alone, and not where a Conv1D gives
+    PEFT's config its fan_in_fan_out."""
+    if method != "lora" or any(t.is_a(Conv1D) for t in targets):
         return []
     return [f"{layer.name}.{part}" for layer in layers
-            if layer.is_a(toy_models.Experts) and layer not in targets
+            if layer.is_a(toy_models.Experts)
             for part in ("up", "down") if rng.random() < 0.7]
 
 
