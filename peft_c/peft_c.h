@@ -740,7 +740,8 @@ typedef struct peft_load_options {
   /* A folder below the adapter's own; must not lead out of it. Default NULL:
    * none. */
   const char* subfolder;
-  /* Default 0: strict. 1: missing tensors (they act as zero), unexpected
+  /* Default 0: strict. 1: missing tensors (they act as zero; for those of saved
+   * modules and trained tokens and biases the base's own stand), unexpected
    * tensors, unknown config keys and another base than the one that the file
    * was saved over are lines of the report instead of errors. */
   int32_t lenient;

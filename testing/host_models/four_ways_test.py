@@ -75,7 +75,12 @@ class Case:
         self.rng = rng = random.Random(seed)
         torch.manual_seed(rng.randrange(1 << 30))
         self.dtype = rng.choice(list(host_memory.DTYPES))
+        self.x_dtype = rng.choice(list(host_memory.DTYPES))
         self.layers = random_hosts.draw_layers(rng)
+        for layer in self.layers:
+            if layer.x.dtype == np.float32:
+                x = torch.from_numpy(layer.x)
+                layer.x = host_memory.round_to(x, self.x_dtype).numpy()
         self.model = random_hosts.model_of(self.layers)
         with torch.no_grad():
             for parameter in self.model.parameters():
@@ -159,7 +164,8 @@ class FourWaysTest(unittest.TestCase):
             for layer, part, x in case.parts():
                 expected = adapted.output(part, x)
                 y, whole = self.output_for(case, layer, expected.shape)
-                program.run("peft_layer_runner_run", part, x, y)
+                program.run("peft_layer_runner_run", part, x, y,
+                            x_dtype=case.x_dtype)
                 self.check_lowered(case, program, i, part, x, expected)
                 self.check(y, expected, case.terms[i, part],
                            f"a{i} at {part}")
@@ -219,7 +225,8 @@ class FourWaysTest(unittest.TestCase):
     def check_added(self, case, program, i, drawn, layer, part, x):
         y = peft_side.base_output(case.model, part, x).copy()
         if drawn.only_adds(layer):
-            program.run("peft_layer_runner_add_delta", part, x, y)
+            program.run("peft_layer_runner_add_delta", part, x, y,
+                        x_dtype=case.x_dtype)
             self.check(y, case.adapted[i].output(part, x),
                        case.largest_terms(part), f"delta of a{i} at {part}")
             return

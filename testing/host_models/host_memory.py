@@ -139,14 +139,21 @@ class Program(peft_verbs.Verbs, peft_ctypes.AdaptedModel):
                   C.c_int64(expert), C.byref(out))
         return out
 
-    def run(self, function, layer, x, y, names=()):
-        """Runs layer (name, expert) on `x` into `y`; names adapters of rows."""
+    def run(self, function, layer, x, y, names=(), x_dtype="f32"):
+        """Runs layer (name, expert) on `x`, which `x_dtype` has exactly, into
+        `y`; `names` adapters of rows."""
         texts = (C.c_char_p * max(len(names), 1))(
             *[n.encode() for n in names])
         options = structs.RunLayerOptions(expert=-1, adapter_names=texts,
                                           num_adapter_names=len(names))
-        self.call(function, self.runner, self.find(*layer), C.byref(_view(x)),
-                  C.byref(options), C.byref(_view(y)))
+        code = DTYPES[x_dtype][0]
+        if x.dtype == np.int64:
+            code = 9
+        elif x_dtype != "f32":
+            x = _bits(torch.from_numpy(x), x_dtype)
+        self.call(function, self.runner, self.find(*layer),
+                  C.byref(_view(x, code)), C.byref(options),
+                  C.byref(_view(y, DTYPES["f32"][0])))
         return y
 
     def close(self):
@@ -154,11 +161,11 @@ class Program(peft_verbs.Verbs, peft_ctypes.AdaptedModel):
         super().close()
 
 
-def _view(array):
+def _view(array, dtype):
     """Of an array with any strides."""
     sizes = (C.c_int64 * max(array.ndim, 1))(*array.shape)
     steps = (C.c_int64 * max(array.ndim, 1))(
         *[s // array.itemsize for s in array.strides])
     return structs.TensorView(
-        data=array.ctypes.data, dtype=9 if array.dtype == np.int64 else 12,
-        device_type=1, rank=array.ndim, sizes=sizes, strides=steps)
+        data=array.ctypes.data, dtype=dtype, device_type=1, rank=array.ndim,
+        sizes=sizes, strides=steps)

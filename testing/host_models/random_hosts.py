@@ -33,10 +33,9 @@ class Layer:
             return [((self.name, -1), self.x),
                     ((f"{self.name}.out_proj", -1), self.x)]
         if self.is_a(toy_models.Experts):
-            count, width = self.module.up.shape[0], self.x.shape[-1]
-            hidden = self.x[..., :1].repeat(self.module.hidden, -1) * \
-                np.linspace(-1, 1, self.module.hidden, dtype=np.float32)
-            assert self.module.width == width
+            count = self.module.up.shape[0]
+            hidden = np.resize(self.x, self.x.shape[:-1] +
+                               (self.module.hidden,))
             return [((f"{self.name}.{part}", expert), x)
                     for part, x in (("up", self.x), ("down", hidden))
                     for expert in range(count)]
@@ -106,7 +105,7 @@ def _experts(rng):
     is_transposed = rng.random() < 0.5
     module = toy_models.Experts(rng.randint(1 + is_transposed, 3), width,
                                 hidden, is_transposed)
-    module.width, module.hidden = width, hidden
+    module.hidden = hidden
     return module, _rows(rng, width)
 
 
