@@ -55,8 +55,8 @@ absl::Status SetKind(absl::string_view argument, int32_t kind,
   }
 }
 
-absl::StatusOr<Tensor> TensorOf(absl::string_view argument,
-                                const peft_tensor_view_t* view, bool copy) {
+absl::StatusOr<Tensor> BiasOf(absl::string_view argument,
+                              const peft_tensor_view_t* view, bool copy) {
   if (view == nullptr) return Tensor();
   return copy ? CopyTensorView(argument, view)
               : BorrowTensorView(argument, view);
@@ -68,8 +68,13 @@ absl::Status SetWeight(const std::string& argument,
                        HostLayer& layer) {
   if (view == nullptr) return absl::OkStatus();
   PEFT_ASSIGN_OR_RETURN(ViewShape shape, ReadViewShape(argument, view));
+  if (shape.has_data && copy) {
+    PEFT_ASSIGN_OR_RETURN(layer.weight, CopyTensorView(argument, view));
+    return absl::OkStatus();
+  }
   if (shape.has_data) {
-    PEFT_ASSIGN_OR_RETURN(layer.weight, TensorOf(argument, view, copy));
+    PEFT_ASSIGN_OR_RETURN(
+        layer.weight, BorrowStridedView(argument, view, layer.weight_strides));
     return absl::OkStatus();
   }
   layer.unseen_shape = std::move(shape.sizes);
@@ -105,7 +110,7 @@ absl::StatusOr<HostLayer> LayerOf(const std::string& argument,
                        "is 1, but copy_weights is, too: a copy would be "
                        "written");
   }
-  PEFT_ASSIGN_OR_RETURN(layer.bias, TensorOf(field("bias"), known.bias, copy));
+  PEFT_ASSIGN_OR_RETURN(layer.bias, BiasOf(field("bias"), known.bias, copy));
   std::copy_n(known.stride, 3, layer.stride.begin());
   std::copy_n(known.padding, 3, layer.padding.begin());
   std::copy_n(known.padding_end, 3, layer.padding_end.begin());

@@ -1,5 +1,7 @@
+#include <array>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -173,14 +175,88 @@ TEST(HostModel, FieldsThatAreWrongAreNamed) {
   EXPECT_EQ(Create(layers, ~size_t{0}).id, "ARGUMENT");
 }
 
-TEST(HostModel, BorrowedWeightsAreContiguous) {
+// The (2, 3) weight of 1 to 6 and its strides in memory that is not copied.
+struct Borrowed {
+  std::vector<float> memory;
+  std::array<int64_t, 2> strides;
+};
+
+class BorrowedWeights : public testing::TestWithParam<Borrowed> {};
+
+TEST_P(BorrowedWeights, AreReadWhereTheyAre) {
+  std::vector<float> memory = GetParam().memory;
   Linear linear;
-  const int64_t strides[] = {1, 2};
+  linear.weight_view.data = memory.data();
+  linear.weight_view.strides = GetParam().strides.data();
+  peft_layer_t layer = linear.Layer();
+  layer.copy_weights = 0;
+  OwnedModel model;
+  ASSERT_TRUE(Create(&layer, 1, &model).ok());
+  EXPECT_EQ(Output(model.get(), "fc", kOnes), (std::vector<float>{16, 35}));
+  memory[0] = 101;
+  EXPECT_EQ(Output(model.get(), "fc", kOnes)[0], 116);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Strides, BorrowedWeights,
+    testing::Values(Borrowed{{1, 2, 3, 4, 5, 6}, {3, 1}},
+                    Borrowed{{1, 2, 3, -1, -1, 4, 5, 6}, {5, 1}},
+                    Borrowed{{1, 4, 2, 5, 3, 6}, {1, 2}},
+                    Borrowed{{1, 4, -1, 2, 5, -1, 3, 6}, {1, 3}}));
+
+TEST(HostModel, StridesThatBorrowedWeightsCannotHaveAreRefused) {
+  Linear linear;
+  peft_layer_t layer = linear.Layer();
+  for (const std::array<int64_t, 2>& strides :
+       {std::array<int64_t, 2>{0, 1}, {3, -1}, {2, 1}, {1, 1}, {6, 2}}) {
+    linear.weight_view.strides = strides.data();
+    layer.copy_weights = 0;
+    EXPECT_EQ(Create(&layer, 1).subject, "fc") << strides[0];
+  }
+  const int64_t bias_stride = 2;
+  linear.weight_view.strides = nullptr;
+  linear.bias_view.strides = &bias_stride;
+  EXPECT_EQ(Create(&layer, 1).subject, "layers[0].bias.strides");
+}
+
+TEST(HostModel, StridesBeyondTheAddressSpaceAreRefused) {
+  Linear linear;
+  const int64_t strides[] = {std::numeric_limits<int64_t>::max() / 2, 1};
   linear.weight_view.strides = strides;
   peft_layer_t layer = linear.Layer();
-  EXPECT_TRUE(Create(&layer, 1).ok());
   layer.copy_weights = 0;
-  EXPECT_EQ(Create(&layer, 1).subject, "layers[0].weight.strides");
+  EXPECT_EQ(Create(&layer, 1).subject, "layers[0].weight.strides[0]");
+}
+
+// Of a new adapter on rows that lie apart: the numbers are those of the weight,
+// one behind the other.
+TEST(HostModel, WhatIsSavedOfBorrowedRowsIsContiguous) {
+  const Borrowed borrowed = {{1, 2, 3, -1, -1, 4, 5, 6}, {5, 1}};
+  Linear linear;
+  peft_layer_t layers[] = {linear.Layer("a"), linear.Layer("b")};
+  peft_tensor_view_t view = linear.weight_view;
+  view.data = borrowed.memory.data();
+  view.strides = borrowed.strides.data();
+  layers[1].weight = &view;
+  layers[1].copy_weights = 0;
+  OwnedModel model;
+  ASSERT_TRUE(Create(layers, 2, &model).ok());
+  ASSERT_PEFT_OK(
+      peft_model_add_adapter(model.get(), "x",
+                             R"({"peft_type": "LORA", "target_modules": ["a"],
+          "modules_to_save": ["b"]})",
+                             nullptr));
+  peft_state_dict_t* dict = nullptr;
+  ASSERT_PEFT_OK(peft_model_get_adapter_state_dict(model.get(), "x", &dict));
+  const OwnedStateDict owned_dict(dict);
+  peft_tensor_t* tensor = nullptr;
+  ASSERT_PEFT_OK(peft_state_dict_get(dict, "b.weight", &tensor));
+  const OwnedTensor owned(tensor);
+  peft_tensor_view_t saved = PEFT_TENSOR_VIEW_INIT;
+  ASSERT_PEFT_OK(peft_tensor_get_view(tensor, &saved));
+  const auto* const values = static_cast<const float*>(saved.data);
+  EXPECT_EQ(std::vector<float>(values, values + 6),
+            (std::vector<float>{1, 2, 3, 4, 5, 6}));
 }
 
 // A program of the future, whose layers are larger.

@@ -76,6 +76,14 @@ TEST_F(LayerRunnerTest, WhatDoesMoreThanAddHasNoDelta) {
   EXPECT_EQ(AddDelta().id, "LAYER_NO_DELTA");
 }
 
+TEST_F(LayerRunnerTest, WhatWaitsForTokensIsNotRun) {
+  Create(Weights::kCopied);
+  const char config[] = R"(, "alora_invocation_tokens": [1])";
+  ASSERT_TRUE(LoadLora(model_.get(), "a", 1, config).ok());
+  EXPECT_EQ(Run().id, "UNIMPLEMENTED");
+  EXPECT_EQ(AddDelta().id, "UNIMPLEMENTED");
+}
+
 TEST_F(LayerRunnerTest, EachRowHasItsAdapter) {
   Create(Weights::kCopied);
   ASSERT_TRUE(LoadLora(model_.get(), "a", 1).ok());

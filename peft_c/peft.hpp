@@ -1412,7 +1412,8 @@ struct Layer {
   std::optional<TensorView> weight;
   std::optional<TensorView> bias;
   // false: the memory of weight and bias is used as it is, until the model and
-  // all calls on it are gone.
+  // all calls on it are gone. Rows of a weight may lie apart, and so may the
+  // columns of a matrix that is stored by these; all else is contiguous.
   bool copy_weights = true;
   bool is_transposed = false;
   std::array<std::int64_t, 3> stride = {1, 1, 1};

@@ -741,7 +741,8 @@ typedef struct peft_load_options {
   /* A folder below the adapter's own; must not lead out of it. Default NULL:
    * none. */
   const char* subfolder;
-  /* Default 0: strict. 1: missing tensors (they act as zero), unexpected
+  /* Default 0: strict. 1: missing tensors (they act as zero; for those of saved
+   * modules and trained tokens and biases the base's own stand), unexpected
    * tensors, unknown config keys and another base than the one that the file
    * was saved over are lines of the report instead of errors. */
   int32_t lenient;
@@ -1733,9 +1734,14 @@ typedef struct peft_layer {
   const peft_tensor_view_t* weight;
   /* One number per output. Default NULL: none. */
   const peft_tensor_view_t* bias;
-  /* Default 1: weight and bias are copied. 0: their memory is used as it is. It
-   * must be contiguous, and neither change nor go before the model was freed
-   * and all calls on it have returned. */
+  /* Default 1: weight and bias are copied, whatever their strides. 0: they
+   * never are: their memory is used as it is, and must neither change nor go
+   * before the model was freed and all calls on it have returned. The bias, and
+   * the weight of a norm, are contiguous then. Since 4 other weights may have
+   * strides: each row, an index of the first axis, is without gaps, and rows do
+   * not overlap; or, but for embeddings and convolutions, so are the columns of
+   * a matrix. Matrices of experts follow each other. INVALID_ARGUMENT
+   * ("ARGUMENT") otherwise, as for strides of 0 and less. */
   int32_t copy_weights;
   /* Of a parameter with experts: 1: its matrices are stored (in, out). Default
    * 0. */
@@ -1753,8 +1759,9 @@ typedef struct peft_layer {
   double epsilon;
   /* 1, with copy_weights 0: peft_model_merge_adapter writes into weight and
    * bias themselves, and peft_model_unmerge_adapter writes back what was there,
-   * bit by bit, so that the program's own code runs the merged layer. Their
-   * memory must not be a part of another layer's, and be read meanwhile by
+   * bit by bit, so that the program's own code runs the merged layer; what lies
+   * between rows or columns is never written. Their memory must not be a part
+   * of another layer's, whose rows may lie between, and be read meanwhile by
    * nobody. While adapters are merged so, calls that read the base's weights
    * (loading, replacing, adding, saving, probing and combining adapters) are
    * FAILED_PRECONDITION ("MERGED"). Freeing the model leaves them merged.

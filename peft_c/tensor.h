@@ -41,6 +41,12 @@ absl::StatusOr<Tensor> CopyTensorView(absl::string_view argument,
 absl::StatusOr<Tensor> BorrowTensorView(absl::string_view argument,
                                         const peft_tensor_view_t* view);
 
+// The elements themselves whatever their strides, which `out_strides` receives;
+// none: contiguous. What the tensor says of its memory holds for these only.
+absl::StatusOr<Tensor> BorrowStridedView(absl::string_view argument,
+                                         const peft_tensor_view_t* view,
+                                         std::vector<int64_t>& out_strides);
+
 // The elements themselves, for the length of the call, whatever their strides;
 // checked as above. Allocates nothing.
 absl::StatusOr<ArrayView> ReadArrayView(absl::string_view argument,

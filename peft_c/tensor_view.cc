@@ -201,6 +201,17 @@ absl::StatusOr<Tensor> BorrowTensorView(absl::string_view argument,
   return Tensor(strided.dtype, strided.sizes, strided.data, nullptr);
 }
 
+absl::StatusOr<Tensor> BorrowStridedView(absl::string_view argument,
+                                         const peft_tensor_view_t* view,
+                                         std::vector<int64_t>& out_strides) {
+  PEFT_ASSIGN_OR_RETURN(Strided strided, CheckedView(argument, view));
+  if (!IsContiguous(strided)) {
+    PEFT_RETURN_IF_ERROR(CheckStrides(argument, strided));
+    out_strides = std::move(strided.strides);
+  }
+  return Tensor(strided.dtype, strided.sizes, strided.data, nullptr);
+}
+
 absl::StatusOr<ArrayView> ReadArrayView(absl::string_view argument,
                                         const peft_tensor_view_t* view) {
   peft_tensor_view_t known = PEFT_TENSOR_VIEW_INIT;

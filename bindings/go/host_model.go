@@ -21,9 +21,10 @@ type Layer struct {
 	Weight View
 	// One number per output. Default: none.
 	Bias View
-	// Weight and bias are used where they are, not copied: both are contiguous
-	// memory that is not Go's (ViewAt), and neither changes nor goes before the
-	// model was closed and all calls on it have returned.
+	// Weight and bias are used where they are, not copied: in memory that is not
+	// Go's (ViewAt), and neither changes nor goes before the model was closed and
+	// all calls on it have returned. Rows of a weight may lie apart, and so may the
+	// columns of a matrix that is stored by these; all else is contiguous.
 	ShareWeights bool
 	// With ShareWeights: MergeAdapter writes into weight and bias themselves, and
 	// UnmergeAdapter writes back what was there, bit by bit, so that the program's

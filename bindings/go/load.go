@@ -13,9 +13,10 @@ import (
 type LoadOptions struct {
 	// A folder below the adapter's own.
 	Subfolder string
-	// Missing tensors (they act as zero), unexpected tensors, unknown config keys
-	// and another base than the one that the file was saved over are lines of the
-	// report instead of errors.
+	// Missing tensors (they act as zero; for those of saved modules and trained
+	// tokens and biases the base's own stand), unexpected tensors, unknown config
+	// keys and another base than the one that the file was saved over are lines of
+	// the report instead of errors.
 	Lenient bool
 	// Of the Hub.
 	Hub HubOptions

@@ -65,8 +65,11 @@ absl::Status UnexpectedError(const Keys& unused, absl::string_view hint) {
 }
 
 // What is left over beside it is often the same tensor under another name.
-absl::Status MissingError(const std::vector<std::string>& missing,
-                          const Keys& unused) {
+absl::Status MissingError(const TensorTaker& taker, const Keys& unused) {
+  std::vector<std::string> missing;
+  for (const MissingTensor& tensor : taker.missing()) {
+    missing.push_back(tensor.name);
+  }
   std::string message = absl::StrCat(
       Count(missing.size()), missing.size() == 1 ? " is" : " are",
       " missing that the config asks for: ", ShortList(missing, kShown));
@@ -83,9 +86,11 @@ absl::Status MissingError(const std::vector<std::string>& missing,
 
 void AddLines(const TensorTaker& taker, const Keys& unused,
               LoadReport& report) {
-  for (const std::string& name : taker.missing()) {
-    report.lines.push_back(
-        {ReportKind::kMissing, name, "acts as if it had not been trained"});
+  for (const MissingTensor& tensor : taker.missing()) {
+    report.lines.push_back({ReportKind::kMissing, tensor.name,
+                            tensor.instead == IfMissing::kBase
+                                ? "the base model's own stands for it"
+                                : "acts as if it had not been trained"});
   }
   for (const TensorKey* key : unused) {
     report.lines.push_back(
@@ -102,7 +107,7 @@ absl::Status CheckCompleteness(const TensorTaker& taker, bool lenient,
   // A hint explains what is missing as well.
   if (!lenient && !hint.empty()) return UnexpectedError(unused, hint);
   if (!lenient && !taker.missing().empty() && taker.any_taken()) {
-    return MissingError(taker.missing(), unused);
+    return MissingError(taker, unused);
   }
   if (!taker.any_taken()) return NothingUsedError(unused, hint);
   if (!lenient && !unused.empty()) return UnexpectedError(unused, hint);

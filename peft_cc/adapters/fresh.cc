@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "peft_cc/adapters/key_map.h"
 #include "peft_cc/adapters/saved_modules.h"
 #include "peft_cc/adapters/target_sites.h"
+#include "peft_cc/adapters/tensor_scan.h"
 #include "peft_cc/adapters/trained_biases.h"
 #include "peft_cc/adapters/trained_tokens.h"
 #include "peft_cc/algebra/torch_generator.h"
@@ -132,15 +132,8 @@ absl::StatusOr<std::vector<Layer>> LayersOf(
 // model, which may go before an adapter's tensors do, or be written to.
 absl::Status OwnAll(TensorMap& tensors) {
   for (auto& [name, tensor] : tensors) {
-    const auto size = static_cast<size_t>(tensor.size_bytes());
-    if (tensor.owner() != nullptr || size == 0) continue;
-    void* data = nullptr;
-    PEFT_ASSIGN_OR_RETURN(Tensor copy, Tensor::Allocate(tensor.dtype(),
-                                                        {tensor.shape().begin(),
-                                                         tensor.shape().end()},
-                                                        &data));
-    std::memcpy(data, tensor.data(), size);
-    tensor = std::move(copy);
+    if (tensor.owner() != nullptr || tensor.size_bytes() == 0) continue;
+    PEFT_ASSIGN_OR_RETURN(tensor, CopyTensor(tensor));
   }
   return absl::OkStatus();
 }

@@ -57,7 +57,7 @@ bool IsDrawn(LoraInitKind kind) {
 
 // Those of HF Conv1D are stored (in, out).
 absl::StatusOr<Tensor> OutByIn(const Layer& layer) {
-  if (layer.kind != SiteKind::kConv1D) return layer.weight;
+  if (layer.kind != SiteKind::kConv1D) return layer.weight.Contiguous();
   const std::vector<float> from = layer.weight.ToF32();
   return MakeF32Tensor({layer.out_features, layer.in_features},
                        [&](absl::Span<float> out) {
@@ -178,7 +178,8 @@ class FreshLoraLayers : public FreshLayers {
     const Layer& layer = layers_[i];
     if (init_.kind == LoraInitKind::kMica) {
       PEFT_RETURN_IF_ERROR(CheckHasWeight(layer));
-      return InitEmbeddingLora(init_, ranks_[i].r, layer.weight, generator);
+      PEFT_ASSIGN_OR_RETURN(const Tensor table, layer.weight.Contiguous());
+      return InitEmbeddingLora(init_, ranks_[i].r, table, generator);
     }
     // Of the weight only the shape is read.
     const Tensor shape(DType::kF32, {layer.in_features, layer.out_features},

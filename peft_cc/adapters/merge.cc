@@ -18,10 +18,24 @@
 namespace peft {
 namespace {
 
-kernels::WeightLayout LayoutOf(const Site& site) {
+kernels::WeightLayout LayoutOf(const Site& site,
+                               const kernels::LinearPlan& plan) {
   if (site.kind == SiteKind::kEmbedding) return kernels::WeightLayout::kTable;
-  return site.is_transposed() ? kernels::WeightLayout::kInputsFirst
-                              : kernels::WeightLayout::kOutputsFirst;
+  return plan.transposed ? kernels::WeightLayout::kInputsFirst
+                         : kernels::WeightLayout::kOutputsFirst;
+}
+
+// `merged` as what it is: the kernel has written it in the order of the plan's
+// weight. Only what is exchanged with a program's own columns stays by columns.
+absl::StatusOr<Tensor> InOrderOf(const Site& site,
+                                 const kernels::LinearPlan& plan,
+                                 const Tensor& merged) {
+  if (plan.transposed == site.is_transposed()) return merged;
+  const Tensor by_columns = Tensor::InLines(
+      merged.dtype(), {merged.dim(0), merged.dim(1)}, merged.data(),
+      merged.owner(), Tensor::Lines::kColumns, merged.dim(0));
+  if (site.is_writable) return by_columns;
+  return by_columns.Contiguous();
 }
 
 absl::Status NoWeight(const Site& site) {
@@ -93,10 +107,10 @@ absl::StatusOr<Tensor> MergeDense(const Site& site,
       plan.weight.rows / groups * plan.weight.cols * DTypeSize(merged.dtype());
   for (int64_t g = 0; g < groups; ++g) {
     kernels::MergeWeight(
-        GroupPlan(plan, groups, g), LayoutOf(site), merged.dtype(),
+        GroupPlan(plan, groups, g), LayoutOf(site, plan), merged.dtype(),
         static_cast<char*>(data) + g * part_size, workspace, pool);
   }
-  return merged;
+  return InOrderOf(site, plan, merged);
 }
 
 // Codes are made to numbers first.
@@ -248,7 +262,10 @@ absl::StatusOr<Tensor> MergeWeightF32(const SiteTable& sites, const Plan& plan,
   const Site& found = sites.sites()[site];
   if (!found.has_weight()) return NoWeight(found);
   MergeMemory memory(/*expected_bytes=*/0);
-  return MergeWeight(found, plan.linear(site), DType::kF32, memory, pool);
+  PEFT_ASSIGN_OR_RETURN(
+      const Tensor merged,
+      MergeWeight(found, plan.linear(site), DType::kF32, memory, pool));
+  return merged.Contiguous();
 }
 
 absl::StatusOr<std::shared_ptr<const BaseOverlay>> MergePlan(

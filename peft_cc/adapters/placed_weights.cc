@@ -24,20 +24,64 @@ absl::Status BiasError(const Site& site) {
 // Exchanges `merged` with the site's tensor, unless it is that itself.
 void Place(const Tensor& site, const Tensor& merged, PlacedWeights& placed) {
   if (merged.data() == site.data()) return;
-  placed.Add(site.data(), merged.data(),
-             static_cast<size_t>(site.size_bytes()));
+  placed.Add(site, merged);
+}
+
+// Bytes from one row, an index of the first axis, to the next.
+int64_t RowStep(const Tensor& tensor) {
+  const int64_t elements = tensor.is_by_columns() ? 1
+                           : tensor.is_contiguous()
+                               ? tensor.num_elements() / tensor.dim(0)
+                               : tensor.line_stride();
+  return elements * DTypeSize(tensor.dtype());
+}
+
+// Bytes from one element of a row to the next.
+int64_t ColumnStep(const Tensor& tensor) {
+  const int64_t elements = tensor.is_by_columns() ? tensor.line_stride() : 1;
+  return elements * DTypeSize(tensor.dtype());
 }
 
 }  // namespace
 
-void PlacedWeights::Add(const void* site, const void* kept, size_t size) {
-  pairs_.push_back({static_cast<char*>(const_cast<void*>(site)),
-                    static_cast<char*>(const_cast<void*>(kept)), size});
+PlacedWeights::Axis PlacedWeights::RowsOf(const Tensor& site,
+                                          const Tensor& kept) {
+  return {site.dim(0), RowStep(site), RowStep(kept)};
+}
+
+PlacedWeights::Axis PlacedWeights::ColumnsOf(const Tensor& site,
+                                             const Tensor& kept) {
+  return {site.num_elements() / site.dim(0), ColumnStep(site),
+          ColumnStep(kept)};
+}
+
+void PlacedWeights::Add(const Tensor& site, const Tensor& kept) {
+  const int64_t size = DTypeSize(site.dtype());
+  Pair pair = {static_cast<char*>(const_cast<void*>(site.data())),
+               static_cast<char*>(const_cast<void*>(kept.data())),
+               RowsOf(site, kept), ColumnsOf(site, kept), size};
+  if (site.is_by_columns() && kept.is_by_columns()) {
+    std::swap(pair.outer, pair.inner);
+  }
+  // Elements that follow each other in both are one run.
+  if (pair.inner.site_step == size && pair.inner.kept_step == size) {
+    pair.size = pair.inner.count * size;
+    pair.inner = {1, 0, 0};
+  }
+  pairs_.push_back(pair);
 }
 
 void PlacedWeights::Exchange() {
   for (const Pair& pair : pairs_) {
-    std::swap_ranges(pair.site, pair.site + pair.size, pair.kept);
+    for (int64_t i = 0; i < pair.outer.count; ++i) {
+      char* site = pair.site + i * pair.outer.site_step;
+      char* kept = pair.kept + i * pair.outer.kept_step;
+      for (int64_t j = 0; j < pair.inner.count; ++j) {
+        std::swap_ranges(site, site + pair.size, kept);
+        site += pair.inner.site_step;
+        kept += pair.inner.kept_step;
+      }
+    }
   }
 }
 

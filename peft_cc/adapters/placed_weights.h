@@ -2,7 +2,7 @@
 #ifndef PEFT_CC_ADAPTERS_PLACED_WEIGHTS_H_
 #define PEFT_CC_ADAPTERS_PLACED_WEIGHTS_H_
 
-#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -12,22 +12,37 @@
 
 namespace peft {
 
-// Bytes that change places: those of sites that are writable, and those that
-// stand for them. Movable. Thread-compatible.
+// Elements that change places: those of sites that are writable, and those that
+// stand for them. What lies between a site's lines is not touched. Movable.
+// Thread-compatible.
 class PlacedWeights {
  public:
-  // Bytes of both to be exchanged.
-  void Add(const void* site, const void* kept, size_t size);
+  // Both are to be exchanged: tensors of one dtype and shape, each in the order
+  // that it has in memory.
+  void Add(const Tensor& site, const Tensor& kept);
   // Exchanges all; a second time undoes it.
   void Exchange();
   bool empty() const { return pairs_.empty(); }
 
  private:
+  // So many runs, which begin so many bytes apart.
+  struct Axis {
+    int64_t count;
+    int64_t site_step;
+    int64_t kept_step;
+  };
+  // Runs of `size` bytes along two axes.
   struct Pair {
     char* site;
     char* kept;
-    size_t size;
+    Axis outer;
+    Axis inner;
+    int64_t size;
   };
+
+  static Axis RowsOf(const Tensor& site, const Tensor& kept);
+  static Axis ColumnsOf(const Tensor& site, const Tensor& kept);
+
   std::vector<Pair> pairs_;
 };
 

@@ -51,8 +51,9 @@ absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
   const Tensor tensor = *taker.Peek(key.module, key.part);
   if (EqualValues(tensor, site.weight)) {
     // The base's own tensor stands for it, so that it is in memory once.
-    const bool same_dtype = tensor.dtype() == site.weight.dtype();
-    taker.Settle(key.module, key.part, same_dtype ? site.weight : tensor);
+    const bool is_same =
+        tensor.dtype() == site.weight.dtype() && site.weight.is_contiguous();
+    taker.Settle(key.module, key.part, is_same ? site.weight : tensor);
     report.lines.push_back({ReportKind::kNote, key.file_name,
                             "equals the base model's weight and is not used"});
     return false;

@@ -1,7 +1,6 @@
 #include "peft_cc/adapters/saved_modules.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
@@ -113,14 +112,16 @@ class SavedModules {
     if (programs_.count(index) > 0) return absl::OkStatus();  // in two modules
     const Site& site = sites_.sites()[index];
     if (site.kind == SiteKind::kParameter) return TakeParameter(site);
-    PEFT_ASSIGN_OR_RETURN(std::optional<Tensor> weight,
-                          taker_.Take(site.name, site.weight_part(),
-                                      site.weight_shape(), kReason));
+    PEFT_ASSIGN_OR_RETURN(
+        std::optional<Tensor> weight,
+        taker_.Take(site.name, site.weight_part(), site.weight_shape(), kReason,
+                    IfMissing::kBase));
     Tensor bias;
     if (site.has_bias()) {
       PEFT_ASSIGN_OR_RETURN(
           std::optional<Tensor> taken,
-          taker_.Take(site.name, site.bias_part(), site.bias.shape(), kReason));
+          taker_.Take(site.name, site.bias_part(), site.bias.shape(), kReason,
+                      IfMissing::kBase));
       bias = taken.value_or(site.bias);
     }
     programs_[index] = {Replace{weight.value_or(site.weight), std::move(bias)}};
@@ -147,20 +148,23 @@ class SavedModules {
     std::vector<int64_t> shape(site.weight_shape().begin(),
                                site.weight_shape().end());
     if (site.name != site.parameter) shape.insert(shape.begin(), all.num_sites);
-    PEFT_ASSIGN_OR_RETURN(
-        const std::optional<Tensor> tensor,
-        taker_.Take(site.module(), site.weight_part(), shape, kReason));
+    PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> tensor,
+                          taker_.Take(site.module(), site.weight_part(), shape,
+                                      kReason, IfMissing::kBase));
     for (int i = 0; i < all.num_sites; ++i) {
       const Tensor& base = sites_.sites()[all.first + i].weight;
-      programs_[all.first + i] = {
-          Replace{tensor.has_value() ? Slice(*tensor, base, i) : base, {}}};
+      programs_[all.first + i] = {Replace{
+          tensor.has_value() ? Slice(*tensor, site.weight_shape(), i) : base,
+          {}}};
     }
     return absl::OkStatus();
   }
 
-  static Tensor Slice(const Tensor& all, const Tensor& like, int index) {
-    const int64_t bytes = like.num_elements() * DTypeSize(all.dtype());
-    return Tensor(all.dtype(), {like.dim(0), like.dim(1)},
+  // Matrix `index` of `all`, of the shape of one.
+  static Tensor Slice(const Tensor& all, absl::Span<const int64_t> shape,
+                      int index) {
+    const int64_t bytes = shape[0] * shape[1] * DTypeSize(all.dtype());
+    return Tensor(all.dtype(), {shape.begin(), shape.end()},
                   static_cast<const char*>(all.data()) + index * bytes,
                   all.owner());
   }
@@ -197,22 +201,22 @@ class SavedModules {
 absl::StatusOr<Tensor> StackedExperts(const SiteTable& sites,
                                       const ParameterSites& all) {
   const Tensor& first = sites.sites()[all.first].weight;
-  if (sites.sites()[all.first].name == all.name) return first;
+  if (sites.sites()[all.first].name == all.name) return first.Contiguous();
   void* data = nullptr;
   PEFT_ASSIGN_OR_RETURN(
       Tensor stacked,
       Tensor::Allocate(first.dtype(),
                        {all.num_sites, first.dim(0), first.dim(1)}, &data));
   for (int i = 0; i < all.num_sites; ++i) {
-    std::memcpy(static_cast<char*>(data) + i * first.size_bytes(),
-                sites.sites()[all.first + i].weight.data(), first.size_bytes());
+    sites.sites()[all.first + i].weight.CopyTo(static_cast<char*>(data) +
+                                               i * first.size_bytes());
   }
   return stacked;
 }
 
-// What a file has of a weight: numbers.
+// What a file has of a weight: numbers, one behind the other.
 absl::StatusOr<Tensor> AsNumbers(const Tensor& weight) {
-  return weight.is_quantized() ? weight.Cast(DType::kF32) : weight;
+  return weight.is_quantized() ? weight.Cast(DType::kF32) : weight.Contiguous();
 }
 
 // Adds the tensors of one site of `module`. With bias = "all" PEFT saves the

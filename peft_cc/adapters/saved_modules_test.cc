@@ -73,6 +73,23 @@ TEST_F(SavedModulesTest, MissingTensorsAreNamed) {
   EXPECT_EQ(ErrorId(status), error_id::kTensorMissing);
 }
 
+TEST_F(SavedModulesTest, TheBasesOwnStandsForWhatALenientLoadMisses) {
+  tensors_.erase(kHead);
+  AdapterLoadOptions options;
+  options.lenient = true;
+  const LoadedAdapter loaded =
+      *BuildAdapter(sites_, "mine", config_, tensors_, options);
+  const int head = sites_.Find("lm_head");
+  const SiteProgram* program = loaded.adapter->FindProgram(head);
+  ASSERT_NE(program, nullptr);
+  EXPECT_EQ(std::get<Replace>(program->front()).weight.data(),
+            sites_.sites()[head].weight.data());
+  const ReportLine& line = loaded.report.lines.back();
+  EXPECT_EQ(line.kind, ReportKind::kMissing);
+  EXPECT_EQ(line.name, std::string("base_model.model.") + kHead);
+  EXPECT_EQ(line.detail, "the base model's own stands for it");
+}
+
 TEST_F(SavedModulesTest, CopiesOfBiasesThatPeftSavesBesideAreNotUsed) {
   config_.targets.bias = BiasMode::kAll;
   config_.targets.modules_to_save = {"layers.1.self_attn.k_proj"};

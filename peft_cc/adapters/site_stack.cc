@@ -56,10 +56,10 @@ std::vector<float> Repeat(const Floats& factor, int64_t repeat) {
 kernels::LinearPlan BasePlan(const Site& site, const Tensor& weight,
                              const Tensor& bias) {
   kernels::LinearPlan plan;
-  plan.transposed = site.is_transposed();
+  plan.transposed = site.is_transposed() != weight.is_by_columns();
   // Norms and sites of a host that registered no weight have no matrix. That
   // of a convolution is over the columns of one group.
-  if (weight.rank() >= 2) plan.weight = weight.AsMatrix();
+  if (weight.rank() >= 2) plan.weight = weight.Stored().AsMatrix();
   if (bias.dtype() != DType::kUnspecified) plan.bias = VectorOf(bias);
   return plan;
 }
@@ -187,6 +187,7 @@ void SiteStack::AddForm(const MagnitudeScale& form, float scale) {
 void SiteStack::AddForm(const Replace& form, float) {
   const kernels::LinearPlan replaced = BasePlan(site_, form.weight, form.bias);
   plan_.weight = replaced.weight;
+  plan_.transposed = replaced.transposed;
   // What others have added to the base's bias stays.
   if (bias_ != nullptr) {
     std::vector<float> base = site_.bias.ToF32();

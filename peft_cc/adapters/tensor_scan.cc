@@ -65,6 +65,20 @@ bool AnyFullExponent(const uint8_t* data, int64_t size, const Lanes& lanes) {
   return (found & lanes.carry) != 0;
 }
 
+// Null for dtypes that are not looked at.
+const Lanes* LanesOf(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return &kF32Lanes;
+    case DType::kBF16:
+      return &kBF16Lanes;
+    case DType::kF16:
+      return &kF16Lanes;
+    default:
+      return nullptr;
+  }
+}
+
 bool EqualRange(const Tensor& a, const Tensor& b, int64_t begin,
                 int64_t count) {
   float left[kChunk];
@@ -76,25 +90,23 @@ bool EqualRange(const Tensor& a, const Tensor& b, int64_t begin,
 
 // Spares the conversion in the usual case, and makes a NaN equal itself.
 bool EqualBytes(const Tensor& a, const Tensor& b) {
-  return a.dtype() == b.dtype() && !a.is_quantized() &&
+  return a.dtype() == b.dtype() && !a.is_quantized() && a.is_contiguous() &&
+         b.is_contiguous() &&
          std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
 }  // namespace
 
 bool HasNonFinite(const Tensor& tensor) {
+  const Lanes* const lanes = LanesOf(tensor.dtype());
+  if (lanes == nullptr) return false;
   const uint8_t* data = static_cast<const uint8_t*>(tensor.data());
-  const int64_t size = tensor.size_bytes();
-  switch (tensor.dtype()) {
-    case DType::kF32:
-      return AnyFullExponent(data, size, kF32Lanes);
-    case DType::kBF16:
-      return AnyFullExponent(data, size, kBF16Lanes);
-    case DType::kF16:
-      return AnyFullExponent(data, size, kF16Lanes);
-    default:
-      return false;
+  const int size = DTypeSize(tensor.dtype());
+  for (int64_t line = 0; line < tensor.num_lines(); ++line) {
+    if (AnyFullExponent(data, tensor.line_length() * size, *lanes)) return true;
+    data += tensor.line_stride() * size;
   }
+  return false;
 }
 
 bool EqualValues(const Tensor& a, const Tensor& b) {
@@ -115,9 +127,7 @@ absl::StatusOr<Tensor> CopyTensor(const Tensor& tensor) {
   PEFT_ASSIGN_OR_RETURN(
       Tensor copy,
       Tensor::Allocate(tensor.dtype(), {shape.begin(), shape.end()}, &data));
-  if (tensor.size_bytes() > 0) {
-    std::memcpy(data, tensor.data(), tensor.size_bytes());
-  }
+  tensor.CopyTo(data);
   return copy;
 }
 

@@ -34,6 +34,22 @@ TEST(HasNonFiniteTest, IgnoresOtherDTypes) {
   EXPECT_FALSE(HasNonFinite(MakeTensor({0})));
 }
 
+TEST(HasNonFiniteTest, LooksAtEveryLineAndNotBetween) {
+  const float memory[] = {1, 2, kNan, 3, 4, kNan};
+  EXPECT_FALSE(HasNonFinite(Tensor::InLines(DType::kF32, {2, 2}, memory,
+                                            nullptr, Tensor::Lines::kRows, 3)));
+  EXPECT_TRUE(HasNonFinite(Tensor::InLines(DType::kF32, {2, 2}, memory + 1,
+                                           nullptr, Tensor::Lines::kRows, 3)));
+}
+
+TEST(EqualValuesTest, ComparesElementsOfLines) {
+  const float memory[] = {1, 2, 9, 3, 4, 9};
+  const Tensor lines = Tensor::InLines(DType::kF32, {2, 2}, memory, nullptr,
+                                       Tensor::Lines::kColumns, 3);
+  EXPECT_TRUE(EqualValues(lines, MakeTensor({2, 2}, {1, 3, 2, 4})));
+  EXPECT_FALSE(EqualValues(lines, MakeTensor({2, 2}, {1, 2, 9, 3})));
+}
+
 TEST(EqualValuesTest, ComparesAcrossDTypes) {
   const Tensor a = MakeTensor({2000}, {1, 2, -0.5f});
   const Tensor b = MakeTensor({2000}, {1, 2, -0.5f}, DType::kBF16);

@@ -91,10 +91,11 @@ void TensorTaker::Account(Item& item, const Tensor& tensor) {
 
 absl::StatusOr<std::optional<Tensor>> TensorTaker::Take(
     absl::string_view module, absl::string_view part,
-    absl::Span<const int64_t> shape, absl::string_view reason) {
+    absl::Span<const int64_t> shape, absl::string_view reason,
+    IfMissing if_missing) {
   const int index = Find(module, part);
   if (index < 0) {
-    missing_.push_back(keys_->FileName(module, part));
+    missing_.push_back({keys_->FileName(module, part), if_missing});
     return std::nullopt;
   }
   Item& item = items_[index];

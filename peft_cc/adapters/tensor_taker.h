@@ -20,6 +20,18 @@
 
 namespace peft {
 
+// What stands for a tensor that the file lacks.
+enum class IfMissing {
+  kUntrained,  // nothing: as if it had not been trained
+  kBase,       // the base model's own
+};
+
+// A tensor that the file lacks, by its name as in the file.
+struct MissingTensor {
+  std::string name;
+  IfMissing instead;
+};
+
 // Thread-compatible.
 class TensorTaker {
  public:
@@ -30,10 +42,10 @@ class TensorTaker {
   // remembered as missing. INVALID_ARGUMENT (TENSOR_SHAPE_MISMATCH,
   // TENSOR_DTYPE) for one that does not fit; F64 becomes F32. `reason` ends
   // the message on shapes: where the expected one comes from.
-  absl::StatusOr<std::optional<Tensor>> Take(absl::string_view module,
-                                             absl::string_view part,
-                                             absl::Span<const int64_t> shape,
-                                             absl::string_view reason);
+  absl::StatusOr<std::optional<Tensor>> Take(
+      absl::string_view module, absl::string_view part,
+      absl::Span<const int64_t> shape, absl::string_view reason,
+      IfMissing if_missing = IfMissing::kUntrained);
 
   // The tensor if the file has it and nothing has taken it, else null.
   const Tensor* Peek(absl::string_view module, absl::string_view part) const;
@@ -51,8 +63,8 @@ class TensorTaker {
   // infinity. Looks at every byte, on `pool`: once, when all is taken.
   void ReportNonFinite(kernels::ThreadPool& pool);
 
-  // Names as in the file.
-  const std::vector<std::string>& missing() const { return missing_; }
+  // In the order in which they were looked for.
+  const std::vector<MissingTensor>& missing() const { return missing_; }
   std::vector<const TensorKey*> Unused() const;
   bool any_taken() const { return !taken_.empty(); }
 
@@ -77,7 +89,7 @@ class TensorTaker {
   LoadReport* report_;
   std::vector<Item> items_;                     // in the order of *keys_
   std::unordered_map<std::string, int> index_;  // "module.part"
-  std::vector<std::string> missing_;
+  std::vector<MissingTensor> missing_;
   TensorMap state_dict_;
   std::vector<std::pair<const TensorKey*, Tensor>> taken_;
 };

@@ -136,9 +136,10 @@ absl::Status TakeTrainedBiases(BiasMode mode, const SiteTable& sites,
       continue;
     }
     const std::string part = BiasPart(site, module, taker);
-    PEFT_ASSIGN_OR_RETURN(const std::optional<Tensor> bias,
-                          taker.Take(module.name, part, site.bias.shape(),
-                                     "the shape of the base model's bias"));
+    PEFT_ASSIGN_OR_RETURN(
+        const std::optional<Tensor> bias,
+        taker.Take(module.name, part, site.bias.shape(),
+                   "the shape of the base model's bias", IfMissing::kBase));
     if (!bias.has_value()) continue;
     SettleSecondBias(site, *bias, taker);
     std::vector<float> delta = Difference(*bias, site.bias);

@@ -196,7 +196,8 @@ class TrainedTokensTaker {
     PEFT_ASSIGN_OR_RETURN(
         const std::optional<Tensor> rows,
         taker_.Take(ModuleOfRows(site), kPart, {count, site.weight_shape()[1]},
-                    "one row for each id of trainable_token_indices"));
+                    "one row for each id of trainable_token_indices",
+                    IfMissing::kBase));
     if (!rows.has_value() || count == 0) return absl::OkStatus();
     PEFT_ASSIGN_OR_RETURN(ReplaceRows form, Sorted(ids, *rows));
     programs_[index] = {std::move(form)};

@@ -14,7 +14,9 @@ namespace {
 // An embedding's table is stored (in, out) too, taken as a linear layer on
 // one-hot inputs. A convolution is a linear layer on its columns.
 bool IsStoredInOut(const Layer& layer) {
-  return layer.kind == SiteKind::kConv1D || layer.kind == SiteKind::kEmbedding;
+  const bool has_inputs_first =
+      layer.kind == SiteKind::kConv1D || layer.kind == SiteKind::kEmbedding;
+  return has_inputs_first != layer.weight.is_by_columns();
 }
 
 // Squares of one row of the stored weight are added up in out[0], or with
@@ -30,7 +32,7 @@ std::vector<float> ThroughLayer(const Layer& layer, const std::vector<float>& a,
                                 int64_t r, kernels::ThreadPool& pool) {
   kernels::LinearPlan plan;
   plan.transposed = IsStoredInOut(layer);
-  plan.weight = layer.weight.AsMatrix();
+  plan.weight = layer.weight.Stored().AsMatrix();
   std::vector<float> product(r * layer.out_features);
   std::vector<float> workspace(kernels::LinearWorkspaceFloats(plan, r));
   kernels::RunLinear(
@@ -62,6 +64,7 @@ std::vector<double> SquaredWeightNorms(const Layer& layer,
                                        kernels::ThreadPool& pool) {
   constexpr int64_t kBlock = 64;  // outputs that one piece sums
   const bool in_out = IsStoredInOut(layer);
+  const Tensor stored = layer.weight.Stored();
   const int64_t out = layer.out_features;
   std::vector<double> norms(out);
   pool.ParallelFor((out + kBlock - 1) / kBlock, [&](int64_t piece) {
@@ -73,7 +76,7 @@ std::vector<double> SquaredWeightNorms(const Layer& layer,
     for (int64_t i = 0; i < (in_out ? layer.in_features : count); ++i) {
       const int64_t first =
           in_out ? i * out + begin : (begin + i) * layer.in_features;
-      layer.weight.CopyF32(first, width, row.data());
+      stored.CopyF32(first, width, row.data());
       AddSquares(row.data(), width, in_out,
                  norms.data() + begin + (in_out ? 0 : i));
     }

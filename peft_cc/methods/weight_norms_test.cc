@@ -48,11 +48,7 @@ std::vector<double> Expected(double s) {
   return norms;
 }
 
-class WeightNormsTest : public testing::TestWithParam<SiteKind> {};
-
-TEST_P(WeightNormsTest, GiveTheNormAtAnyScale) {
-  const Layer layer = {"m", GetParam(), kIn, kOut,
-                       Matrix(kOut, kIn, 0, GetParam() != SiteKind::kLinear)};
+void ExpectNorms(const Layer& layer) {
   const WeightNorms norms = ComputeWeightNorms(
       layer, Matrix(kRank, kIn, 1, false), Matrix(kOut, kRank, 2, false),
       kernels::InlineThreadPool());
@@ -65,6 +61,21 @@ TEST_P(WeightNormsTest, GiveTheNormAtAnyScale) {
           << o;
     }
   }
+}
+
+class WeightNormsTest : public testing::TestWithParam<SiteKind> {};
+
+TEST_P(WeightNormsTest, GiveTheNormAtAnyScale) {
+  const Layer layer = {"m", GetParam(), kIn, kOut,
+                       Matrix(kOut, kIn, 0, GetParam() != SiteKind::kLinear)};
+  ExpectNorms(layer);
+}
+
+TEST(WeightNormsByColumnsTest, GiveTheNormAtAnyScale) {
+  const Tensor stored = Matrix(kOut, kIn, 0, /*transposed=*/true);
+  ExpectNorms({"m", SiteKind::kLinear, kIn, kOut,
+               Tensor::InLines(DType::kF32, {kOut, kIn}, stored.data(),
+                               stored.owner(), Tensor::Lines::kColumns, kOut)});
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, WeightNormsTest,

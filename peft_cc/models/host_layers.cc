@@ -1,6 +1,5 @@
 #include "peft_cc/models/host_layers.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <set>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/host_strides.h"
 
 namespace peft {
 namespace {
@@ -175,6 +175,17 @@ void SetWeight(const HostLayer& layer, Site& site) {
   if (!IsSeen(layer)) site.unseen_shape = layer.unseen_shape;
 }
 
+// The kernels read tables and convolutions by rows.
+absl::Status SetStrides(const HostLayer& layer, Site& site) {
+  if (layer.weight_strides.empty()) return absl::OkStatus();
+  const bool takes_columns =
+      site.kind != SiteKind::kEmbedding && site.kind != SiteKind::kConvolution;
+  PEFT_ASSIGN_OR_RETURN(
+      site.weight, WithStrides(layer.name, layer.weight, layer.weight_strides,
+                               takes_columns));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Site> SiteOf(const HostLayer& layer) {
   Site site;
   site.name = layer.name;
@@ -183,6 +194,7 @@ absl::StatusOr<Site> SiteOf(const HostLayer& layer) {
   site.bias = layer.bias;
   site.is_output_embedding = layer.is_output_embedding;
   PEFT_RETURN_IF_ERROR(SetShape(layer, site));
+  PEFT_RETURN_IF_ERROR(SetStrides(layer, site));
   const bool can_have_bias =
       site.kind != SiteKind::kEmbedding && !site.is_rms_norm;
   PEFT_RETURN_IF_ERROR(CheckBias(layer, can_have_bias ? site.out_features : 0));
@@ -190,12 +202,39 @@ absl::StatusOr<Site> SiteOf(const HostLayer& layer) {
 }
 
 // Matrix `index` of a parameter of three axes.
-Tensor MatrixAt(const Tensor& tensor, int64_t index) {
-  const int64_t size = tensor.dim(1) * tensor.dim(2);
-  const char* const data = static_cast<const char*>(tensor.data()) +
-                           index * size * DTypeSize(tensor.dtype());
-  return Tensor(tensor.dtype(), {tensor.dim(1), tensor.dim(2)}, data,
-                tensor.owner());
+absl::StatusOr<Tensor> MatrixAt(const HostLayer& layer, int64_t index) {
+  const Tensor& all = layer.weight;
+  const absl::Span<const int64_t> strides = layer.weight_strides;
+  const int64_t step = strides.empty() ? all.dim(1) * all.dim(2) : strides[0];
+  const char* const data = static_cast<const char*>(all.data()) +
+                           index * step * DTypeSize(all.dtype());
+  Tensor matrix(all.dtype(), {all.dim(1), all.dim(2)}, data, all.owner());
+  if (strides.empty()) return matrix;
+  return WithStrides(layer.name, matrix, strides.subspan(1),
+                     /*takes_columns=*/true);
+}
+
+// The matrices of a parameter of three axes follow each other.
+absl::Status CheckExperts(const HostLayer& layer, const Tensor& matrix) {
+  if (layer.weight_strides.empty() || Dim(layer, 0) == 1) {
+    return absl::OkStatus();
+  }
+  const int64_t extent =
+      (matrix.num_lines() - 1) * matrix.line_stride() + matrix.line_length();
+  if (layer.weight_strides[0] >= extent) return absl::OkStatus();
+  return Wrong(layer, "stride of the weight's first axis",
+               absl::StrCat(extent, " or more"),
+               absl::StrCat(layer.weight_strides[0]));
+}
+
+absl::Status SetExpert(const HostLayer& layer, int64_t index, Site& site) {
+  site.name = absl::StrCat(layer.name, "[", index, "]");
+  if (!IsSeen(layer)) {
+    site.unseen_shape.erase(site.unseen_shape.begin());
+    return absl::OkStatus();
+  }
+  PEFT_ASSIGN_OR_RETURN(site.weight, MatrixAt(layer, index));
+  return index == 0 ? CheckExperts(layer, site.weight) : absl::OkStatus();
 }
 
 absl::Status AddParameter(const HostLayer& layer, std::vector<Site>& sites) {
@@ -208,15 +247,13 @@ absl::Status AddParameter(const HostLayer& layer, std::vector<Site>& sites) {
   }
   for (int64_t i = 0; i < count; ++i) {
     Site site;
-    site.name = is_stack ? absl::StrCat(layer.name, "[", i, "]") : layer.name;
+    site.name = layer.name;
     site.kind = SiteKind::kParameter;
     site.parameter = layer.name;
     site.is_parameter_transposed = layer.is_transposed;
     SetWeight(layer, site);
-    if (is_stack && IsSeen(layer)) site.weight = MatrixAt(layer.weight, i);
-    if (is_stack && !IsSeen(layer)) {
-      site.unseen_shape.erase(site.unseen_shape.begin());
-    }
+    PEFT_RETURN_IF_ERROR(is_stack ? SetExpert(layer, i, site)
+                                  : SetStrides(layer, site));
     site.in_features = site.weight_shape()[layer.is_transposed ? 0 : 1];
     site.out_features = site.weight_shape()[layer.is_transposed ? 1 : 0];
     sites.push_back(std::move(site));
@@ -266,39 +303,6 @@ absl::Status AddLayer(const HostLayer& layer, std::vector<Site>& sites) {
   return absl::OkStatus();
 }
 
-// Memory of a layer.
-struct Range {
-  uintptr_t begin;
-  uintptr_t end;
-  const HostLayer* layer;
-};
-
-// Merges write into these layers one by one: nobody else's weights may be
-// there.
-absl::Status CheckWritable(const std::vector<HostLayer>& layers) {
-  std::vector<Range> ranges;
-  for (const HostLayer& layer : layers) {
-    for (const Tensor* tensor : {&layer.weight, &layer.bias}) {
-      const auto begin = reinterpret_cast<uintptr_t>(tensor->data());
-      const auto size = static_cast<uintptr_t>(tensor->size_bytes());
-      if (size > 0) ranges.push_back({begin, begin + size, &layer});
-    }
-  }
-  std::sort(ranges.begin(), ranges.end(),
-            [](const Range& a, const Range& b) { return a.begin < b.begin; });
-  Range last = {};  // of those before, the one that ends last
-  for (const Range& range : ranges) {
-    const bool overlap = last.layer != nullptr && range.begin < last.end;
-    if (overlap && (range.layer->is_writable || last.layer->is_writable)) {
-      return Wrong(*range.layer,
-                   absl::StrCat("shares memory with ", Quoted(last.layer->name),
-                                ", and writable_weights must not"));
-    }
-    if (range.end > last.end) last = range;
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
@@ -314,7 +318,7 @@ absl::StatusOr<SiteTable> BuildHostSites(const std::vector<HostLayer>& layers,
     PEFT_RETURN_IF_ERROR(AddLayer(layer, sites));
     modules.AddWithParents(ModuleOf(layer));
   }
-  PEFT_RETURN_IF_ERROR(CheckWritable(layers));
+  PEFT_RETURN_IF_ERROR(CheckWritable(sites));
   return SiteTable(std::move(sites), modules.Release(), "", layer_replication);
 }
 

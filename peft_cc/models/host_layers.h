@@ -21,6 +21,8 @@ struct HostLayer {
   std::string name;  // as torch's named_modules() or named_parameters() has it
   std::optional<SiteKind> kind;  // none: a module that nothing attaches to
   Tensor weight;  // as Site has it; parameter: a matrix, or (experts, out, in)
+  // In elements, where the weight is not contiguous, whatever it says itself.
+  std::vector<int64_t> weight_strides;
   // Where the program keeps the weight to itself, which is then unspecified:
   // what it is.
   std::vector<int64_t> unseen_shape;

@@ -1,7 +1,9 @@
 #include "peft_cc/tensors/tensor.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -56,6 +58,18 @@ Tensor::Tensor(DType dtype, std::vector<int64_t> shape, const void* data,
   codes_ = std::move(codes);
 }
 
+Tensor Tensor::InLines(DType dtype, std::vector<int64_t> shape,
+                       const void* data, std::shared_ptr<const void> owner,
+                       Lines lines, int64_t stride) {
+  Tensor tensor(dtype, std::move(shape), data, std::move(owner));
+  tensor.lines_ = lines;
+  tensor.line_stride_ = stride;
+  if (lines == Lines::kRows && stride == tensor.line_length()) {
+    tensor.line_stride_ = 0;
+  }
+  return tensor;
+}
+
 absl::StatusOr<Tensor> Tensor::Allocate(DType dtype, std::vector<int64_t> shape,
                                         void** out_data) {
   const std::optional<int64_t> size = CheckedSizeBytes(dtype, shape);
@@ -70,10 +84,63 @@ int64_t Tensor::size_bytes() const {
   return CheckedSizeBytes(dtype_, shape_).value_or(0);
 }
 
+int64_t Tensor::num_lines() const {
+  if (is_contiguous()) return 1;
+  return dim(is_by_columns() ? 1 : 0);
+}
+
+int64_t Tensor::line_length() const {
+  return num_elements_ == 0 ? 0 : num_elements_ / num_lines();
+}
+
+int64_t Tensor::line_stride() const {
+  return is_contiguous() ? num_elements_ : line_stride_;
+}
+
+Tensor Tensor::Stored() const {
+  if (!is_by_columns()) return *this;
+  return InLines(dtype_, {dim(1), dim(0)}, data_, owner_, Lines::kRows,
+                 line_stride_);
+}
+
+absl::StatusOr<Tensor> Tensor::Contiguous() const {
+  if (is_contiguous()) return *this;
+  void* data = nullptr;
+  PEFT_ASSIGN_OR_RETURN(
+      Tensor copy, Allocate(dtype_, {shape_.begin(), shape_.end()}, &data));
+  CopyTo(data);
+  return copy;
+}
+
+void Tensor::CopyTo(void* out) const {
+  if (num_elements_ == 0) return;
+  const auto* const from = static_cast<const char*>(data_);
+  auto* to = static_cast<char*>(out);
+  const int size = DTypeSize(dtype_);
+  const int64_t line_bytes =
+      is_contiguous() ? size_bytes() : line_length() * size;
+  const int64_t step = line_stride() * size;
+  if (!is_by_columns()) {
+    for (int64_t line = 0; line < num_lines(); ++line) {
+      std::memcpy(to + line * line_bytes, from + line * step,
+                  static_cast<size_t>(line_bytes));
+    }
+    return;
+  }
+  for (int64_t row = 0; row < dim(0); ++row) {
+    for (int64_t col = 0; col < dim(1); ++col, to += size) {
+      std::memcpy(to, from + col * step + row * size, size);
+    }
+  }
+}
+
 kernels::MatrixView Tensor::AsMatrix() const {
+  assert(!is_by_columns());
   const int64_t rows = dim(0);
   const int64_t cols = rows == 0 ? 0 : num_elements_ / rows;
-  return {data_, dtype_, rows, cols, cols, codes_.get()};
+  return {
+      data_,       dtype_, rows, cols, is_contiguous() ? cols : line_stride_,
+      codes_.get()};
 }
 
 std::vector<float> Tensor::ToF32() const {
@@ -83,16 +150,37 @@ std::vector<float> Tensor::ToF32() const {
 }
 
 bool Tensor::CopyF32(int64_t first, int64_t count, float* out) const {
-  if (!is_quantized()) {
-    const auto* const bytes = static_cast<const uint8_t*>(data_);
-    return ConvertToF32(dtype_, bytes + first * DTypeSize(dtype_), count, out);
+  if (is_quantized()) {
+    kernels::Dequantize(AsMatrix(), first, count, out);
+    return true;
   }
-  kernels::Dequantize(AsMatrix(), first, count, out);
+  if (!is_contiguous()) return CopyLinesF32(first, count, out);
+  const auto* const bytes = static_cast<const uint8_t*>(data_);
+  return ConvertToF32(dtype_, bytes + first * DTypeSize(dtype_), count, out);
+}
+
+bool Tensor::CopyLinesF32(int64_t first, int64_t count, float* out) const {
+  const auto* const bytes = static_cast<const uint8_t*>(data_);
+  const int64_t row_length = num_elements_ / dim(0);
+  const int64_t row_step = is_by_columns() ? 1 : line_stride_;
+  const int64_t col_step = is_by_columns() ? line_stride_ : 1;
+  while (count > 0) {
+    const int64_t col = first % row_length;
+    // Elements that follow each other in memory and in the row.
+    const int64_t run = is_by_columns() ? 1 : std::min(count, row_length - col);
+    const int64_t place = first / row_length * row_step + col * col_step;
+    if (!ConvertToF32(dtype_, bytes + place * DTypeSize(dtype_), run, out)) {
+      return false;
+    }
+    first += run;
+    count -= run;
+    out += run;
+  }
   return true;
 }
 
 absl::StatusOr<Tensor> Tensor::Cast(DType dtype) const {
-  if (dtype == dtype_) return *this;
+  if (dtype == dtype_) return Contiguous();
   float chunk[kCastChunk];
   if (!IsComputeDType(dtype) || !CopyF32(0, 0, chunk)) {
     return MakeError(absl::StatusCode::kInvalidArgument, error_id::kTensorDType,

@@ -1,4 +1,4 @@
-// A tensor in memory: immutable, contiguous, row-major.
+// A tensor in memory: immutable, and contiguous unless it is a program's.
 #ifndef PEFT_CC_TENSORS_TENSOR_H_
 #define PEFT_CC_TENSORS_TENSOR_H_
 
@@ -18,9 +18,20 @@ namespace peft {
 
 // A view with shared ownership of the memory below it: copying is cheap and
 // copies no elements. `data` may be unaligned. Immutable, so thread-safe.
+// Elements are in row-major order, one behind the other, but for those of
+// InLines.
 class Tensor {
  public:
   Tensor() = default;
+
+  // What lies without gaps in a tensor whose lines may be apart: all that an
+  // index of the first axis has, or the columns of a matrix.
+  enum class Lines { kRows, kColumns };
+
+  // One whose lines begin `stride` elements apart, at least as many as one has.
+  static Tensor InLines(DType dtype, std::vector<int64_t> shape,
+                        const void* data, std::shared_ptr<const void> owner,
+                        Lines lines, int64_t stride);
 
   // `data` points to the elements, kept alive by `owner` (may be null when
   // something else keeps them alive). CheckedSizeBytes must know the size.
@@ -53,6 +64,23 @@ class Tensor {
   int64_t size_bytes() const;
   // The first element, in any alignment.
   const void* data() const { return data_; }
+
+  // True where all elements follow each other in row-major order.
+  bool is_contiguous() const { return line_stride_ == 0; }
+  // A matrix in memory column by column.
+  bool is_by_columns() const { return lines_ == Lines::kColumns; }
+  // The memory as lines, `line_stride` elements apart; one of all elements
+  // where they are contiguous.
+  int64_t num_lines() const;
+  int64_t line_length() const;
+  int64_t line_stride() const;
+  // As it lies in memory: of a matrix by columns the transpose, else itself.
+  Tensor Stored() const;
+  // Itself, or a contiguous copy. Fails as Allocate.
+  absl::StatusOr<Tensor> Contiguous() const;
+  // Writes the elements to size_bytes() bytes, contiguous.
+  void CopyTo(void* out) const;
+
   // What keeps the elements alive; may be null.
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
@@ -62,7 +90,8 @@ class Tensor {
   }
   bool is_quantized() const { return codes_ != nullptr; }
   // As a matrix with a row for each index of the first dimension, of which
-  // there is one. The view is valid as long as this object's elements.
+  // there is one. The view is valid as long as this object's elements. Not for
+  // a tensor by columns: see Stored.
   kernels::MatrixView AsMatrix() const;
 
   // A copy of the elements as f32; empty for dtypes without a conversion.
@@ -71,16 +100,21 @@ class Tensor {
   // dtypes without a conversion.
   bool CopyF32(int64_t first, int64_t count, float* out) const;
 
-  // The elements in another float dtype (kF32, kF16, kBF16): a copy, or the
-  // same view when the dtype is this one already. Fails with INVALID_ARGUMENT
-  // (TENSOR_DTYPE) where there is no conversion.
+  // The elements in another float dtype (kF32, kF16, kBF16): a copy, or
+  // Contiguous() when the dtype is this one already. Fails with
+  // INVALID_ARGUMENT (TENSOR_DTYPE) where there is no conversion.
   absl::StatusOr<Tensor> Cast(DType dtype) const;
 
  private:
+  // CopyF32 of one that is not contiguous.
+  bool CopyLinesF32(int64_t first, int64_t count, float* out) const;
+
   DType dtype_ = DType::kUnspecified;
   std::vector<int64_t> shape_;
   int64_t num_elements_ = 0;
   const void* data_ = nullptr;
+  Lines lines_ = Lines::kRows;
+  int64_t line_stride_ = 0;  // 0: contiguous
   std::shared_ptr<const void> owner_;
   std::shared_ptr<const kernels::BlockCodes> codes_;
 };

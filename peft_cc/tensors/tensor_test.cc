@@ -95,6 +95,68 @@ TEST(Tensor, CastRefusesOtherDTypes) {
   EXPECT_EQ(ErrorId(complex.Cast(DType::kF32).status()), "TENSOR_DTYPE");
 }
 
+// The (2, 3) matrix of 1 to 6, with -1 where no element is.
+class LinesTest : public testing::TestWithParam<Tensor::Lines> {
+ protected:
+  LinesTest() {
+    const std::vector<float> rows = {1, 2, 3, -1, -1, 4, 5, 6, -1, -1};
+    const std::vector<float> columns = {1, 4, -1, 2, 5, -1, 3, 6, -1};
+    const bool by_rows = GetParam() == Tensor::Lines::kRows;
+    memory_ = by_rows ? rows : columns;
+    tensor_ = Tensor::InLines(DType::kF32, {2, 3}, memory_.data(), nullptr,
+                              GetParam(), by_rows ? 5 : 3);
+  }
+
+  const std::vector<float> elements_ = {1, 2, 3, 4, 5, 6};
+  std::vector<float> memory_;
+  Tensor tensor_;
+};
+
+TEST_P(LinesTest, ElementsComeInRowMajorOrder) {
+  EXPECT_EQ(tensor_.ToF32(), elements_);
+  std::vector<float> some(3);
+  ASSERT_TRUE(tensor_.CopyF32(2, 3, some.data()));
+  EXPECT_EQ(some, (std::vector<float>{3, 4, 5}));
+  std::vector<float> copied(6);
+  tensor_.CopyTo(copied.data());
+  EXPECT_EQ(copied, elements_);
+}
+
+TEST_P(LinesTest, ContiguousCopies) {
+  EXPECT_FALSE(tensor_.is_contiguous());
+  const Tensor copy = *tensor_.Contiguous();
+  EXPECT_TRUE(copy.is_contiguous());
+  EXPECT_EQ(copy.shape(), tensor_.shape());
+  EXPECT_EQ(copy.ToF32(), elements_);
+  EXPECT_EQ(copy.Contiguous()->data(), copy.data());
+}
+
+TEST_P(LinesTest, CastsAreContiguous) {
+  EXPECT_TRUE(tensor_.Cast(DType::kF32)->is_contiguous());
+  EXPECT_EQ(tensor_.Cast(DType::kF32)->ToF32(), elements_);
+  EXPECT_EQ(tensor_.Cast(DType::kBF16)->ToF32(), elements_);
+}
+
+TEST_P(LinesTest, StoredIsAMatrixByRows) {
+  const bool by_rows = GetParam() == Tensor::Lines::kRows;
+  const kernels::MatrixView matrix = tensor_.Stored().AsMatrix();
+  EXPECT_EQ(matrix.data, memory_.data());
+  EXPECT_EQ(matrix.rows, by_rows ? 2 : 3);
+  EXPECT_EQ(matrix.cols, by_rows ? 3 : 2);
+  EXPECT_EQ(matrix.stride, by_rows ? 5 : 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Orders, LinesTest,
+                         testing::Values(Tensor::Lines::kRows,
+                                         Tensor::Lines::kColumns));
+
+TEST(Tensor, RowsWithoutGapsAreContiguous) {
+  const float memory[4] = {};
+  EXPECT_TRUE(Tensor::InLines(DType::kF32, {2, 2}, memory, nullptr,
+                              Tensor::Lines::kRows, 2)
+                  .is_contiguous());
+}
+
 TEST(CheckedNumElements, KnowsOverflow) {
   EXPECT_EQ(CheckedNumElements({}), 1);
   EXPECT_EQ(CheckedNumElements({2, 3}), 6);

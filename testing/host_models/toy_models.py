@@ -84,25 +84,25 @@ def _module(module):
     return None
 
 
-def _tensors(fields, weight, bias):
-    fields["weight"] = numpy(weight)
-    if bias is not None:
-        fields["bias"] = numpy(bias)
-    return fields
+def layers_of(model, convert=numpy):
+    """What peft_model_create is told of a torch model; `convert` makes what
+    stands for a tensor."""
+    def tensors(fields, weight, bias):
+        fields["weight"] = convert(weight)
+        if bias is not None:
+            fields["bias"] = convert(bias)
+        return fields
 
-
-def layers_of(model):
-    """What peft_model_create is told of a torch model."""
     layers = []
     for name, module in model.named_modules():
         if not name:
             continue
         fields = _module(module)
         if fields is not None:
-            fields = _tensors(fields, module.weight,
+            fields = tensors(fields, module.weight,
                               getattr(module, "bias", None))
         elif isinstance(module, nn.MultiheadAttention):
-            fields = _tensors(dict(kind=ATTENTION), module.in_proj_weight,
+            fields = tensors(dict(kind=ATTENTION), module.in_proj_weight,
                               module.in_proj_bias)
         else:
             fields = dict(kind=OTHER)
@@ -111,7 +111,7 @@ def layers_of(model):
             for part, tensor in module.named_parameters():
                 layers.append(dict(
                     name=f"{name}.{part}", kind=PARAMETER,
-                    weight=numpy(tensor),
+                    weight=convert(tensor),
                     is_transposed=int(module.is_transposed)))
     return layers
 

@@ -85,8 +85,10 @@ impl<'w> Layer<'w> {
         /// The head that gives logits, which "all-linear" leaves out. Default
         /// false.
         is_output_embedding: bool,
-        /// False: a [`HostModel`] uses the memory of weight and bias as it is;
-        /// it must be contiguous. Default true: they are copied.
+        /// False: a [`HostModel`] uses the memory of weight and bias as it is.
+        /// Rows of a weight may lie apart, and so may the columns of a matrix
+        /// that is stored by these; all else is contiguous. Default true: they
+        /// are copied, whatever their strides.
         copy_weights: bool,
         /// Of a parameter with experts: its matrices are stored (in, out).
         /// Default false.

@@ -37,10 +37,11 @@ impl<'a> LoadOptions<'a> {
     }
 
     setters! {
-        /// Missing tensors (they act as zero), unexpected tensors, unknown
-        /// config keys and another base than the one that the file was saved
-        /// over are lines of the report instead of errors. Default false:
-        /// strict.
+        /// Missing tensors (they act as zero; for those of saved modules and
+        /// trained tokens and biases the base's own stand), unexpected
+        /// tensors, unknown config keys and another base than the one that
+        /// the file was saved over are lines of the report instead of errors.
+        /// Default false: strict.
         lenient: bool,
         /// The adapter is trainable; the limit of
         /// [`set_adapter_limit`](crate::Model::set_adapter_limit) never evicts

@@ -73,12 +73,24 @@ fn borrowed_weights_are_used_where_they_lie() {
 }
 
 #[test]
-fn weights_may_be_strided_where_they_are_copied() {
+fn weights_may_be_strided() {
     let sizes = [3, 2];
     let weight = TensorView::with_strides(&WEIGHT, &sizes, &[1, 3]).unwrap();
     let layer = || Layer::new("proj", LayerKind::Linear).weight(weight);
     let model = Model::create(&[layer()], &mut ModelOptions::new()).unwrap();
     assert_eq!(run(&model, "proj", &[1.0, 0.0]), [1.0, 2.0, 3.0]);
+    let borrowed = vec![layer().copy_weights(false)];
+    let model = HostModel::new(borrowed, &mut ModelOptions::new()).unwrap();
+    assert_eq!(run(&model, "proj", &[1.0, 0.0]), [1.0, 2.0, 3.0]);
+}
+
+#[test]
+fn borrowed_weights_have_lines_without_gaps() {
+    let sizes = [2, 2];
+    let weight = TensorView::with_strides(&WEIGHT, &sizes, &[3, 2]).unwrap();
+    let layer = || Layer::new("proj", LayerKind::Linear).weight(weight);
+    let copied = Model::create(&[layer()], &mut ModelOptions::new()).unwrap();
+    assert_eq!(run(&copied, "proj", &[1.0, 0.0]), [1.0, 4.0]);
     let borrowed = vec![layer().copy_weights(false)];
     let error = HostModel::new(borrowed, &mut ModelOptions::new()).unwrap_err();
     assert_eq!(error.id(), &ErrorId::Argument);

@@ -4,9 +4,10 @@ import CPeft
 public struct LoadOptions: Sendable {
   /// A folder below the adapter's own.
   public var subfolder: String?
-  /// Whether missing tensors (they act as zero), unexpected tensors, unknown
-  /// config keys and another base than the one that the file was saved over are
-  /// lines of the report instead of errors.
+  /// Whether missing tensors (they act as zero; for those of saved modules and
+  /// trained tokens and biases the base's own stand), unexpected tensors,
+  /// unknown config keys and another base than the one that the file was saved
+  /// over are lines of the report instead of errors.
   public var lenient = false
   /// Of the Hub. For a local folder it has no effect, which the report notes.
   public var hub = HubOptions()

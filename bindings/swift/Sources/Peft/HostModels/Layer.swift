@@ -44,8 +44,9 @@ public struct Layer: Sendable {
   public var weight: HostTensor?
   /// One number per output; nil: none.
   public var bias: HostTensor?
-  /// Whether weight and bias are copied. Else their memory, which must be
-  /// contiguous, is used as it is; the model keeps its owners.
+  /// Whether weight and bias are copied. Else their memory is used as it is,
+  /// and the model keeps its owners: rows of a weight may lie apart, and so may
+  /// the columns of a matrix that is stored by these; all else is contiguous.
   public var copyWeights = true
   /// Of a parameter with experts: whether its matrices are stored (in, out).
   public var isTransposed = false
