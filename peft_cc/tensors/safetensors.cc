@@ -82,17 +82,18 @@ absl::StatusOr<Parts> SplitFile(absl::Span<const uint8_t> file,
 }
 
 absl::Status CheckSize(absl::string_view what, const SafetensorsEntry& entry) {
-  const std::string shape = absl::StrCat("shape ", ShapeToString(entry.shape),
-                                         " and dtype ", DTypeName(entry.dtype));
   const std::optional<int64_t> size =
       CheckedSizeBytes(entry.dtype, entry.shape);
+  if (size.has_value() &&
+      static_cast<uint64_t>(*size) == entry.end - entry.begin) {
+    return absl::OkStatus();
+  }
+  const std::string shape = absl::StrCat("shape ", ShapeToString(entry.shape),
+                                         " and dtype ", DTypeName(entry.dtype));
   if (!size.has_value()) {
     return EntryError(
         what, entry,
         absl::StrCat("of ", shape, " overflows or does not fill whole bytes"));
-  }
-  if (static_cast<uint64_t>(*size) == entry.end - entry.begin) {
-    return absl::OkStatus();
   }
   return EntryError(
       what, entry,
@@ -175,7 +176,9 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
   for (SafetensorsEntry& entry : header.entries) {
     Tensor tensor(entry.dtype, std::move(entry.shape),
                   parts.data.data() + entry.begin, bytes.owner);
-    file.tensors.emplace(std::move(entry.name), std::move(tensor));
+    // Most files have them in the order of the map.
+    file.tensors.emplace_hint(file.tensors.end(), std::move(entry.name),
+                              std::move(tensor));
   }
   return file;
 }
