@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/file_in_block.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/tensors/byte_reader.h"
 #include "peft_cc/tensors/file_kind.h"
@@ -132,13 +133,17 @@ absl::Status CheckLayout(absl::string_view what, uint64_t data_size,
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> ReadSafetensors(const File& file, ReadMode mode,
-                                                kernels::ThreadPool& pool) {
+                                                kernels::ThreadPool& pool,
+                                                BlockCache* blocks) {
   const auto run = [&pool](int64_t count,
                            absl::FunctionRef<void(int64_t)> piece) {
     pool.ParallelFor(count, piece);
   };
+  const bool in_block = mode == ReadMode::kRead && blocks != nullptr;
   PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        ReadFile(file, mode, UINT64_MAX, run));
+                        in_block
+                            ? ReadFileInBlock(file, UINT64_MAX, run, *blocks)
+                            : ReadFile(file, mode, UINT64_MAX, run));
   return ParseSafetensors(bytes, Quoted(file.name()));
 }
 
