@@ -12,6 +12,7 @@
 #include "kernels/thread_pool.h"
 #include "peft_cc/adapters/load_report.h"
 #include "peft_cc/adapters/site.h"
+#include "peft_cc/base/block_cache.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/folder.h"
 #include "peft_cc/base/given_file.h"
@@ -77,6 +78,8 @@ struct AdapterLoadOptions {
   // Reads large files, and the base's weights for methods that need them; null:
   // the calling thread alone.
   kernels::ThreadPool* pool = nullptr;
+  // Where the memory for a file that is read comes from; null: fresh memory.
+  BlockCache* blocks = nullptr;
 };
 
 // An adapter that loaded, and what the load found.

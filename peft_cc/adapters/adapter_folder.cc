@@ -70,12 +70,12 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(const Folder& folder) {
 
 absl::StatusOr<TensorMap> ReadAdapterTensors(
     const Folder& folder, ReadMode mode, kernels::ThreadPool& pool,
-    std::map<std::string, std::string>* metadata) {
+    std::map<std::string, std::string>* metadata, BlockCache* blocks) {
   PEFT_ASSIGN_OR_RETURN(const AdapterTensorFile found,
                         FindAdapterTensors(folder));
   if (!found.is_safetensors) return ReadTorchFile(found.file, mode);
   PEFT_ASSIGN_OR_RETURN(SafetensorsFile read,
-                        ReadSafetensors(found.file, mode, pool));
+                        ReadSafetensors(found.file, mode, pool, blocks));
   if (metadata != nullptr) *metadata = std::move(read.metadata);
   return std::move(read.tensors);
 }

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
+#include "peft_cc/base/block_cache.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/folder.h"
 #include "peft_cc/tensors/tensor.h"
@@ -29,12 +30,14 @@ absl::StatusOr<AdapterTensorFile> FindAdapterTensors(const Folder& folder);
 
 // Reads adapter_model.safetensors of `folder`, where there is none
 // adapter_model.bin. By default into memory, so that truncating the file later
-// harms nobody. NOT_FOUND (FILE_NOT_FOUND) names both. `metadata`, where it is
-// not null, receives what the safetensors file says beside its tensors.
+// harms nobody, from `blocks` where that is not null. NOT_FOUND
+// (FILE_NOT_FOUND) names both. `metadata`, where it is not null, receives what
+// the safetensors file says beside its tensors.
 absl::StatusOr<TensorMap> ReadAdapterTensors(
     const Folder& folder, ReadMode mode = ReadMode::kRead,
     kernels::ThreadPool& pool = kernels::InlineThreadPool(),
-    std::map<std::string, std::string>* metadata = nullptr);
+    std::map<std::string, std::string>* metadata = nullptr,
+    BlockCache* blocks = nullptr);
 
 }  // namespace peft
 

@@ -82,7 +82,7 @@ class ByteCounter {
     const char* const end = begin + size;
     const auto after = seen_.upper_bound(begin);
     if (after != seen_.begin() && end <= std::prev(after)->second) return false;
-    seen_[begin] = end;
+    seen_.insert_or_assign(after, begin, end);
     return true;
   }
 

@@ -70,8 +70,9 @@ absl::StatusOr<LayerTensors> TakeTensors(const Method& method, size_t index,
                                          TensorTaker& taker) {
   PEFT_ASSIGN_OR_RETURN(const std::vector<TensorSpec> specs,
                         method.Tensors(index));
-  const std::string reason =
-      ShapeReason(sites.sites()[target.site], method.ShapeReason(index));
+  const auto reason = [&] {
+    return ShapeReason(sites.sites()[target.site], method.ShapeReason(index));
+  };
   LayerTensors tensors;
   for (const TensorSpec& spec : specs) {
     PEFT_ASSIGN_OR_RETURN(

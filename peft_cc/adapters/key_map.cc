@@ -24,6 +24,13 @@ constexpr absl::string_view kBareModels[] = {"model.", "transformer.", "bert."};
 // "lora_A.weight", "ia3_l.default" becomes "ia3_l".
 void TakeAdapterName(TensorKey& key) {
   constexpr absl::string_view kMagnitude = "lora_magnitude_vector";
+  const absl::string_view part = key.part;
+  const size_t dot = part.find('.');
+  if (dot == absl::string_view::npos) return;
+  const absl::string_view behind = part.substr(dot + 1);
+  // What nearly all files have, by the thousand.
+  if (behind == "bias") return;
+  if (behind == "weight" && part.substr(0, dot) != kMagnitude) return;
   std::vector<std::string> words = absl::StrSplit(key.part, '.');
   // A module inside PEFT, whose files have its weight without ".weight".
   if (words.size() > 1 && words.front() == kMagnitude &&
@@ -43,8 +50,11 @@ void TakeAdapterName(TensorKey& key) {
 // Where the part begins. rfind, because a module may itself be called
 // "lora_proj".
 size_t PartBegin(absl::string_view name, absl::string_view prefix) {
-  const size_t method = name.rfind(absl::StrCat(".", prefix));
-  if (method != absl::string_view::npos) return method + 1;
+  size_t method = name.rfind(prefix);
+  while (method != absl::string_view::npos && method > 0) {
+    if (name[method - 1] == '.') return method;
+    method = name.rfind(prefix, method - 1);
+  }
   const size_t last = name.rfind('.');
   if (last == absl::string_view::npos) return 0;
   constexpr absl::string_view kBaseLayer = ".base_layer";
@@ -103,11 +113,10 @@ absl::Status TensorsError(const std::string& message,
 // With and without the prefix, or an adapter's name, the same tensor can stand
 // twice in a file; PEFT takes whichever comes last.
 absl::Status CheckUnique(const KeyMap& map) {
-  std::unordered_map<std::string, const TensorKey*> seen;
+  std::unordered_map<absl::string_view, const TensorKey*> seen;
   seen.reserve(map.keys.size());
   for (const TensorKey& key : map.keys) {
-    const auto [it, is_new] =
-        seen.emplace(absl::StrCat(key.module, ".", key.part), &key);
+    const auto [it, is_new] = seen.emplace(key.model_name, &key);
     if (is_new) continue;
     return TensorsError(
         absl::StrCat("tensors ", Quoted(it->second->file_name), " and ",
@@ -219,13 +228,22 @@ absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors, const SiteTable& sites,
   }
   map.has_prefix = 2 * num_prefixed >= static_cast<int64_t>(map.keys.size());
   FindStyle(sites, map);
-  for (TensorKey& key : map.keys) key.module = map.ModuleInModel(key.module);
+  for (TensorKey& key : map.keys) {
+    if (map.style != NameStyle::kSame) {
+      key.module = map.ModuleInModel(key.module);
+    }
+    key.model_name = ModelName(key.module, key.part);
+  }
   PEFT_RETURN_IF_ERROR(CheckUnique(map));
   PEFT_RETURN_IF_ERROR(CheckAdapterName(prefix, map));
   NoteStyle(map);
   NoteMixedPrefix(map, num_prefixed);
   NoteRepeatedPrefix(map);
   return map;
+}
+
+std::string ModelName(absl::string_view module, absl::string_view part) {
+  return absl::StrCat(module, ".", part);
 }
 
 std::string UnexpectedHint(const TensorKey& key) {

@@ -19,6 +19,9 @@ struct TensorKey {
   std::string file_name;  // as in the file
   std::string module;     // "model.layers.0.self_attn.q_proj"
   std::string part;       // "lora_A.weight", "base_layer.bias", "bias" ...
+  // Both, "module.part", as get_adapter_state_dict names the tensor. Empty
+  // until MapKeys has put the module in the model's terms.
+  std::string model_name;
   // The name of an adapter that stands inside ("lora_A.default.weight").
   std::string adapter_name;
   int num_prefixes = 0;  // how often "base_model.model." stood before it
@@ -39,7 +42,7 @@ enum class NameStyle {
 
 // The names of one file, modules written as the model writes them.
 struct KeyMap {
-  std::vector<TensorKey> keys;  // in the file's name order
+  std::vector<TensorKey> keys;  // one per tensor, in the order of their map
   NameStyle style = NameStyle::kSame;
   std::string outer;               // "model." where style is not kSame
   bool has_prefix = false;         // of most names; decides FileName
@@ -59,6 +62,9 @@ struct KeyMap {
 // of several adapters are mixed.
 absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors, const SiteTable& sites,
                                absl::string_view prefix = "lora_");
+
+// "module.part": TensorKey::model_name.
+std::string ModelName(absl::string_view module, absl::string_view part);
 
 // What is probably wrong with a tensor that nothing uses, as the end of a
 // sentence; "" where nothing is known.

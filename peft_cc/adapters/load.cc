@@ -35,7 +35,7 @@ absl::StatusOr<AdapterFiles> ReadFiles(const Folder& outer,
       ReadAdapterTensors(
           folder, options.read_mode,
           options.pool != nullptr ? *options.pool : kernels::InlineThreadPool(),
-          &metadata));
+          &metadata, options.blocks));
   files.base_fingerprint = std::move(metadata[kBaseFingerprintKey]);
   return files;
 }

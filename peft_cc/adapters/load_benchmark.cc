@@ -85,6 +85,7 @@ void Load(const SiteTable& sites, const std::string& folder,
   AdapterLoadOptions options;
   options.read_mode = mode;
   options.pool = &pool;
+  options.blocks = &registry.blocks();
   const auto loaded = LoadAdapter(sites, name, folder, options);
   if (!registry.Reserve(name).ok() ||
       !registry.Add(name, loaded->adapter).ok()) {

@@ -50,6 +50,7 @@ bool IsAround(const SiteProgram& program) {
 // An adapter joins the outermost layer that is there when it is loaded, if that
 // is of its own method, and else goes around it.
 void Nest(std::vector<Member>& members) {
+  if (members.size() < 2) return;
   std::vector<Member*> loaded;
   for (Member& member : members) {
     if (IsAround(*member.program)) loaded.push_back(&member);

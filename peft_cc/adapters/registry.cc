@@ -91,6 +91,7 @@ void AdapterRegistry::Insert(Named added, std::vector<std::string> evicted,
   evicted_.erase(std::remove(evicted_.begin(), evicted_.end(), added.name),
                  evicted_.end());
   adapters_.push_back(std::move(added));
+  LimitBlocks();
 }
 
 absl::Status AdapterRegistry::SetActive(absl::Span<const std::string> names,
@@ -161,6 +162,7 @@ void AdapterRegistry::Remove(absl::Span<const std::string> names,
   }
   std::move(first, adapters_.end(), std::back_inserter(out_removed.adapters));
   adapters_.erase(first, adapters_.end());
+  LimitBlocks();
 }
 
 void AdapterRegistry::Evict(std::vector<std::string> names,

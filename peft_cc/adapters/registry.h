@@ -22,6 +22,7 @@
 #include "peft_cc/adapters/placed_weights.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/plan_cache.h"
+#include "peft_cc/base/block_cache.h"
 
 namespace peft {
 
@@ -212,6 +213,10 @@ class AdapterRegistry {
   // The plan of the base model.
   absl::StatusOr<std::shared_ptr<const Plan>> BasePlan();
 
+  // The memory of adapters that went, for those that are loaded. It counts
+  // under a limit of bytes as they do.
+  BlockCache& blocks() const { return blocks_; }
+
  private:
   struct Named {
     std::string name;
@@ -340,12 +345,16 @@ class AdapterRegistry {
   // As Remove, and remembers the names.
   void Evict(std::vector<std::string> names, Removed& out_removed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has blocks_ keep what the limit leaves over.
+  void LimitBlocks() ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  int64_t LoadedBytes() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   std::vector<std::string> LoadedNames() const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status CheckKnown(absl::Span<const std::string> names) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const SiteTable* sites_;
+  mutable BlockCache blocks_;
   mutable absl::Mutex mutex_;
   std::vector<Named> adapters_ ABSL_GUARDED_BY(mutex_);
   std::vector<Choice> active_ ABSL_GUARDED_BY(mutex_);

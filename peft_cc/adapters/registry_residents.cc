@@ -45,11 +45,22 @@ AdapterUsage AdapterRegistry::Usage() const {
   absl::ReaderMutexLock lock(&mutex_);
   AdapterUsage usage;
   for (const Named& named : adapters_) {
-    if (named.adapter == nullptr) continue;
-    ++usage.num_adapters;
-    usage.size_bytes += named.size_bytes;
+    usage.num_adapters += named.adapter != nullptr;
   }
+  usage.size_bytes = LoadedBytes();
   return usage;
+}
+
+int64_t AdapterRegistry::LoadedBytes() const {
+  int64_t bytes = 0;
+  for (const Named& named : adapters_) bytes += named.size_bytes;
+  return bytes;
+}
+
+void AdapterRegistry::LimitBlocks() {
+  const int64_t left = limit_.max_bytes - LoadedBytes();
+  blocks_.SetLimit(limit_.max_bytes == 0 ? BlockCache::kMaxKept
+                                         : std::max<int64_t>(left, 0));
 }
 
 absl::StatusOr<std::vector<std::string>> AdapterRegistry::Evictions(
@@ -86,6 +97,7 @@ absl::Status AdapterRegistry::SetLimit(const AdapterLimit& limit) {
   removed.adapters.reserve(evicted.size());
   Evict(std::move(evicted), removed);
   limit_ = limit;
+  LimitBlocks();
   return absl::OkStatus();
 }
 

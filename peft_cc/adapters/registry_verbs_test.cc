@@ -300,6 +300,24 @@ TEST_F(RegistryVerbsTest, AReplacedAdapterMakesRoomForItsSuccessor) {
   EXPECT_TRUE(registry_.Replace("a", MakeAdapter()).ok());
 }
 
+TEST_F(RegistryVerbsTest, MemoryThatIsKeptCountsUnderTheLimit) {
+  constexpr int64_t kBlock = 4 << 20;
+  const auto allocate_and_free = [&] {
+    EXPECT_NE(registry_.blocks().Allocate(kBlock), nullptr);
+  };
+  allocate_and_free();
+  EXPECT_EQ(registry_.blocks().kept_bytes(), uint64_t{kBlock});
+  ASSERT_TRUE(registry_.SetLimit({kBlock + kBytes, 0}).ok());
+  LoadAll({"a"});
+  EXPECT_EQ(registry_.blocks().kept_bytes(), uint64_t{kBlock});
+  LoadAll({"b"});
+  EXPECT_EQ(registry_.blocks().kept_bytes(), 0u);
+  EXPECT_THAT(registry_.Names(), ElementsAre("a", "b"));
+  ASSERT_TRUE(registry_.Delete(Names{"b"}).ok());
+  allocate_and_free();
+  EXPECT_EQ(registry_.blocks().kept_bytes(), uint64_t{kBlock});
+}
+
 TEST_F(RegistryVerbsTest, InfoNamesTheKnownOnes) {
   LoadAll({"a"});
   const auto info = registry_.Info("a");

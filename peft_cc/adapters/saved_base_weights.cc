@@ -24,6 +24,13 @@ absl::Status Unsupported(const TensorKey& key, const Site& site,
                    {key.file_name, expected, found});
 }
 
+// Rows more or less, in a layer that has one for each token.
+bool HasOtherVocabulary(const Site& site, const Tensor& tensor) {
+  const absl::Span<const int64_t> shape = site.weight_shape();
+  return (site.kind == SiteKind::kEmbedding || site.is_output_embedding) &&
+         tensor.rank() == 2 && shape.size() == 2 && tensor.dim(1) == shape[1];
+}
+
 absl::Status CheckReplacement(const TensorKey& key, const Site& site,
                               const Tensor& tensor, bool is_changed) {
   if (tensor.shape() != site.weight_shape()) {
@@ -32,8 +39,10 @@ absl::Status CheckReplacement(const TensorKey& key, const Site& site,
         absl::StrCat("replaces the base model's weight of shape ",
                      ShapeToString(site.weight_shape()), " with one of shape ",
                      ShapeToString(tensor.shape()),
-                     ": was the vocabulary resized in training? That is not "
-                     "implemented"));
+                     HasOtherVocabulary(site, tensor)
+                         ? ": was the vocabulary resized in training? That is "
+                           "not implemented"
+                         : ": was it trained for another base model?"));
   }
   if (is_changed) {
     return Unsupported(key, site, tensor,

@@ -91,5 +91,12 @@ TEST_F(SavedBaseWeightsTest, ResizedVocabularyIsToldApart) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("resized"));
 }
 
+TEST_F(SavedBaseWeightsTest, AWeightOfAnotherModelIsToldApart) {
+  tensors_["base_model.model.lm_head.weight"] = MakeTensor({10, 9});
+  const absl::Status status = Build().status();
+  EXPECT_EQ(ErrorId(status), error_id::kAdapterFeatureUnsupported);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("another base model"));
+}
+
 }  // namespace
 }  // namespace peft

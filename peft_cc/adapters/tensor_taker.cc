@@ -1,6 +1,8 @@
 #include "peft_cc/adapters/tensor_taker.h"
 
+#include <cassert>
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/adapters/tensor_scan.h"
@@ -10,14 +12,9 @@
 namespace peft {
 namespace {
 
-// The name in the state dict, and the key of the index.
-std::string ModelName(absl::string_view module, absl::string_view part) {
-  return absl::StrCat(module, ".", part);
-}
-
 absl::Status ShapeError(const TensorKey& key, const Tensor& tensor,
                         absl::Span<const int64_t> shape,
-                        absl::string_view reason) {
+                        const std::string& reason) {
   const std::string expected = ShapeToString(shape);
   const std::string found = ShapeToString(tensor.shape());
   return MakeError(absl::StatusCode::kInvalidArgument,
@@ -44,10 +41,11 @@ TensorTaker::TensorTaker(TensorMap tensors, const KeyMap* keys,
     : keys_(keys), report_(report) {
   items_.reserve(keys->keys.size());
   index_.reserve(keys->keys.size());
+  auto tensor = tensors.begin();
   for (const TensorKey& key : keys->keys) {
-    index_.emplace(ModelName(key.module, key.part),
-                   static_cast<int>(items_.size()));
-    items_.push_back({&key, std::move(tensors[key.file_name])});
+    assert(tensor->first == key.file_name);
+    index_.emplace(key.model_name, static_cast<int>(items_.size()));
+    items_.push_back({&key, std::move((tensor++)->second)});
   }
 }
 
@@ -65,13 +63,13 @@ const Tensor* TensorTaker::Peek(absl::string_view module,
 
 absl::StatusOr<Tensor> TensorTaker::CheckedTensor(
     const Item& item, absl::Span<const int64_t> shape,
-    absl::string_view reason) {
+    absl::FunctionRef<std::string()> reason) {
   const DType dtype = item.tensor.dtype();
   if (!IsComputeDType(dtype) && dtype != DType::kF64) {
     return DTypeError(*item.key, dtype);
   }
   if (item.tensor.shape() != shape) {
-    return ShapeError(*item.key, item.tensor, shape, reason);
+    return ShapeError(*item.key, item.tensor, shape, reason());
   }
   if (dtype != DType::kF64) return item.tensor;
   report_->lines.push_back({ReportKind::kNote, item.key->file_name,
@@ -79,29 +77,29 @@ absl::StatusOr<Tensor> TensorTaker::CheckedTensor(
   return item.tensor.Cast(DType::kF32);
 }
 
-void TensorTaker::Account(Item& item, const Tensor& tensor) {
+void TensorTaker::Account(int index, Tensor tensor) {
+  Item& item = items_[index];
   item.is_used = true;
   report_->lines.push_back(
       {ReportKind::kMatched, item.key->file_name, item.key->module});
   report_->num_parameters += tensor.num_elements();
   report_->size_bytes += tensor.size_bytes();
-  taken_.emplace_back(item.key, tensor);
-  state_dict_[ModelName(item.key->module, item.key->part)] = tensor;
+  item.tensor = std::move(tensor);
+  taken_.push_back(index);
 }
 
 absl::StatusOr<std::optional<Tensor>> TensorTaker::Take(
     absl::string_view module, absl::string_view part,
-    absl::Span<const int64_t> shape, absl::string_view reason,
+    absl::Span<const int64_t> shape, absl::FunctionRef<std::string()> reason,
     IfMissing if_missing) {
   const int index = Find(module, part);
   if (index < 0) {
     missing_.push_back({keys_->FileName(module, part), if_missing});
     return std::nullopt;
   }
-  Item& item = items_[index];
-  PEFT_ASSIGN_OR_RETURN(Tensor tensor, CheckedTensor(item, shape, reason));
-  Account(item, tensor);
-  item.tensor = Tensor();  // the state dict and the program have it now
+  PEFT_ASSIGN_OR_RETURN(Tensor tensor,
+                        CheckedTensor(items_[index], shape, reason));
+  Account(index, tensor);
   return std::optional<Tensor>(std::move(tensor));
 }
 
@@ -109,10 +107,9 @@ void TensorTaker::Settle(absl::string_view module, absl::string_view part,
                          Tensor replacement) {
   Item& item = items_[Find(module, part)];
   item.is_used = true;
-  item.tensor = Tensor();
+  item.tensor = std::move(replacement);
   report_->lines.push_back(
       {ReportKind::kMatched, item.key->file_name, item.key->module});
-  state_dict_[ModelName(module, part)] = std::move(replacement);
 }
 
 absl::Status TensorTaker::CopyRemaining() {
@@ -127,11 +124,12 @@ void TensorTaker::ReportNonFinite(kernels::ThreadPool& pool) {
   const int64_t count = static_cast<int64_t>(taken_.size());
   std::vector<char> non_finite(taken_.size());
   pool.ParallelFor(count, [&](int64_t i) {
-    non_finite[i] = HasNonFinite(taken_[i].second);
+    non_finite[i] = HasNonFinite(items_[taken_[i]].tensor);
   });
   for (int64_t i = 0; i < count; ++i) {
     if (!non_finite[i]) continue;
-    report_->lines.push_back({ReportKind::kNote, taken_[i].first->file_name,
+    report_->lines.push_back({ReportKind::kNote,
+                              items_[taken_[i]].key->file_name,
                               "has values that are NaN or infinite"});
   }
 }
@@ -142,6 +140,17 @@ std::vector<const TensorKey*> TensorTaker::Unused() const {
     if (!item.is_used) unused.push_back(item.key);
   }
   return unused;
+}
+
+TensorMap TensorTaker::ReleaseStateDict() {
+  TensorMap state_dict;
+  for (Item& item : items_) {
+    if (!item.is_used) continue;
+    // Names of the model sort as those of the file do, but for odd files.
+    state_dict.emplace_hint(state_dict.end(), item.key->model_name,
+                            std::move(item.tensor));
+  }
+  return state_dict;
 }
 
 }  // namespace peft

@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -35,7 +35,8 @@ struct MissingTensor {
 // Thread-compatible.
 class TensorTaker {
  public:
-  // `keys` are those of `tensors`; it and `report` must outlive the taker.
+  // `keys` are those of `tensors`, from MapKeys; it and `report` must outlive
+  // the taker.
   TensorTaker(TensorMap tensors, const KeyMap* keys, LoadReport* report);
 
   // The tensor `part` of `module`; nullopt when the file lacks it, which is
@@ -44,8 +45,15 @@ class TensorTaker {
   // the message on shapes: where the expected one comes from.
   absl::StatusOr<std::optional<Tensor>> Take(
       absl::string_view module, absl::string_view part,
-      absl::Span<const int64_t> shape, absl::string_view reason,
+      absl::Span<const int64_t> shape, absl::FunctionRef<std::string()> reason,
       IfMissing if_missing = IfMissing::kUntrained);
+  absl::StatusOr<std::optional<Tensor>> Take(
+      absl::string_view module, absl::string_view part,
+      absl::Span<const int64_t> shape, absl::string_view reason,
+      IfMissing if_missing = IfMissing::kUntrained) {
+    return Take(
+        module, part, shape, [&] { return std::string(reason); }, if_missing);
+  }
 
   // The tensor if the file has it and nothing has taken it, else null.
   const Tensor* Peek(absl::string_view module, absl::string_view part) const;
@@ -69,12 +77,12 @@ class TensorTaker {
   bool any_taken() const { return !taken_.empty(); }
 
   // What was taken, under the names of get_adapter_state_dict.
-  TensorMap ReleaseStateDict() { return std::move(state_dict_); }
+  TensorMap ReleaseStateDict();
 
  private:
   struct Item {
     const TensorKey* key;
-    Tensor tensor;
+    Tensor tensor;  // once it is used, what the state dict has
     bool is_used = false;
   };
 
@@ -82,16 +90,15 @@ class TensorTaker {
   int Find(absl::string_view module, absl::string_view part) const;
   absl::StatusOr<Tensor> CheckedTensor(const Item& item,
                                        absl::Span<const int64_t> shape,
-                                       absl::string_view reason);
-  void Account(Item& item, const Tensor& tensor);
+                                       absl::FunctionRef<std::string()> reason);
+  void Account(int index, Tensor tensor);
 
   const KeyMap* keys_;
   LoadReport* report_;
-  std::vector<Item> items_;                     // in the order of *keys_
-  std::unordered_map<std::string, int> index_;  // "module.part"
+  std::vector<Item> items_;                           // in the order of *keys_
+  std::unordered_map<absl::string_view, int> index_;  // by model_name
   std::vector<MissingTensor> missing_;
-  TensorMap state_dict_;
-  std::vector<std::pair<const TensorKey*, Tensor>> taken_;
+  std::vector<int> taken_;  // indices of items, in the order of Take
 };
 
 }  // namespace peft

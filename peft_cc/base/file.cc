@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/file_in_block.h"
 #include "peft_cc/base/file_read_internal.h"
 #include "peft_cc/base/given_file.h"
 #include "peft_cc/base/huge_pages.h"
@@ -131,6 +132,16 @@ absl::Status ReadExactly(const std::string& path, const OpenFile& file,
   return absl::OkStatus();
 }
 
+// Reads all of it into `memory`; null: there is none.
+absl::StatusOr<Bytes> ReadOpenFile(const std::string& name,
+                                   const OpenFile& open,
+                                   std::shared_ptr<uint8_t> memory,
+                                   PieceRunner run) {
+  if (memory == nullptr) return OutOfMemoryError(name, open.size);
+  PEFT_RETURN_IF_ERROR(ReadExactly(name, open, open.size, memory.get(), run));
+  return Bytes{absl::MakeConstSpan(memory.get(), open.size), std::move(memory)};
+}
+
 // The file of a program, which must have it.
 absl::StatusOr<const GivenFile*> FindGiven(const File& file,
                                            uint64_t max_size) {
@@ -237,6 +248,14 @@ absl::StatusOr<Bytes> MapRange(const std::string& name, int fd, uint64_t offset,
       std::move(owner)};
 }
 
+absl::StatusOr<Bytes> ReadFileInBlock(const File& file, uint64_t max_size,
+                                      PieceRunner run, BlockCache& blocks) {
+  const std::string& name = file.name();
+  if (file.is_given()) return ReadFile(file, ReadMode::kRead, max_size, run);
+  PEFT_ASSIGN_OR_RETURN(const OpenFile open, OpenRegularFile(name, max_size));
+  return ReadOpenFile(name, open, blocks.Allocate(open.size), run);
+}
+
 absl::StatusOr<Bytes> ReadFile(const File& file, ReadMode mode,
                                uint64_t max_size, PieceRunner run) {
   const std::string& name = file.name();
@@ -249,10 +268,7 @@ absl::StatusOr<Bytes> ReadFile(const File& file, ReadMode mode,
   if (mode == ReadMode::kMap && open.size > 0) {
     return MapRange(name, open.fd.get(), 0, open.size);
   }
-  PEFT_ASSIGN_OR_RETURN(const std::shared_ptr<uint8_t> buffer,
-                        AllocateBuffer(name, open.size));
-  PEFT_RETURN_IF_ERROR(ReadExactly(name, open, open.size, buffer.get(), run));
-  return Bytes{absl::MakeConstSpan(buffer.get(), open.size), buffer};
+  return ReadOpenFile(name, open, AllocateBlock(open.size), run);
 }
 
 absl::StatusOr<std::string> ReadTextFile(const File& file, uint64_t max_size) {

@@ -21,6 +21,7 @@ absl::Status ApplyPattern(
     const std::vector<std::pair<std::string, Value>>& pattern,
     absl::Span<const std::string> targets, Value LoraRank::*field,
     std::vector<LoraRank>& ranks, std::vector<std::string>* out_notes) {
+  if (pattern.empty()) return absl::OkStatus();
   const MatchDeadline deadline;
   std::vector<std::string> keys;
   for (const auto& [key, value] : pattern) keys.push_back(key);

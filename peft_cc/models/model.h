@@ -223,8 +223,8 @@ class Model {
   absl::StatusOr<WeightsGate::Use> UseBaseWeights() const;
   // What the first active adapter is called, where `name` is empty.
   absl::StatusOr<std::string> NameOrActive(const std::string& name) const;
-  // `options` with the model's pool where they have none.
-  AdapterLoadOptions WithPool(const AdapterLoadOptions& options) const;
+  // `options` with the model's pool where they have none, and its memory.
+  AdapterLoadOptions WithMeans(const AdapterLoadOptions& options) const;
   absl::StatusOr<LoadedAdapter> Build(const std::string& name,
                                       const std::string& config,
                                       TensorMap tensors,

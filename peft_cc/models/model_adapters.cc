@@ -89,10 +89,11 @@ absl::Status Model::CheckRoom(const Folder& folder,
   return registry_.CheckRoom(estimate->size_bytes, replaced);
 }
 
-AdapterLoadOptions Model::WithPool(const AdapterLoadOptions& options) const {
-  AdapterLoadOptions with_pool = options;
-  if (with_pool.pool == nullptr) with_pool.pool = pool_.get();
-  return with_pool;
+AdapterLoadOptions Model::WithMeans(const AdapterLoadOptions& options) const {
+  AdapterLoadOptions with_means = options;
+  if (with_means.pool == nullptr) with_means.pool = pool_.get();
+  with_means.blocks = &registry_.blocks();
+  return with_means;
 }
 
 absl::StatusOr<LoadedAdapter> Model::Build(
@@ -103,7 +104,7 @@ absl::StatusOr<LoadedAdapter> Model::Build(
   PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
                         ParseConfig(name, config, parse_options));
   return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),
-                      WithPool(options));
+                      WithMeans(options));
 }
 
 absl::StatusOr<LoadedAdapter> Model::Read(const std::string& name,
@@ -111,7 +112,7 @@ absl::StatusOr<LoadedAdapter> Model::Read(const std::string& name,
                                           const AdapterLoadOptions& options,
                                           const std::string& replaced) const {
   PEFT_RETURN_IF_ERROR(CheckRoom(folder, options, replaced));
-  return peft::LoadAdapter(sites(), name, folder, WithPool(options));
+  return peft::LoadAdapter(sites(), name, folder, WithMeans(options));
 }
 
 absl::StatusOr<LoadedAdapter> Model::Fetch(const std::string& name,
@@ -173,7 +174,7 @@ absl::StatusOr<LoadReport> Model::AddAdapter(const std::string& name,
                          absl::StrCat("adapter ", Quoted(name)));
     }
     return BuildAdapter(sites(), name, std::move(fresh->config),
-                        std::move(fresh->tensors), WithPool({}));
+                        std::move(fresh->tensors), WithMeans({}));
   };
   return Add(name, /*is_trainable=*/true, make);
 }

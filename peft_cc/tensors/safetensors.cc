@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/file_in_block.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/tensors/byte_reader.h"
 #include "peft_cc/tensors/file_kind.h"
@@ -82,17 +83,18 @@ absl::StatusOr<Parts> SplitFile(absl::Span<const uint8_t> file,
 }
 
 absl::Status CheckSize(absl::string_view what, const SafetensorsEntry& entry) {
-  const std::string shape = absl::StrCat("shape ", ShapeToString(entry.shape),
-                                         " and dtype ", DTypeName(entry.dtype));
   const std::optional<int64_t> size =
       CheckedSizeBytes(entry.dtype, entry.shape);
+  if (size.has_value() &&
+      static_cast<uint64_t>(*size) == entry.end - entry.begin) {
+    return absl::OkStatus();
+  }
+  const std::string shape = absl::StrCat("shape ", ShapeToString(entry.shape),
+                                         " and dtype ", DTypeName(entry.dtype));
   if (!size.has_value()) {
     return EntryError(
         what, entry,
         absl::StrCat("of ", shape, " overflows or does not fill whole bytes"));
-  }
-  if (static_cast<uint64_t>(*size) == entry.end - entry.begin) {
-    return absl::OkStatus();
   }
   return EntryError(
       what, entry,
@@ -131,13 +133,17 @@ absl::Status CheckLayout(absl::string_view what, uint64_t data_size,
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> ReadSafetensors(const File& file, ReadMode mode,
-                                                kernels::ThreadPool& pool) {
+                                                kernels::ThreadPool& pool,
+                                                BlockCache* blocks) {
   const auto run = [&pool](int64_t count,
                            absl::FunctionRef<void(int64_t)> piece) {
     pool.ParallelFor(count, piece);
   };
+  const bool in_block = mode == ReadMode::kRead && blocks != nullptr;
   PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        ReadFile(file, mode, UINT64_MAX, run));
+                        in_block
+                            ? ReadFileInBlock(file, UINT64_MAX, run, *blocks)
+                            : ReadFile(file, mode, UINT64_MAX, run));
   return ParseSafetensors(bytes, Quoted(file.name()));
 }
 
@@ -175,7 +181,9 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
   for (SafetensorsEntry& entry : header.entries) {
     Tensor tensor(entry.dtype, std::move(entry.shape),
                   parts.data.data() + entry.begin, bytes.owner);
-    file.tensors.emplace(std::move(entry.name), std::move(tensor));
+    // Most files have them in the order of the map.
+    file.tensors.emplace_hint(file.tensors.end(), std::move(entry.name),
+                              std::move(tensor));
   }
   return file;
 }

@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
+#include "peft_cc/base/block_cache.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/tensors/safetensors_header.h"
 #include "peft_cc/tensors/tensor.h"
@@ -22,10 +23,12 @@ struct SafetensorsFile {
   std::map<std::string, std::string> metadata;  // "__metadata__"
 };
 
-// Reads a file, see ReadFile. Tensors keep its bytes alive.
+// Reads a file, see ReadFile; what is read and not mapped into memory from
+// `blocks` where it is not null. Tensors keep its bytes alive.
 absl::StatusOr<SafetensorsFile> ReadSafetensors(
     const File& file, ReadMode mode,
-    kernels::ThreadPool& pool = kernels::InlineThreadPool());
+    kernels::ThreadPool& pool = kernels::InlineThreadPool(),
+    BlockCache* blocks = nullptr);
 
 // What a file holds, by its header.
 struct SafetensorsIndex {

@@ -9,12 +9,10 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/tensors/safetensors_canonical.h"
 
 namespace peft {
 namespace {
-
-// More dimensions than any framework supports.
-constexpr size_t kMaxRank = 64;
 
 // Where in the header the next value stands.
 enum class Place {
@@ -238,8 +236,9 @@ class HeaderHandler : public JsonHandler {
     if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       return FailField(absl::StrCat("has ", value, ", expected below 2^63"));
     }
-    if (entry_.shape.size() == kMaxRank) {
-      return FailField(absl::StrCat("has more than ", kMaxRank, " dimensions"));
+    if (entry_.shape.size() == kMaxSafetensorsRank) {
+      return FailField(
+          absl::StrCat("has more than ", kMaxSafetensorsRank, " dimensions"));
     }
     entry_.shape.push_back(static_cast<int64_t>(value));
     return true;
@@ -278,6 +277,8 @@ absl::Status HeaderError(absl::string_view message) {
 
 absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(
     absl::string_view json, absl::string_view what) {
+  std::optional<SafetensorsHeader> canonical = ReadCanonicalHeader(json);
+  if (canonical.has_value()) return *std::move(canonical);
   // JSON would allow blanks here, the format does not.
   if (json.empty() || json[0] != '{') {
     return HeaderError(absl::StrCat(what, ": header does not start with '{'"));

@@ -2,6 +2,7 @@
 #ifndef PEFT_CC_TENSORS_SAFETENSORS_HEADER_H_
 #define PEFT_CC_TENSORS_SAFETENSORS_HEADER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -15,6 +16,9 @@ namespace peft {
 
 // The reference reader's limit for the header, in bytes.
 inline constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;
+
+// More dimensions than any framework supports; further ones are refused.
+inline constexpr size_t kMaxSafetensorsRank = 64;
 
 // The key that tensors cannot have.
 inline constexpr char kSafetensorsMetadataKey[] = "__metadata__";

@@ -81,7 +81,7 @@ absl::StatusOr<Tensor> Tensor::Allocate(DType dtype, std::vector<int64_t> shape,
 }
 
 int64_t Tensor::size_bytes() const {
-  return CheckedSizeBytes(dtype_, shape_).value_or(0);
+  return num_elements_ * DTypeBits(dtype_) / 8;
 }
 
 int64_t Tensor::num_lines() const {
