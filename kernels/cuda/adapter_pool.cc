@@ -52,9 +52,12 @@ absl::StatusOr<std::unique_ptr<AdapterPool>> AdapterPool::Create(
 }
 
 AdapterPool::~AdapterPool() {
-  // Staging is pinned memory that the device may still read; freeing pages
-  // waits for the rest.
-  (void)copies_.Synchronize();
+  // The device may still read pinned memory. What Create could not make has
+  // nothing to wait for.
+  for (const Staging& staging : slot_staging_) {
+    if (staging.read.handle() != nullptr) (void)staging.read.Synchronize();
+  }
+  if (copies_.handle() != nullptr) (void)copies_.Synchronize();
 }
 
 absl::Status AdapterPool::CheckOptions() const {

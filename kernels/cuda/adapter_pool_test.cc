@@ -148,7 +148,7 @@ TEST_F(AdapterPoolTest, SlotOfTwoAdaptersHasBothInOrder) {
 }
 
 TEST_F(AdapterPoolTest, FullPoolSaysHowMuchWasWantedAndHadAndGoesOn) {
-  const HostAdapter large(24, 0);
+  const HostAdapter large(17, 0);
   ASSERT_TRUE(pool_->Load(large.pairs()).ok());
   const int free = pool_->num_free_pages();
   const auto id = pool_->Load(large.pairs());
