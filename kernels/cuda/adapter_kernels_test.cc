@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 constexpr char kAnyImage[] = "any";
 
-TEST(AdapterKernelsTest, TilesHoldEachGroupsRowsInOrder) {
+TEST(MakeTilesTest, TilesHoldEachGroupsRowsInOrder) {
   const std::vector<RowTile> tiles =
       MakeTiles(std::vector<RowGroup>{{17, 4, 2}, {0, 6, 1}, {3, 8, 1}});
   ASSERT_EQ(tiles.size(), 3u);
