@@ -17,6 +17,9 @@ def _with_cuda(labels):
         "//conditions:default": [],
     })
 
+# What a C++ target depends on that includes CUDA's own headers.
+CUDA_HEADERS = _with_cuda(["@cuda//:cudart"])
+
 # Machine code for H100 and H200, whose own instructions `90a` allows, and PTX
 # from which the driver of a newer GPU makes its code. Code with those
 # instructions must be inside of `#ifdef __CUDA_ARCH_FEAT_SM90_ALL`.
