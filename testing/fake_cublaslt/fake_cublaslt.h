@@ -15,7 +15,8 @@
 #include <memory>
 #include <string>
 
-#include "kernels/cuda/driver_types.h"
+// CUDA's own type.
+struct CUstream_st;
 
 namespace peft {
 namespace testing {
@@ -31,8 +32,11 @@ struct FakeCublasLtSettings {
   // `drop(argument)` when it will not run again. Null: at once.
   void (*enqueue)(CUstream_st* stream, void (*run)(void*), void (*drop)(void*),
                   void* argument) = nullptr;
-  // Whether `bytes` at `address` are memory that a product may use. Null: yes.
-  bool (*is_memory)(const void* address, uint64_t bytes) = nullptr;
+  // Where the host finds `bytes` at an address of the device; null where they
+  // are not its memory. Null: the addresses are the host's.
+  void* (*resolve)(const void* address, uint64_t bytes) = nullptr;
+  // Takes what has gone wrong in a product that runs later. Null: it aborts.
+  void (*defect)(const char* text) = nullptr;
 };
 
 // The fake's own functions, beside cuBLASLt's.

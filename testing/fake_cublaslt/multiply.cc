@@ -1,7 +1,8 @@
 // The arithmetic: sums in f32, rounded once when they are stored.
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <vector>
 
 #include "peft_cc/base/dtype.h"
 #include "testing/fake_cublaslt/state.h"
@@ -94,8 +95,7 @@ void MultiplyOne(const Problem& problem, const Operands& operands,
   const Layout bias_layout = {
       kMagic, problem.d->type, LtOrder::kColumn,      1, problem.d->rows,
       1,      problem.m(),     desc.bias_batch_stride};
-  const bool has_bias = (static_cast<uint32_t>(desc.epilogue) &
-                         static_cast<uint32_t>(LtEpilogue::kBias)) != 0;
+  const bool has_bias = HasBias(desc);
   const Matrix bias(bias_layout, desc.bias, batch);
   for (int64_t col = 0; col < problem.n(); ++col) {
     for (int64_t row = 0; row < problem.m(); ++row) {
@@ -109,19 +109,61 @@ void MultiplyOne(const Problem& problem, const Operands& operands,
   }
 }
 
+// The same operands and bias, as the host finds them. False where memory was
+// freed before its turn came.
+bool ResolveAll(const Problem& problem, int64_t workspace_bytes, Desc* desc,
+                Operands* operands) {
+  constexpr int64_t kSize = sizeof(float);
+  bool found = true;
+  const auto resolve = [&found](auto** address, int64_t bytes) {
+    *address = Resolve(*address, bytes);
+    found = found && *address != nullptr;
+  };
+  resolve(&operands->a, ExtentOf(*problem.a));
+  resolve(&operands->b, ExtentOf(*problem.b));
+  resolve(&operands->c, ExtentOf(*problem.c));
+  resolve(&operands->d, ExtentOf(*problem.d));
+  if (HasBias(*desc)) {
+    resolve(&desc->bias, problem.m() * SizeOf(problem.d->type));
+  }
+  if (workspace_bytes > 0) resolve(&operands->workspace, workspace_bytes);
+  if (desc->pointer_mode == LtPointerMode::kDevice) {
+    resolve(&operands->alpha, kSize);
+    resolve(&operands->beta, kSize);
+  } else if (desc->pointer_mode != LtPointerMode::kHost) {
+    resolve(&operands->alpha, problem.m() * kSize);
+  }
+  return found;
+}
+
+void Defect(const char* text) {
+  if (Settings().defect != nullptr) return Settings().defect(text);
+  std::fprintf(stderr, "%s\n", text);
+  std::abort();
+}
+
 }  // namespace
 
 void Multiply(const Problem& problem, const Algo& algo,
               const Operands& operands) {
   int64_t splits = algo.config[static_cast<int>(LtAlgoAttribute::kSplitK)];
   if (splits < 1) splits = 1;
-  for (int32_t batch = 0; batch < problem.d->batch_count; ++batch) {
-    MultiplyOne(problem, operands, splits, batch);
+  const int64_t workspace_bytes = splits == 1
+                                      ? 0
+                                      : splits * problem.m() * problem.n() *
+                                            static_cast<int64_t>(sizeof(float));
+  Desc desc = *problem.desc;
+  Problem host = problem;
+  host.desc = &desc;
+  Operands found = operands;
+  if (!ResolveAll(problem, workspace_bytes, &desc, &found)) {
+    return Defect("a product reads or writes memory that was freed");
   }
-  if (splits == 1) return;
+  for (int32_t batch = 0; batch < problem.d->batch_count; ++batch) {
+    MultiplyOne(host, found, splits, batch);
+  }
   // A real one keeps its partial sums there: nobody else may.
-  std::memset(operands.workspace, 0xff,
-              splits * problem.m() * problem.n() * sizeof(float));
+  if (splits > 1) std::memset(found.workspace, 0xff, workspace_bytes);
 }
 
 }  // namespace lt

@@ -114,11 +114,6 @@ LtStatus CheckBatch(const Problem& problem) {
   return kLtSuccess;
 }
 
-bool HasBias(const Desc& desc) {
-  return (static_cast<uint32_t>(desc.epilogue) &
-          static_cast<uint32_t>(LtEpilogue::kBias)) != 0;
-}
-
 LtStatus CheckEpilogue(const Problem& problem) {
   const Desc& desc = *problem.desc;
   switch (desc.epilogue) {
@@ -194,8 +189,7 @@ LtStatus CheckRange(const Range& range, int64_t alignment) {
     return Refuse(kLtInvalidValue, name + " is not at a multiple of " +
                                        std::to_string(alignment));
   }
-  const auto is_memory = Settings().is_memory;
-  if (is_memory != nullptr && !is_memory(range.begin, range.bytes)) {
+  if (Resolve(range.begin, range.bytes) == nullptr) {
     return Refuse(kLtExecutionFailed, name + " is not in device memory");
   }
   return kLtSuccess;
@@ -309,6 +303,12 @@ LtStatus CheckAlgo(const Problem& problem, const Algo& algo,
                                     static_cast<int64_t>(sizeof(float))
                               : 0;
   return kLtSuccess;
+}
+
+void* Resolve(const void* address, int64_t bytes) {
+  const auto resolve = Settings().resolve;
+  if (resolve == nullptr) return const_cast<void*>(address);
+  return resolve(address, static_cast<uint64_t>(bytes));
 }
 
 LtStatus CheckOperands(const Problem& problem, const Algo& algo,

@@ -98,6 +98,10 @@ struct Problem {
 };
 
 int64_t SizeOf(LtDataType type);
+inline bool HasBias(const Desc& desc) {
+  return (static_cast<uint32_t>(desc.epilogue) &
+          static_cast<uint32_t>(LtEpilogue::kBias)) != 0;
+}
 // Bytes from the first to the last element of all matrices of a batch.
 int64_t ExtentOf(const Layout& layout);
 
@@ -107,6 +111,9 @@ LtStatus CheckProblem(const Problem& problem);
 // Whether the algorithm can compute the problem; its workspace then.
 LtStatus CheckAlgo(const Problem& problem, const Algo& algo,
                    int64_t* workspace_bytes);
+
+// Where the host finds device memory; null where it is none.
+void* Resolve(const void* address, int64_t bytes);
 
 // The memory that an algorithm reads and writes.
 struct Operands {
@@ -128,7 +135,8 @@ LtStatus CheckOperands(const Problem& problem, const Algo& algo,
 // Lets other streams have the workspaces that were used.
 void ForgetWorkspaces();
 
-// Computes. alpha and beta are read as the pointer mode says.
+// Computes, with operands of the device. alpha and beta are read as the pointer
+// mode says.
 void Multiply(const Problem& problem, const Algo& algo,
               const Operands& operands);
 

@@ -5,9 +5,9 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <utility>
 
 #include "gtest/gtest.h"
-#include "kernels/cuda/driver.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -16,110 +16,24 @@ namespace cuda {
 namespace {
 
 constexpr char kFakePath[] = "testing/fake_cublaslt/libfake_cublaslt.so";
-constexpr int64_t kAlignment = 256;
 constexpr int64_t kWorkspaceBytes = 32 << 20;
 
-class FakeDevice : public TestDevice {
- public:
-  FakeDevice() {
-    fake_ = testing::FakeCublasLt::Open(kFakePath);
-    library_ = LtLibrary::Open(kFakePath).value();
-    handle_ = LtHandle::Create(*library_).value();
-    stream_.workspace = Allocate(kWorkspaceBytes);
-    stream_.workspace_bytes = kWorkspaceBytes;
-    stream_.zero_one = PutFloats(this, {0.0f, 1.0f});
-  }
+// What the fake library calls: its C interface knows no objects.
+FakeCuda* the_fake_cuda = nullptr;
 
-  testing::FakeCublasLt* fake() override { return fake_.get(); }
-  LtStream stream() override { return stream_; }
+void Enqueue(StreamHandle stream, void (*run)(void*), void (*drop)(void*),
+             void* argument) {
+  const std::shared_ptr<void> owned(argument, drop);
+  const bool added =
+      the_fake_cuda->Enqueue(stream, [run, owned] { run(owned.get()); });
+  EXPECT_TRUE(added) << "a product is on a stream that does not exist";
+}
 
-  DevicePtr Allocate(int64_t bytes) override {
-    // As large as asked for: the sanitizer sees what lies behind it.
-    blocks_.emplace_back(static_cast<char*>(
-        ::operator new(bytes, std::align_val_t(kAlignment))));
-    return reinterpret_cast<DevicePtr>(blocks_.back().get());
-  }
-  void Write(DevicePtr to, const void* from, int64_t bytes) override {
-    std::memcpy(reinterpret_cast<void*>(to), from, bytes);
-  }
-  void Read(DevicePtr from, int64_t bytes, void* to) override {
-    std::memcpy(to, reinterpret_cast<const void*>(from), bytes);
-  }
+void* Resolve(const void* address, uint64_t bytes) {
+  return the_fake_cuda->Resolve(reinterpret_cast<DevicePtr>(address), bytes);
+}
 
- private:
-  struct Delete {
-    void operator()(char* block) const {
-      ::operator delete(block, std::align_val_t(kAlignment));
-    }
-  };
-  std::unique_ptr<testing::FakeCublasLt> fake_;
-  std::vector<std::unique_ptr<char, Delete>> blocks_;
-  LtStream stream_;
-};
-
-// Errors of the driver end the test: nothing is left to be tested.
-class GpuDevice : public TestDevice {
- public:
-  static absl::StatusOr<std::unique_ptr<TestDevice>> Open() {
-    std::unique_ptr<GpuDevice> device(new GpuDevice);
-    PEFT_ASSIGN_OR_RETURN(device->driver_, Driver::Open());
-    const char* const path = std::getenv("PEFT_CUBLASLT");
-    PEFT_ASSIGN_OR_RETURN(device->library_,
-                          LtLibrary::Open(path == nullptr ? "" : path));
-    device->Start();
-    PEFT_ASSIGN_OR_RETURN(device->handle_, LtHandle::Create(*device->library_));
-    return device;
-  }
-
-  ~GpuDevice() override {
-    handle_.reset();
-    if (context_ == nullptr) return;
-    for (DevicePtr block : blocks_) driver()->cuMemFree_v2(block);
-    driver()->cuStreamDestroy_v2(stream_.stream);
-    driver()->cuCtxPopCurrent_v2(&context_);
-    driver()->cuDevicePrimaryCtxRelease_v2(number_);
-  }
-
-  LtStream stream() override { return stream_; }
-
-  DevicePtr Allocate(int64_t bytes) override {
-    DevicePtr block = 0;
-    Check(driver()->cuMemAlloc_v2(&block, bytes));
-    blocks_.push_back(block);
-    return block;
-  }
-  void Write(DevicePtr to, const void* from, int64_t bytes) override {
-    Check(driver()->cuMemcpyHtoDAsync_v2(to, from, bytes, stream_.stream));
-    Check(driver()->cuStreamSynchronize(stream_.stream));
-  }
-  void Read(DevicePtr from, int64_t bytes, void* to) override {
-    Check(driver()->cuMemcpyDtoHAsync_v2(to, from, bytes, stream_.stream));
-    Check(driver()->cuStreamSynchronize(stream_.stream));
-  }
-
- private:
-  const Driver& driver() const { return *driver_; }
-  void Check(Result result) const {
-    const absl::Status status = driver_->Check(result, "testing");
-    ASSERT_TRUE(status.ok()) << status;
-  }
-
-  void Start() {
-    Check(driver()->cuDeviceGet(&number_, 0));
-    Check(driver()->cuDevicePrimaryCtxRetain(&context_, number_));
-    Check(driver()->cuCtxPushCurrent_v2(context_));
-    Check(driver()->cuStreamCreate(&stream_.stream, kStreamNonBlocking));
-    stream_.workspace = Allocate(kWorkspaceBytes);
-    stream_.workspace_bytes = kWorkspaceBytes;
-    stream_.zero_one = PutFloats(this, {0.0f, 1.0f});
-  }
-
-  std::unique_ptr<Driver> driver_;
-  DeviceNumber number_ = 0;
-  ContextHandle context_ = nullptr;
-  std::vector<DevicePtr> blocks_;
-  LtStream stream_;
-};
+void AddDefect(const char* text) { the_fake_cuda->AddDefect(text); }
 
 int64_t BytesOf(const DeviceMatrix& matrix) {
   return ((matrix.rows - 1) * matrix.stride + matrix.cols) *
@@ -146,12 +60,81 @@ TestMatrix Put(TestDevice* device, DType dtype, int64_t rows, int64_t cols,
 
 }  // namespace
 
+testing::FakeCublasLtSettings TestDevice::FakeSettings() {
+  testing::FakeCublasLtSettings settings;
+  settings.enqueue = Enqueue;
+  settings.resolve = Resolve;
+  settings.defect = AddDefect;
+  return settings;
+}
+
 std::unique_ptr<TestDevice> TestDevice::Fake() {
-  return std::make_unique<FakeDevice>();
+  std::unique_ptr<TestDevice> device(new TestDevice);
+  device->fake_cuda_ = std::make_unique<FakeCuda>();
+  device->driver_ = device->fake_cuda_->driver();
+  device->fake_ = testing::FakeCublasLt::Open(kFakePath);
+  the_fake_cuda = device->fake_cuda_.get();
+  device->fake_->Set(FakeSettings());
+  const absl::Status status = device->Start(kFakePath);
+  EXPECT_TRUE(status.ok()) << status;
+  return device;
 }
 
 absl::StatusOr<std::unique_ptr<TestDevice>> TestDevice::Gpu() {
-  return GpuDevice::Open();
+  std::unique_ptr<TestDevice> device(new TestDevice);
+  PEFT_ASSIGN_OR_RETURN(device->driver_, Driver::Open());
+  const char* const path = std::getenv("PEFT_CUBLASLT");
+  PEFT_RETURN_IF_ERROR(device->Start(path == nullptr ? "" : path));
+  return device;
+}
+
+absl::Status TestDevice::Start(const std::string& library) {
+  PEFT_ASSIGN_OR_RETURN(library_, LtLibrary::Open(library));
+  Check(driver()->cuDeviceGet(&number_, 0));
+  Check(driver()->cuDevicePrimaryCtxRetain(&context_, number_));
+  Check(driver()->cuCtxPushCurrent_v2(context_));
+  PEFT_ASSIGN_OR_RETURN(handle_, LtHandle::Create(*library_));
+  Check(driver()->cuStreamCreate(&stream_.stream, kStreamNonBlocking));
+  stream_.workspace = Allocate(kWorkspaceBytes);
+  stream_.workspace_bytes = kWorkspaceBytes;
+  stream_.zero_one = PutFloats(this, {0.0f, 1.0f});
+  return absl::OkStatus();
+}
+
+TestDevice::~TestDevice() {
+  handle_.reset();
+  if (stream_.stream != nullptr) {
+    Check(driver()->cuStreamSynchronize(stream_.stream));
+    Check(driver()->cuStreamDestroy_v2(stream_.stream));
+  }
+  for (DevicePtr block : blocks_) Check(driver()->cuMemFree_v2(block));
+  if (context_ != nullptr) {
+    Check(driver()->cuCtxPopCurrent_v2(&context_));
+    Check(driver()->cuDevicePrimaryCtxRelease_v2(number_));
+  }
+  if (fake_ != nullptr) fake_->Set({});
+}
+
+void TestDevice::Check(Result result) const {
+  const absl::Status status = driver_->Check(result, "testing");
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+DevicePtr TestDevice::Allocate(int64_t bytes) {
+  DevicePtr block = 0;
+  Check(driver()->cuMemAlloc_v2(&block, bytes));
+  blocks_.push_back(block);
+  return block;
+}
+
+void TestDevice::Write(DevicePtr to, const void* from, int64_t bytes) {
+  Check(driver()->cuMemcpyHtoDAsync_v2(to, from, bytes, stream_.stream));
+  Check(driver()->cuStreamSynchronize(stream_.stream));
+}
+
+void TestDevice::Read(DevicePtr from, int64_t bytes, void* to) {
+  Check(driver()->cuMemcpyDtoHAsync_v2(to, from, bytes, stream_.stream));
+  Check(driver()->cuStreamSynchronize(stream_.stream));
 }
 
 void TestMatrix::Fetch(TestDevice* from) {
