@@ -377,9 +377,9 @@ TEST_P(FakeAdaptedLinearTest, RefusesALayerThatComputesNothing) {
 }
 
 TEST_P(FakeAdaptedLinearTest, PlansAreSharedByLayersOfOneShape) {
-  MakeInput({{8, 0.5f}, {8, 1.5f}});
+  MakeInput({{8, 0.5f}});
   AddOutput(0, 1);
-  AddOutput(1, 1);
+  AddOutput(0, 1);
   ASSERT_TRUE(PlanStatus().ok());
   // One thin product, one base, one expansion.
   EXPECT_EQ(cache_->stats().misses, 3);

@@ -23,10 +23,12 @@ constexpr int64_t kOperandBytes = 64 << 10;
 // The case that all others are variants of.
 std::map<std::string, int64_t> BaseCase() {
   std::map<std::string, int64_t> values = {
-      {"align", 16},       {"compute", 68},      {"scale", 0},
-      {"pointer_mode", 0}, {"epilogue", 1},      {"bias_type", -1},
-      {"trans_a", 1},      {"trans_b", 0},       {"trans_c", 0},
-      {"bias", 0},         {"in_place", 0},      {"overlap", 0},
+      {"align", 16},          {"compute", 68},
+      {"scale", 0},           {"pointer_mode", 0},
+      {"epilogue", 1},        {"bias_type", -1},
+      {"trans_a", 1},         {"trans_b", 0},
+      {"trans_c", 0},         {"bias", 0},
+      {"in_place", 0},        {"overlap", 0},
       {"workspace", 1 << 20}, {"max_workspace", 1 << 20}};
   const std::map<std::string, std::pair<int64_t, int64_t>> shapes = {
       {"a", {64, 32}}, {"b", {64, 8}}, {"c", {32, 8}}, {"d", {32, 8}}};
@@ -166,9 +168,8 @@ class Attempt {
                            LtPreferenceAttribute::kMinAlignmentD}) {
       set = set && SetPreference(attribute, align);
     }
-    set = set &&
-          SetPreference(LtPreferenceAttribute::kMaxWorkspaceBytes,
-                        static_cast<uint64_t>(Value("max_workspace")));
+    set = set && SetPreference(LtPreferenceAttribute::kMaxWorkspaceBytes,
+                               static_cast<uint64_t>(Value("max_workspace")));
     int found = 0;
     return set &&
            lt_->cublasLtMatmulAlgoGetHeuristic(
@@ -189,10 +190,8 @@ class Attempt {
     if (mode == 1) beta = Pointer(device_->stream().zero_one);
     const DevicePtr a = Operand(Value("a.offset"));
     const DevicePtr b = Operand(Value("b.offset"));
-    const DevicePtr d =
-        Value("overlap") == 1 ? a : Operand(Value("d.offset"));
-    const DevicePtr c =
-        Value("in_place") == 1 ? d : Operand(Value("c.offset"));
+    const DevicePtr d = Value("overlap") == 1 ? a : Operand(Value("d.offset"));
+    const DevicePtr c = Value("in_place") == 1 ? d : Operand(Value("c.offset"));
     const bool ran =
         lt_->cublasLtMatmul(
             device_->handle().get(), &desc_, alpha, Pointer(a), &a_, Pointer(b),

@@ -20,8 +20,9 @@ class LtDescriptorsTest : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     const char* const path = std::getenv("PEFT_CUBLASLT");
-    auto library =
-        LtLibrary::Open(!GetParam() ? kFakePath : path == nullptr ? "" : path);
+    auto library = LtLibrary::Open(!GetParam()       ? kFakePath
+                                   : path == nullptr ? ""
+                                                     : path);
     if (GetParam() && !library.ok()) GTEST_SKIP() << library.status();
     ASSERT_TRUE(library.ok()) << library.status();
     library_ = *std::move(library);
@@ -52,8 +53,8 @@ TEST_P(LtDescriptorsTest, WhatWeDescribeIsAccepted) {
 
 TEST_P(LtDescriptorsTest, MemoryThatIsTooSmallIsRefused) {
   LtMatrixLayout layout;
-  EXPECT_NE(lt().cublasLtMatrixLayoutInit_internal(
-                &layout, sizeof(layout) / 2, LtDataType::kF32, 1, 1, 1),
+  EXPECT_NE(lt().cublasLtMatrixLayoutInit_internal(&layout, sizeof(layout) / 2,
+                                                   LtDataType::kF32, 1, 1, 1),
             kLtSuccess);
   LtPreference preference;
   EXPECT_NE(lt().cublasLtMatmulPreferenceInit_internal(&preference,
@@ -65,8 +66,8 @@ TEST_P(LtDescriptorsTest, AttributesHaveOneSize) {
   const int64_t wide = 0;
   const int32_t narrow = 0;
   LtMatrixLayout layout;
-  ASSERT_EQ(lt().cublasLtMatrixLayoutInit_internal(
-                &layout, sizeof(layout), LtDataType::kF32, 1, 1, 1),
+  ASSERT_EQ(lt().cublasLtMatrixLayoutInit_internal(&layout, sizeof(layout),
+                                                   LtDataType::kF32, 1, 1, 1),
             kLtSuccess);
   const auto set_layout = [&](LtLayoutAttribute attribute, const void* value,
                               size_t size) {
@@ -100,10 +101,10 @@ TEST_P(LtDescriptorsTest, ValuesAreCheckedLater) {
   EXPECT_EQ(lt().cublasLtMatrixLayoutInit_internal(
                 &layout, sizeof(layout), static_cast<LtDataType>(99), 8, 4, 3),
             kLtSuccess);
-  EXPECT_EQ(lt().cublasLtMatrixLayoutSetAttribute(
-                &layout, LtLayoutAttribute::kOrder, &no_order,
-                sizeof(no_order)),
-            kLtSuccess);
+  EXPECT_EQ(
+      lt().cublasLtMatrixLayoutSetAttribute(&layout, LtLayoutAttribute::kOrder,
+                                            &no_order, sizeof(no_order)),
+      kLtSuccess);
 }
 
 TEST_P(LtDescriptorsTest, WithoutAHandleNothingIsChosen) {
