@@ -28,6 +28,16 @@ _ARCHITECTURES = [
     "-gencode=arch=compute_90,code=compute_90",
 ]
 
+# What kernels are embedded for that the driver loads by itself: machine code
+# for A100 and its minor revisions, for H100 and H200, for B100 and B200, and PTX
+# for what comes after.
+_IMAGE_ARCHITECTURES = [
+    "-gencode=arch=compute_80,code=sm_80",
+    "-gencode=arch=compute_90a,code=sm_90a",
+    "-gencode=arch=compute_100,code=sm_100",
+    "-gencode=arch=compute_100,code=compute_100",
+]
+
 _FLAGS = [
     "-std=c++17",
     "-O3",
@@ -55,23 +65,31 @@ def _include_flags(context):
     ])
     return ["-I" + folder for folder in folders.to_list()]
 
-def _compile(ctx, source, context, compiler):
-    """Declares the compilation of one file and returns the object."""
-    object = ctx.actions.declare_file("%s/%s.o" % (ctx.label.name, source.basename))
-    toolkit = ctx.files.toolkit
-    bin = [folder for folder in toolkit if folder.basename == "bin"][0]
+def _bin(ctx):
+    """The folder of nvcc and its like."""
+    return [file for file in ctx.files.toolkit if file.basename == "bin"][0]
+
+def _compile(ctx, source, suffix, flags):
+    """Declares the compilation of one file and returns what it makes."""
+    context = cc_common.merge_cc_infos(
+        cc_infos = [dep[CcInfo] for dep in ctx.attr.deps],
+    ).compilation_context
+    compiler = find_cpp_toolchain(ctx).compiler_executable
+    object = ctx.actions.declare_file(
+        "%s/%s%s" % (ctx.label.name, source.basename, suffix),
+    )
     ctx.actions.run_shell(
         outputs = [object],
         inputs = depset(
-            [source] + ctx.files.hdrs + toolkit,
+            [source] + ctx.files.hdrs + ctx.files.toolkit,
             transitive = [context.headers],
         ),
         command = _COMMAND,
-        arguments = [object.path + ".keep", bin.path + "/nvcc"] + _FLAGS +
-                    _ARCHITECTURES + ["-ccbin=" + compiler, "-I."] +
+        arguments = [object.path + ".keep", _bin(ctx).path + "/nvcc"] +
+                    _FLAGS + flags + ["-ccbin=" + compiler, "-I."] +
                     _include_flags(context) +
                     ["-D" + define for define in context.defines.to_list()] +
-                    ["-c", source.path, "-o", object.path],
+                    [source.path, "-o", object.path],
         mnemonic = "CudaCompile",
         progress_message = "Compiling " + source.short_path,
         use_default_shell_env = True,
@@ -79,27 +97,49 @@ def _compile(ctx, source, context, compiler):
     return object
 
 def _cuda_objects_impl(ctx):
-    context = cc_common.merge_cc_infos(
-        cc_infos = [dep[CcInfo] for dep in ctx.attr.deps],
-    ).compilation_context
-    compiler = find_cpp_toolchain(ctx).compiler_executable
     return [DefaultInfo(files = depset([
-        _compile(ctx, source, context, compiler)
+        _compile(ctx, source, ".o", ["-c"] + _ARCHITECTURES)
         for source in ctx.files.srcs
     ]))]
 
+def _cuda_image_impl(ctx):
+    fatbin = _compile(
+        ctx,
+        ctx.files.srcs[0],
+        ".fatbin",
+        ["-fatbin"] + _IMAGE_ARCHITECTURES,
+    )
+    source = ctx.actions.declare_file(ctx.label.name + ".c")
+    ctx.actions.run_shell(
+        outputs = [source],
+        inputs = [fatbin] + ctx.files.toolkit,
+        command = "%s/bin2c --const --type longlong --name %s %s > %s" %
+                  (_bin(ctx).path, ctx.label.name, fatbin.path, source.path),
+        mnemonic = "CudaImage",
+    )
+    return [DefaultInfo(files = depset([source]))]
+
+_CUDA_ATTRS = {
+    "deps": attr.label_list(providers = [CcInfo]),
+    "hdrs": attr.label_list(allow_files = [".h", ".cuh", ".inc"]),
+    "srcs": attr.label_list(allow_files = [".cu"], mandatory = True),
+    # @cuda//:toolkit. No default, which would be fetched for every build.
+    "toolkit": attr.label_list(allow_files = True),
+    "_cc_toolchain": attr.label(
+        default = "@bazel_tools//tools/cpp:current_cc_toolchain",
+    ),
+}
+
 _cuda_objects = rule(
     implementation = _cuda_objects_impl,
-    attrs = {
-        "deps": attr.label_list(providers = [CcInfo]),
-        "hdrs": attr.label_list(allow_files = [".h", ".cuh"]),
-        "srcs": attr.label_list(allow_files = [".cu"], mandatory = True),
-        # @cuda//:toolkit. No default, which would be fetched for every build.
-        "toolkit": attr.label_list(allow_files = True),
-        "_cc_toolchain": attr.label(
-            default = "@bazel_tools//tools/cpp:current_cc_toolchain",
-        ),
-    },
+    attrs = _CUDA_ATTRS,
+    fragments = ["cpp"],
+    toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
+)
+
+_cuda_image = rule(
+    implementation = _cuda_image_impl,
+    attrs = _CUDA_ATTRS,
     fragments = ["cpp"],
     toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
 )
@@ -134,4 +174,25 @@ def peft_cuda_library(name, srcs, hdrs = [], deps = [], **kwargs):
         target_compatible_with = CUDA_COMPATIBLE,
         deps = deps + _with_cuda(["@cuda//:cudart"]),
         **kwargs
+    )
+
+def peft_cuda_image(name, src, hdrs = [], deps = []):
+    """A C source with machine code that the CUDA driver loads by itself.
+
+    It defines `const unsigned long long <name>[]`. SKIPPED without
+    --config=cuda.
+
+    Args:
+      name: the array's name.
+      src: the .cu file.
+      hdrs: headers and .inc files.
+      deps: C++ libraries whose headers it includes.
+    """
+    _cuda_image(
+        name = name,
+        srcs = [src],
+        hdrs = hdrs,
+        deps = deps,
+        target_compatible_with = CUDA_COMPATIBLE,
+        toolkit = _with_cuda(["@cuda//:toolkit"]),
     )
