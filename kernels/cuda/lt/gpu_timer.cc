@@ -27,11 +27,10 @@ absl::StatusOr<std::unique_ptr<GpuTimer>> GpuTimer::Create(
     const Device& device, const LtSettings& settings,
     const GpuTimerOptions& options) {
   PEFT_ASSIGN_OR_RETURN(Stream stream, device.CreateStream());
-  PEFT_ASSIGN_OR_RETURN(
-      LtWorkspace workspace,
-      LtWorkspace::Create(device, stream.handle(), settings));
-  auto timer = absl::WrapUnique(new GpuTimer(
-      device, options, std::move(stream), std::move(workspace)));
+  PEFT_ASSIGN_OR_RETURN(LtWorkspace workspace,
+                        LtWorkspace::Create(device, stream.handle(), settings));
+  auto timer = absl::WrapUnique(
+      new GpuTimer(device, options, std::move(stream), std::move(workspace)));
   PEFT_RETURN_IF_ERROR(timer->Start());
   return timer;
 }
@@ -63,8 +62,8 @@ absl::StatusOr<double> GpuTimer::TimeOnce(
   const auto check = [&driver](Result result) {
     return driver.Check(result, "measuring time on the device");
   };
-  PEFT_RETURN_IF_ERROR(check(driver->cuMemsetD8Async(
-      flush_.address(), 0, flush_.bytes(), stream)));
+  PEFT_RETURN_IF_ERROR(check(
+      driver->cuMemsetD8Async(flush_.address(), 0, flush_.bytes(), stream)));
   PEFT_RETURN_IF_ERROR(check(driver->cuEventRecord(begin_, stream)));
   PEFT_RETURN_IF_ERROR(launch());
   PEFT_RETURN_IF_ERROR(check(driver->cuEventRecord(end_, stream)));
@@ -75,7 +74,8 @@ absl::StatusOr<double> GpuTimer::TimeOnce(
   return 1e-3 * milliseconds;
 }
 
-absl::StatusOr<double> GpuTimer::Time(absl::FunctionRef<absl::Status()> launch) {
+absl::StatusOr<double> GpuTimer::Time(
+    absl::FunctionRef<absl::Status()> launch) {
   const DeviceScope scope(device_);
   PEFT_RETURN_IF_ERROR(scope.status());
   // Kernels are loaded when they run first.
@@ -97,8 +97,7 @@ absl::StatusOr<GemmPointers> GpuTimer::OperandsOf(const Gemm& gemm) {
       BytesOf(gemm.right, gemm.right.transposed ? gemm.n : gemm.k);
   const int64_t out = BytesOf(gemm.out, gemm.m);
   // The bias, and then a scale for each column.
-  const int64_t columns =
-      BytesOf({DType::kF32, gemm.n, kAlignment, false}, 1);
+  const int64_t columns = BytesOf({DType::kF32, gemm.n, kAlignment, false}, 1);
   const int64_t bytes = left + right + out + 2 * columns;
   if (static_cast<int64_t>(operands_.bytes()) < bytes) {
     // The old memory goes first: there may be no room for both.

@@ -54,20 +54,18 @@ TEST_F(GpuTimerTest, RunsOnceMoreThanItCounts) {
 }
 
 TEST_F(GpuTimerTest, FailsWithWhatItMeasures) {
-  EXPECT_EQ(timer_->Time([] { return absl::DataLossError("gone"); })
-                .status()
-                .code(),
-            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(
+      timer_->Time([] { return absl::DataLossError("gone"); }).status().code(),
+      absl::StatusCode::kDataLoss);
 }
 
 TEST_F(GpuTimerTest, TunesOnMemoryOfItsOwn) {
   PlanCache cache(fake_->handle(), LtSettings());
   for (int64_t m : {2, 16, 4}) {
     const int64_t before = fake_->fake()->runs();
-    const absl::Status status =
-        cache.Tune(Linear(m), 2, [this](const GemmPlan& plan) {
-          return timer_->TimePlan(plan);
-        });
+    const absl::Status status = cache.Tune(
+        Linear(m), 2,
+        [this](const GemmPlan& plan) { return timer_->TimePlan(plan); });
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(fake_->fake()->runs() - before, 2 * 4);
   }

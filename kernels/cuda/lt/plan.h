@@ -46,8 +46,9 @@ class GemmPlan {
         descriptors_(descriptors),
         candidate_(candidate) {}
 
-  // Puts the product on the stream. Allocates nothing and takes no lock; the
-  // addresses become part of a graph that is being captured.
+  // Puts the product on the stream; the handle's device must be the thread's.
+  // Allocates nothing and takes no lock; the addresses become part of a graph
+  // that is being captured.
   // INVALID_ARGUMENT (ARGUMENT) for a missing operand, one that is less aligned
   // than was planned for, or too small a workspace.
   absl::Status Run(const LtStream& stream, const GemmPointers& pointers) const;

@@ -42,10 +42,8 @@ absl::StatusOr<LtWorkspace> LtWorkspace::Create(const Device& device,
   result.stream_.stream = stream;
   result.stream_.workspace = result.memory_.address();
   result.stream_.workspace_bytes = settings.workspace_bytes;
-  result.stream_.zero_one =
-      result.memory_.address() + settings.workspace_bytes;
-  PEFT_RETURN_IF_ERROR(
-      CopyZeroOne(device, stream, result.stream_.zero_one));
+  result.stream_.zero_one = result.memory_.address() + settings.workspace_bytes;
+  PEFT_RETURN_IF_ERROR(CopyZeroOne(device, stream, result.stream_.zero_one));
   return result;
 }
 
