@@ -240,6 +240,55 @@ LtStatus CheckScales(const Problem& problem, const Operands& operands) {
                     kSize);
 }
 
+// An operand beside D: it may be D itself if it is C, else it lies elsewhere.
+LtStatus CheckBesideD(const Problem& problem, const Range& range, bool may_be_d,
+                      const Range& d) {
+  if (may_be_d && range.begin == d.begin) {
+    if (problem.c->ld == problem.d->ld) return kLtSuccess;
+    return Refuse(kLtInvalidValue, "C is D, with another leading dimension");
+  }
+  if (!range.Overlaps(d)) return kLtSuccess;
+  return Refuse(kLtInvalidValue, std::string(range.name) + " overlaps D");
+}
+
+// The matrices and the bias.
+LtStatus CheckMatrices(const Problem& problem, const Algo& algo,
+                       const Operands& operands) {
+  const bool wide =
+      algo.config[static_cast<int>(LtAlgoAttribute::kId)] != kPlain;
+  const auto alignment = [wide](LtDataType type) {
+    return wide ? kWideBytes : SizeOf(type);
+  };
+  const auto range = [](const char* name, const void* begin, int64_t bytes) {
+    return Range{name, static_cast<const char*>(begin), bytes};
+  };
+  const Range d = range("D", operands.d, ExtentOf(*problem.d));
+  const Range a = range("A", operands.a, ExtentOf(*problem.a));
+  const Range b = range("B", operands.b, ExtentOf(*problem.b));
+  const Range c = range("C", operands.c, ExtentOf(*problem.c));
+  const std::pair<const Range*, LtDataType> matrices[] = {
+      {&d, problem.d->type},
+      {&a, problem.a->type},
+      {&b, problem.b->type},
+      {&c, problem.c->type}};
+  for (const auto& matrix : matrices) {
+    if (const LtStatus status =
+            CheckRange(*matrix.first, alignment(matrix.second))) {
+      return status;
+    }
+    if (matrix.first == &d) continue;
+    if (const LtStatus status =
+            CheckBesideD(problem, *matrix.first, matrix.first == &c, d)) {
+      return status;
+    }
+  }
+  if (!HasBias(*problem.desc)) return kLtSuccess;
+  const int64_t size = SizeOf(problem.d->type);
+  const Range bias = range("the bias", problem.desc->bias, problem.m() * size);
+  if (const LtStatus status = CheckRange(bias, size)) return status;
+  return CheckBesideD(problem, bias, /*may_be_d=*/false, d);
+}
+
 }  // namespace
 
 void ForgetWorkspaces() {
@@ -281,7 +330,6 @@ LtStatus CheckAlgo(const Problem& problem, const Algo& algo,
   const uint32_t id = config(Attribute::kId);
   const int64_t splits = NumSplits(algo);
   const bool is_split = id == kSplitK;
-  // The first id is free.
   if (id >= kNumAlgos || config(Attribute::kTile) > 3 ||
       config(Attribute::kStages) > 4 || config(Attribute::kSwizzling) > 1 ||
       config(Attribute::kCustomOption) != 0 ||
@@ -313,37 +361,8 @@ void* Resolve(const void* address, int64_t bytes) {
 
 LtStatus CheckOperands(const Problem& problem, const Algo& algo,
                        const Operands& operands) {
-  const bool wide =
-      algo.config[static_cast<int>(LtAlgoAttribute::kId)] != kPlain;
-  const Range d = {"D", static_cast<const char*>(operands.d),
-                   ExtentOf(*problem.d)};
-  Range inputs[] = {
-      {"A", static_cast<const char*>(operands.a), ExtentOf(*problem.a)},
-      {"B", static_cast<const char*>(operands.b), ExtentOf(*problem.b)},
-      {"C", static_cast<const char*>(operands.c), ExtentOf(*problem.c)},
-      {"the bias", static_cast<const char*>(problem.desc->bias),
-       problem.m() * SizeOf(problem.d->type)}};
-  const LtDataType types[] = {problem.a->type, problem.b->type, problem.c->type,
-                              problem.d->type};
-  const int count = HasBias(*problem.desc) ? 4 : 3;
-  if (const LtStatus status =
-          CheckRange(d, wide ? kWideBytes : SizeOf(problem.d->type))) {
+  if (const LtStatus status = CheckMatrices(problem, algo, operands)) {
     return status;
-  }
-  for (int i = 0; i < count; ++i) {
-    const bool element = !wide || i == 3;
-    if (const LtStatus status =
-            CheckRange(inputs[i], element ? SizeOf(types[i]) : kWideBytes)) {
-      return status;
-    }
-    const bool in_place = i == 2 && inputs[i].begin == d.begin;
-    if (in_place && problem.c->ld != problem.d->ld) {
-      return Refuse(kLtInvalidValue, "C is D, with another leading dimension");
-    }
-    if (!in_place && inputs[i].Overlaps(d)) {
-      return Refuse(kLtInvalidValue,
-                    std::string(inputs[i].name) + " overlaps D");
-    }
   }
   int64_t workspace_bytes = 0;
   if (const LtStatus status = CheckAlgo(problem, algo, &workspace_bytes)) {

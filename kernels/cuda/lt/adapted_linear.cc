@@ -39,10 +39,12 @@ absl::Status CheckOutput(const AdaptedLinearSpec& spec,
     PEFT_RETURN_IF_ERROR(CheckShape("weight", output.weight,
                                     output.transposed ? in : out,
                                     output.transposed ? out : in));
-  } else if (output.bias != 0 || output.num_groups == 0) {
+  } else if (output.bias != 0 || output.out_scale != 0 ||
+             output.num_groups == 0) {
     // Whoever computed the base's part has added its bias as well.
     return ArgumentError(
-        "a layer without a weight has a bias, or no adapters either");
+        "a layer without a weight has a bias or factors, or no adapters "
+        "either");
   }
   if (output.num_groups == 0) return absl::OkStatus();
   return CheckShape("b", output.b, out, RanksOf(GroupsOf(spec, output)));
@@ -89,6 +91,10 @@ Product BaseOf(const AdaptedLinearSpec& spec, const AdaptedOutput& output) {
   product.right_transposed = !output.transposed;
   product.out = output.y;
   product.bias = output.bias;
+  if (output.out_scale != 0) {
+    product.scale = GemmScale::kDevicePerColumn;
+    product.scale_data = output.out_scale;
+  }
   if (output.num_groups == 0) product.activation = output.activation;
   return product;
 }
@@ -102,7 +108,9 @@ Product ShrinkOf(const AdaptedLinearSpec& spec) {
   return product;
 }
 
-// Adds t x A^T, scaled if that serves and the library can.
+constexpr char kOwnKernels[] = "a scale per column, which own kernels compute";
+
+// Adds t = x A^T, scaled if that serves and the library can.
 absl::Status AddShrink(const AdaptedLinearSpec& spec, PlanCache* cache,
                        Launches* launches, bool* scaled) {
   Product product = ShrinkOf(spec);
@@ -114,11 +122,18 @@ absl::Status AddShrink(const AdaptedLinearSpec& spec, PlanCache* cache,
     *scaled = status.ok();
     if (!absl::IsUnimplemented(status)) return status;
     if (!AllUniform(spec)) {
-      return WithContext(status,
-                         "a scale for each rank, which own kernels compute");
+      return WithContext(status, kOwnKernels);
     }
   }
   return launches->Add(cache, ShrinkOf(spec));
+}
+
+absl::Status AddBase(const AdaptedLinearSpec& spec, const AdaptedOutput& output,
+                     PlanCache* cache, Launches* launches) {
+  const absl::Status status = launches->Add(cache, BaseOf(spec, output));
+  const bool wants_scale =
+      output.out_scale != 0 && absl::IsUnimplemented(status);
+  return wants_scale ? WithContext(status, kOwnKernels) : status;
 }
 
 // Adds t B^T of all groups of a layer to y: at once where t is scaled, else one
@@ -164,7 +179,7 @@ absl::StatusOr<AdaptedLinear> AdaptedLinear::Plan(
   }
   for (const AdaptedOutput& output : spec.outputs) {
     if (output.weight.data != 0) {
-      PEFT_RETURN_IF_ERROR(result.launches_.Add(cache, BaseOf(spec, output)));
+      PEFT_RETURN_IF_ERROR(AddBase(spec, output, cache, &result.launches_));
     }
     if (output.num_groups != 0) {
       PEFT_RETURN_IF_ERROR(

@@ -35,7 +35,10 @@ struct AdaptedOutput {
   DeviceMatrix weight;  // (out, in); none where y holds the base's part already
   bool transposed = false;  // the weight is (in, out), as HF Conv1D's
   DevicePtr bias = 0;       // (out), of y's dtype; 0: none
-  DeviceMatrix y;           // (rows, out)
+  // (out) of f32, factors of x W^T alone: those of IA3 and DoRA, which a caller
+  // has folded into bias and b as the method wants it. 0: none
+  DevicePtr out_scale = 0;
+  DeviceMatrix y;  // (rows, out)
   // Its groups follow each other among those of the spec.
   int first_group = 0;
   int num_groups = 0;
@@ -61,9 +64,9 @@ struct AdaptedLinearSpec {
 class AdaptedLinear {
  public:
   // INVALID_ARGUMENT (ARGUMENT) for shapes that contradict each other.
-  // UNIMPLEMENTED for dtypes that cuBLASLt cannot multiply, and for groups that
-  // are not uniform where it has no scale per column on this device; own
-  // kernels compute those.
+  // UNIMPLEMENTED for dtypes that cuBLASLt cannot multiply; and for groups that
+  // are not uniform, and for out_scale, where it has no scale per column on
+  // this device: own kernels compute those.
   static absl::StatusOr<AdaptedLinear> Plan(PlanCache* cache,
                                             const AdaptedLinearSpec& spec);
 
@@ -73,6 +76,8 @@ class AdaptedLinear {
   }
 
   int num_launches() const { return launches_.size(); }
+  // What it multiplies, in order: for PlanCache::Tune.
+  std::vector<Gemm> gemms() const { return launches_.gemms(); }
   // Whether t holds scaled products after a run: several adapters of one layer
   // then need one launch. Else it holds x A^T, as gradients want it.
   bool scales_t() const { return scales_t_; }

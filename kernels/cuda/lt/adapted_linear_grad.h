@@ -3,6 +3,8 @@
 #ifndef KERNELS_CUDA_LT_ADAPTED_LINEAR_GRAD_H_
 #define KERNELS_CUDA_LT_ADAPTED_LINEAR_GRAD_H_
 
+#include <vector>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/cuda/lt/device_matrix.h"
@@ -51,6 +53,8 @@ class AdaptedLinearGrad {
   }
 
   int num_launches() const { return launches_.size(); }
+  // What it multiplies, in order: for PlanCache::Tune.
+  std::vector<Gemm> gemms() const { return launches_.gemms(); }
 
  private:
   Launches launches_;

@@ -30,6 +30,7 @@ struct Layer {
   TestMatrix bias;
   TestMatrix b;
   TestMatrix y;
+  std::vector<float> out_scale;
   int64_t first_rank = 0;  // of its groups, in the stacked A
 };
 
@@ -96,6 +97,12 @@ class AdaptedLinearTest : public ::testing::TestWithParam<bool> {
     spec_.outputs.push_back(output);
   }
 
+  void AddOutScale(size_t index) {
+    Layer& layer = layers_[index];
+    for (int i = 0; i < kOut; ++i) layer.out_scale.push_back(0.0625f * i - 1);
+    spec_.outputs[index].out_scale = PutFloats(device(), layer.out_scale);
+  }
+
   void AddBias(size_t index) {
     Layer& layer = layers_[index];
     layer.bias = RandomMatrix(device(), dtype_, 1, kOut, 0, 77);
@@ -114,9 +121,10 @@ class AdaptedLinearTest : public ::testing::TestWithParam<bool> {
     } else {
       y = ExactOf(layer.y);
     }
-    for (int64_t row = 0; row < kRows && output.bias != 0; ++row) {
+    for (int64_t row = 0; row < kRows; ++row) {
       for (int64_t col = 0; col < kOut; ++col) {
-        y.at(row, col) += layer.bias.at(0, col);
+        if (output.out_scale != 0) y.at(row, col) *= layer.out_scale[col];
+        if (output.bias != 0) y.at(row, col) += layer.bias.at(0, col);
       }
     }
     if (output.num_groups > 0) y = Plus(y, Delta(x, layer));
@@ -229,6 +237,18 @@ TEST_P(AdaptedLinearTest, RanksMayHaveScalesOfTheirOwn) {
   ExpectResults(3);
 }
 
+TEST_P(AdaptedLinearTest, FactorsOfOutputsAreTheBasesAlone) {
+  MakeInput({{8, 0.5f}});
+  AddOutput(0, 1);
+  AddBias(0);
+  AddOutScale(0);
+  const auto linear = AdaptedLinear::Plan(cache_.get(), spec_);
+  if (absl::IsUnimplemented(linear.status()) && device()->fake() == nullptr) {
+    GTEST_SKIP() << "this GPU has no scale per column";
+  }
+  ExpectResults(3);
+}
+
 TEST_P(AdaptedLinearTest, AConv1DsWeightIsTransposed) {
   MakeInput({{8, 0.5f}});
   AddOutput(0, 1, /*transposed=*/true);
@@ -333,10 +353,25 @@ TEST_P(FakeAdaptedLinearTest, WithoutScalesPerColumnAdaptersFollowEachOther) {
 TEST_P(FakeAdaptedLinearTest, WithoutThemScalesOfRanksAreLeftToOwnKernels) {
   RefuseScalesPerColumn();
   MakeInput({{8, 0.5f}});
-  spec_.groups[0].uniform = false;
   AddOutput(0, 1);
+  ASSERT_TRUE(PlanStatus().ok());
+  spec_.groups[0].uniform = false;
   EXPECT_EQ(PlanStatus().code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(PlanStatus().message()), HasSubstr("own kernels"));
+  spec_.groups[0].uniform = true;
+  AddOutScale(0);
+  EXPECT_EQ(PlanStatus().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(PlanStatus().message()), HasSubstr("own kernels"));
+}
+
+TEST_P(FakeAdaptedLinearTest, KnowsWhatToTune) {
+  MakeInput({{8, 0.5f}});
+  AddOutput(0, 1);
+  const auto linear = AdaptedLinear::Plan(cache_.get(), spec_);
+  ASSERT_EQ(linear->gemms().size(), 3u);
+  EXPECT_EQ(linear->gemms()[0].n, 8);  // x A^T
+  EXPECT_EQ(linear->gemms()[1].k, kIn);
+  EXPECT_EQ(linear->gemms()[2].k, 8);  // t B^T
 }
 
 TEST_P(FakeAdaptedLinearTest, AWrongShapeIsNamed) {

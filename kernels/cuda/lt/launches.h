@@ -66,6 +66,13 @@ class Launches {
   }
 
   int size() const { return static_cast<int>(launches_.size()); }
+  std::vector<Gemm> gemms() const {
+    std::vector<Gemm> result;
+    for (const Launch& launch : launches_) {
+      result.push_back(launch.plan->gemm());
+    }
+    return result;
+  }
 
  private:
   struct Launch {
