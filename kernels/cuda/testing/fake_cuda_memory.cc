@@ -77,7 +77,7 @@ bool CopyTo(DevicePtr to, const void* from, size_t bytes,
             FakeCuda::State& state) {
   void* const target = state.memory.Resolve(to, bytes);
   if (target == nullptr) return false;
-  std::memcpy(target, from, bytes);
+  if (bytes > 0) std::memcpy(target, from, bytes);
   return true;
 }
 
@@ -86,7 +86,7 @@ bool CopyTo(DevicePtr to, const void* from, size_t bytes,
 Result CopyHostToDevice(DevicePtr to, const void* from, size_t bytes,
                         StreamHandle stream) {
   const FakeCall call;
-  constexpr char kWhat[] = "a copy to the device";
+  static constexpr char kWhat[] = "a copy to the device";
   if (call->memory.IsPinned(from, bytes)) {
     return Enqueue(stream, kWhat, [=](FakeCuda::State& state) {
       return state.memory.IsPinned(from, bytes) &&
