@@ -143,6 +143,17 @@ def peft_repositories():
         build_file = Label("//third_party:eigen.BUILD"),
     )
 
+    # A file of the second is code of the first: they are of one version.
+    system_folder(
+        name = "flatbuffers",
+        folders = {
+            "flatbuffers": "/usr/include/flatbuffers",
+            "flatc": "/usr/bin/flatc",
+        },
+        package = "libflatbuffers-dev flatbuffers-compiler",
+        build_file = Label("//third_party:flatbuffers.BUILD"),
+    )
+
     # For the archive of //:dist.
     system_licences(
         name = "system_licences",
