@@ -59,7 +59,8 @@ class alignas(64) Range {
 }  // namespace
 
 void RunInLanes(int64_t count, ThreadPool& pool,
-                absl::FunctionRef<void(int64_t, int64_t)> run) {
+                absl::FunctionRef<void(int64_t, int64_t)> run,
+                WorkLength length) {
   assert(count < int64_t{1} << 31);
   const int64_t lanes =
       std::min({count, int64_t{pool.num_threads()}, kMaxLanes});
@@ -71,14 +72,19 @@ void RunInLanes(int64_t count, ThreadPool& pool,
   for (int64_t lane = 0; lane < lanes; ++lane) {
     ranges[lane].Set(count * lane / lanes, count * (lane + 1) / lanes);
   }
-  pool.ParallelFor(lanes, [&](int64_t lane) {
+  const auto run_lane = [&](int64_t lane) {
     int64_t index = 0;
     while (ranges[lane].TakeFirst(&index)) run(index, lane);
     for (int64_t other = 1; other < lanes; ++other) {
       Range& range = ranges[(lane + other) % lanes];
       while (range.TakeLast(&index)) run(index, lane);
     }
-  });
+  };
+  if (length == WorkLength::kBrief) {
+    pool.ParallelForBriefly(lanes, run_lane);
+  } else {
+    pool.ParallelFor(lanes, run_lane);
+  }
 }
 
 }  // namespace kernels

@@ -10,6 +10,9 @@
 namespace peft {
 namespace kernels {
 
+// Whether it is worth waking a thread for.
+enum class WorkLength { kLong, kBrief };
+
 // Calls run(index, lane) once for each index in [0, count), below 2^31, and
 // returns when all have returned. A lane, below pool.num_threads(), is one
 // thread at a time, so it may have memory of its own. Each lane has a range of
@@ -17,7 +20,8 @@ namespace kernels {
 // another's range: threads that read neighbouring pieces in turns fetch ahead
 // what the other one needs, and read at half the rate.
 void RunInLanes(int64_t count, ThreadPool& pool,
-                absl::FunctionRef<void(int64_t index, int64_t lane)> run);
+                absl::FunctionRef<void(int64_t index, int64_t lane)> run,
+                WorkLength length = WorkLength::kLong);
 
 }  // namespace kernels
 }  // namespace peft

@@ -29,7 +29,16 @@ constexpr int64_t kNarrow = 12;
 constexpr int64_t kTileRows = 24;
 
 // Below this many multiplications, waking a thread costs more than it gives.
-constexpr int64_t kInlineWork = 32 * 1024;
+constexpr int64_t kWakingWork = 32 * 1024;
+// Below this many even the help of one that is awake does.
+constexpr int64_t kInlineWork = 4 * 1024;
+
+// Pieces that a product with few rows has at least, where it has the outputs.
+constexpr int64_t kLeastPieces = 4;
+
+// What is fetched of a weight when its product is queued, before its turn
+// comes: kernels fetch ahead only from where they are.
+constexpr int64_t kFetchedBytes = 1024;
 
 int64_t WorkPerOutput(const LinearTile& tile) {
   int64_t k = 1;
@@ -73,6 +82,15 @@ bool IsTransposed(const LinearTile& tile) {
   return false;
 }
 
+void FetchStart(const LinearTile& tile) {
+  for (int i = 0; i < tile.num_terms; ++i) {
+    const auto* const weight = static_cast<const char*>(tile.terms[i].weight);
+    for (int64_t byte = 0; byte < kFetchedBytes; byte += 64) {
+      __builtin_prefetch(weight + byte, 0, 2);
+    }
+  }
+}
+
 }  // namespace
 
 Term TermOf(const MatrixView& weight, bool transposed, const float* x,
@@ -99,7 +117,8 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
   Product product = {tile, tile.rows <= kFewRows && !IsTransposed(tile), 0, 0};
   if (product.few) {
     product.rows_at_once = kFewRows;
-    const int64_t outputs = kPieceBytes / BytesPerOutput(tile);
+    const int64_t outputs = std::min(kPieceBytes / BytesPerOutput(tile),
+                                     tile.last_output / kLeastPieces);
     product.outputs_at_once = std::max<int64_t>(4, outputs / 4 * 4);
     return product;
   }
@@ -139,6 +158,7 @@ Term* ProductQueue::ReserveTerms(int count) {
 
 void ProductQueue::Add(const LinearTile& tile) {
   products_[num_products_++] = Cut(tile);
+  if (products_[num_products_ - 1].few) FetchStart(tile);
 }
 
 void ProductQueue::Run() {
@@ -150,14 +170,16 @@ void ProductQueue::Run() {
     work += tile.rows * tile.last_output * WorkPerOutput(tile);
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
-  RunInLanes(pieces, threads, [&](int64_t piece, int64_t) {
+  const auto run = [&](int64_t piece, int64_t) {
     const Product* product = products_;
     while (piece >= product->Pieces()) {
       piece -= product->Pieces();
       ++product;
     }
     RunPiece(*product, piece);
-  });
+  };
+  RunInLanes(pieces, threads, run,
+             work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong);
   num_products_ = 0;
   num_terms_ = 0;
 }

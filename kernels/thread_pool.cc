@@ -59,9 +59,27 @@ bool StartThread(std::vector<std::thread>& threads, Body body) {
   return started;
 }
 
+// Lets the calling thread run on these processors only. False where the system
+// refuses all of them, or has no affinity.
+bool RunOn(absl::Span<const int> processors) {
+#if defined(__linux__)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int processor : processors) {
+    if (processor < 0 || processor >= CPU_SETSIZE) return false;
+    CPU_SET(processor, &set);
+  }
+  return sched_setaffinity(0, sizeof(set), &set) == 0;
+#else
+  return processors.empty();
+#endif
+}
+
 class OwnThreadPool : public ThreadPool {
  public:
-  explicit OwnThreadPool(int num_threads) : num_threads_(num_threads) {}
+  OwnThreadPool(int num_threads, absl::Span<const int> processors)
+      : num_threads_(num_threads),
+        processors_(processors.begin(), processors.end()) {}
 
   ~OwnThreadPool() override {
     stop_.store(true);
@@ -72,6 +90,18 @@ class OwnThreadPool : public ThreadPool {
   int num_threads() const override { return num_threads_; }
 
   void ParallelFor(int64_t num_pieces, Piece piece) override {
+    Run(num_pieces, piece, Helpers::kAll);
+  }
+
+  void ParallelForBriefly(int64_t num_pieces, Piece piece) override {
+    Run(num_pieces, piece, Helpers::kAwake);
+  }
+
+ private:
+  // Who is told of a round.
+  enum class Helpers { kAll, kAwake };
+
+  void Run(int64_t num_pieces, const Piece& piece, Helpers helpers) {
     WorkSlot* const slot =
         num_pieces > 1 && num_threads_ > 1 && !NestedCall::IsInsidePiece()
             ? TakeSlot()
@@ -80,12 +110,11 @@ class OwnThreadPool : public ThreadPool {
     std::call_once(started_, [this] { StartThreads(); });
     for (int64_t first = 0; first < num_pieces; first += WorkSlot::kMaxRound) {
       RunRound(*slot, first, std::min(WorkSlot::kMaxRound, num_pieces - first),
-               piece);
+               piece, helpers);
     }
     slot->Release();
   }
 
- private:
   WorkSlot* TakeSlot() {
     for (WorkSlot& slot : slots_) {
       if (slot.Take()) return &slot;
@@ -100,9 +129,14 @@ class OwnThreadPool : public ThreadPool {
   }
 
   void RunRound(WorkSlot& slot, int64_t first, int64_t num_pieces,
-                const Piece& piece) {
+                const Piece& piece, Helpers helpers) {
     slot.Begin(piece, first, num_pieces);
-    Announce(static_cast<int>(std::min<int64_t>(num_pieces, num_threads_) - 1));
+    if (helpers == Helpers::kAwake) {
+      changes_.fetch_add(1);
+    } else {
+      Announce(
+          static_cast<int>(std::min<int64_t>(num_pieces, num_threads_) - 1));
+    }
     {
       NestedCall inside;
       while (slot.RunOnePiece()) {
@@ -120,6 +154,7 @@ class OwnThreadPool : public ThreadPool {
   }
 
   void Work() {
+    if (!processors_.empty()) RunOn(processors_);
     NestedCall inside;
     for (;;) {
       const uint32_t seen = changes_.load();
@@ -140,6 +175,7 @@ class OwnThreadPool : public ThreadPool {
   }
 
   const int num_threads_;
+  const std::vector<int> processors_;
   std::once_flag started_;
   std::vector<std::thread> threads_;
   std::array<WorkSlot, kNumSlots> slots_;
@@ -158,9 +194,26 @@ class CallerOnly : public ThreadPool {
 
 }  // namespace
 
-std::unique_ptr<ThreadPool> CreateThreadPool(int num_threads) {
-  return std::make_unique<OwnThreadPool>(
-      num_threads > 0 ? num_threads : AvailableProcessors());
+std::unique_ptr<ThreadPool> CreateThreadPool(int num_threads,
+                                             absl::Span<const int> processors) {
+  if (num_threads <= 0) {
+    num_threads = processors.empty() ? AvailableProcessors()
+                                     : static_cast<int>(processors.size());
+  }
+  return std::make_unique<OwnThreadPool>(num_threads, processors);
+}
+
+int FirstRefusedProcessor(absl::Span<const int> processors) {
+  int refused = -1;
+  std::vector<std::thread> thread;
+  const bool started = StartThread(thread, [&] {
+    for (size_t i = 0; i < processors.size() && refused < 0; ++i) {
+      if (!RunOn(processors.subspan(i, 1))) refused = static_cast<int>(i);
+    }
+  });
+  // Without any thread to give, the system will not start those of a pool.
+  if (started) thread[0].join();
+  return refused;
 }
 
 ThreadPool& InlineThreadPool() {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 
 namespace peft {
 namespace kernels {
@@ -25,6 +26,14 @@ class ThreadPool {
   virtual void ParallelFor(int64_t num_pieces,
                            absl::FunctionRef<void(int64_t)> piece) = 0;
 
+  // The same for work of a few microseconds, less than it costs to wake a
+  // thread: only threads that are awake help. Without such, and in a pool that
+  // cannot tell, the caller does it all.
+  virtual void ParallelForBriefly(int64_t num_pieces,
+                                  absl::FunctionRef<void(int64_t)> piece) {
+    for (int64_t i = 0; i < num_pieces; ++i) piece(i);
+  }
+
   // True where a ParallelFor of this thread was not carried out as asked since
   // the last call of this. All its pieces have run nevertheless.
   virtual bool TakeFailure() { return false; }
@@ -36,7 +45,18 @@ class ThreadPool {
 // the last pieces, spins only briefly and then sleeps: a thread that the
 // system has taken away delays its current piece and nothing else. No thread
 // is started before the first ParallelFor that needs one.
-std::unique_ptr<ThreadPool> CreateThreadPool(int num_threads);
+//
+// The pool's own threads, not those that call it, run on `processors`, as the
+// system numbers them; none: wherever it likes. With some, a num_threads of 0
+// is their number. FirstRefusedProcessor must have found nothing: a processor
+// that the system takes away later is left out, as it does with any thread.
+std::unique_ptr<ThreadPool> CreateThreadPool(
+    int num_threads, absl::Span<const int> processors = {});
+
+// The index of the first of `processors` on which the system lets no thread of
+// this process run, -1 if there is none; 0 on a system without affinity. A
+// short-lived thread tries.
+int FirstRefusedProcessor(absl::Span<const int> processors);
 
 // Runs everything on the calling thread. Never freed.
 ThreadPool& InlineThreadPool();

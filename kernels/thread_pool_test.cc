@@ -1,5 +1,9 @@
 #include "kernels/thread_pool.h"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -29,6 +33,74 @@ TEST(ThreadPoolTest, RunsEachPieceOnce) {
     }
   }
 }
+
+TEST(ThreadPoolTest, RunsEachPieceOfBriefWorkOnce) {
+  for (int threads : {1, 4}) {
+    const std::unique_ptr<ThreadPool> pool = CreateThreadPool(threads);
+    for (int i = 0; i < 1000; ++i) {
+      std::vector<std::atomic<int>> runs(7);
+      pool->ParallelForBriefly(7, [&](int64_t piece) { ++runs[piece]; });
+      for (const std::atomic<int>& count : runs) ASSERT_EQ(count, 1);
+    }
+  }
+}
+
+TEST(ThreadPoolTest, BriefWorkWakesNobody) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(2);
+  pool->ParallelFor(2, [](int64_t) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const std::thread::id caller = std::this_thread::get_id();
+  pool->ParallelForBriefly(
+      100, [&](int64_t) { EXPECT_EQ(std::this_thread::get_id(), caller); });
+}
+
+#if defined(__linux__)
+
+// The processors that the calling thread may run on.
+std::vector<int> OwnProcessors() {
+  cpu_set_t set;
+  EXPECT_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
+  std::vector<int> processors;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) processors.push_back(i);
+  }
+  return processors;
+}
+
+TEST(ThreadPoolTest, OnlyItsOwnThreadsRunOnItsProcessors) {
+  const std::vector<int> all = OwnProcessors();
+  const std::vector<int> last = {all.back()};
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(2, last);
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<int> arrived{0};
+  // The two pieces wait for each other, so that each thread has one.
+  pool->ParallelFor(2, [&](int64_t) {
+    ++arrived;
+    while (arrived < 2) std::this_thread::yield();
+    const bool is_caller = std::this_thread::get_id() == caller;
+    EXPECT_EQ(OwnProcessors(), is_caller ? all : last);
+  });
+  EXPECT_EQ(OwnProcessors(), all);
+}
+
+TEST(ThreadPoolTest, ProcessorsAreCountedWhereNoNumberIsGiven) {
+  const std::vector<int> thrice(3, OwnProcessors().front());
+  EXPECT_EQ(CreateThreadPool(0, thrice)->num_threads(), 3);
+  EXPECT_EQ(CreateThreadPool(2, thrice)->num_threads(), 2);
+}
+
+TEST(ThreadPoolTest, FindsTheFirstProcessorThatIsRefused) {
+  const std::vector<int> before = OwnProcessors();
+  const int good = before.front();
+  EXPECT_EQ(FirstRefusedProcessor({}), -1);
+  EXPECT_EQ(FirstRefusedProcessor(before), -1);
+  for (const int bad : {-1, CPU_SETSIZE - 1, CPU_SETSIZE, 1 << 30}) {
+    EXPECT_EQ(FirstRefusedProcessor({good, bad, bad}), 1) << bad;
+  }
+  EXPECT_EQ(OwnProcessors(), before);
+}
+
+#endif  // __linux__
 
 TEST(ThreadPoolTest, SurvivesManyShortCalls) {
   const std::unique_ptr<ThreadPool> pool = CreateThreadPool(4);

@@ -21,7 +21,10 @@ absl::Status ActivationBuffers::Reserve(int64_t rows,
   for (int i = 0; i < num_buffers; ++i) {
     if (HasPlace(i)) width += description_.buffers[i].width;
   }
-  PEFT_RETURN_IF_ERROR(block_.Reserve(CheckedProduct({rows, width}), purpose));
+  const int64_t floats = CheckedProduct({rows, width});
+  PEFT_RETURN_IF_ERROR(block_.Reserve(
+      floats < 0 ? floats : floats + num_buffers * FloatBuffer::kAlign,
+      purpose));
   float* next = block_.data();
   for (int i = 0; i < num_buffers; ++i) {
     const BufferInfo& info = description_.buffers[i];
@@ -29,7 +32,8 @@ absl::Status ActivationBuffers::Reserve(int64_t rows,
     if (info.parent >= 0) data_[i] = data_[info.parent] + info.offset;
     if (!HasPlace(i)) continue;
     data_[i] = next;
-    next += rows * info.width;
+    constexpr int64_t kAlign = FloatBuffer::kAlign;
+    next += (rows * info.width + kAlign - 1) / kAlign * kAlign;
   }
   rows_ = rows;
   return absl::OkStatus();

@@ -1,4 +1,5 @@
-// Uninitialised floats that grow and never shrink.
+// Uninitialised floats that grow and never shrink. They start at a cache line:
+// kernels that stream a weight read them faster there.
 #ifndef PEFT_CC_MODELS_FLOAT_BUFFER_H_
 #define PEFT_CC_MODELS_FLOAT_BUFFER_H_
 
@@ -35,6 +36,9 @@ inline absl::Status OutOfMemory(absl::string_view purpose) {
 // Thread-compatible.
 class FloatBuffer {
  public:
+  // Floats of a cache line.
+  static constexpr int64_t kAlign = 16;
+
   // Makes room for `size` floats; what was there is lost if it grows. A size
   // of -1 (see CheckedProduct) fails as one that memory does not have.
   absl::Status Reserve(int64_t size, absl::string_view purpose) {
@@ -42,20 +46,25 @@ class FloatBuffer {
     // 64 TiB: beyond any machine, so not worth asking for.
     constexpr int64_t kMax = int64_t{1} << 44;
     std::unique_ptr<float[]> data(
-        size < 0 || size > kMax ? nullptr : new (std::nothrow) float[size]);
+        size < 0 || size > kMax ? nullptr
+                                : new (std::nothrow) float[size + kAlign]);
     if (data == nullptr) return OutOfMemory(purpose);
+    const auto address =
+        reinterpret_cast<uintptr_t>(data.get()) / sizeof(float);
+    begin_ = data.get() + (kAlign - address % kAlign) % kAlign;
     data_ = std::move(data);
     size_ = size;
     return absl::OkStatus();
   }
 
   // Room for size() floats, never initialised; null while size() is 0.
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
+  float* data() { return begin_; }
+  const float* data() const { return begin_; }
   int64_t size() const { return size_; }
 
  private:
   std::unique_ptr<float[]> data_;
+  float* begin_ = nullptr;
   int64_t size_ = 0;
 };
 
