@@ -14,9 +14,6 @@ namespace {
 using cpu::LinearTile;
 using cpu::Term;
 
-// Up to here reading the weights costs more than computing with them.
-constexpr int64_t kFewRows = 8;
-
 // Weights of one piece of work with few rows: some microseconds.
 constexpr int64_t kPieceBytes = 64 * 1024;
 
@@ -73,6 +70,15 @@ bool IsTransposed(const LinearTile& tile) {
   return false;
 }
 
+// Floats of a cache line.
+constexpr int64_t kPackedAlign = 16;
+
+float* AlignedUp(float* p) {
+  constexpr uintptr_t kBytes = kPackedAlign * sizeof(float);
+  return p + (kBytes - reinterpret_cast<uintptr_t>(p) % kBytes) % kBytes /
+                 sizeof(float);
+}
+
 }  // namespace
 
 Term TermOf(const MatrixView& weight, bool transposed, const float* x,
@@ -93,6 +99,24 @@ Term TermOf(const MatrixView& weight, bool transposed, const float* x,
   term.block = weight.codes->block;
   term.values = weight.codes->values;
   return term;
+}
+
+int64_t PackedFloats(const MatrixView& weight, int64_t rows) {
+  if (weight.codes == nullptr) return 0;
+  const int64_t floats =
+      cpu::Kernels().packed_inputs(TermOf(weight, false, nullptr, 0));
+  return floats == 0 ? 0 : std::min(rows, kFewRows) * floats + kPackedAlign;
+}
+
+float* PackInputs(int64_t rows, float* workspace, Term* term) {
+  if (term->scales == nullptr || rows > kFewRows) return workspace;
+  const int64_t floats = cpu::Kernels().packed_inputs(*term);
+  if (floats == 0) return workspace;
+  float* const packed = AlignedUp(workspace);
+  cpu::Kernels().pack_inputs(*term, rows, packed);
+  term->packed = packed;
+  term->packed_stride = floats;
+  return packed + rows * floats;
 }
 
 ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
