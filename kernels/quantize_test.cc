@@ -1,5 +1,6 @@
 #include "kernels/quantize.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -65,19 +66,32 @@ class QuantizedLayer {
   }
 
   void ExpectRight() {
-    for (int64_t row = 0; row < x_.view().rows; ++row) {
-      for (int64_t o = 0; o < plan_.weight.rows; ++o) {
-        double size = 0;
-        const double expected = Expected(row, o, &size);
-        ASSERT_NEAR(y_.At(row, o), expected, 1e-6 * size)
-            << "row " << row << " output " << o << " of " << x_.view().rows
-            << " x " << plan_.weight.cols << " x " << plan_.weight.rows;
-      }
-    }
+    for (int64_t row = 0; row < x_.view().rows; ++row) ExpectRowRight(row);
     EXPECT_TRUE(y_.GapsAreUntouched());
   }
+  void ExpectRowRight(int64_t row) {
+    for (int64_t o = 0; o < plan_.weight.rows; ++o) {
+      double size = 0;
+      const double expected = Expected(row, o, &size);
+      ASSERT_NEAR(y_.At(row, o), expected, 1e-6 * size)
+          << "row " << row << " output " << o << " of " << x_.view().rows
+          << " x " << plan_.weight.cols << " x " << plan_.weight.rows;
+    }
+  }
 
+  RandomRows& x() { return x_; }
   RandomRows& y() { return y_; }
+  // What elements of a row that are small beside the largest may cost: x is
+  // kept to 2^-21 of the largest.
+  double Granularity(int64_t row, int64_t o) const {
+    double largest = 0;
+    double weights = 0;
+    for (int64_t i = 0; i < plan_.weight.cols; ++i) {
+      largest = std::max<double>(largest, std::abs(x_.At(row, i)));
+      weights += std::abs(weight_.At(o, i));
+    }
+    return std::ldexp(largest * weights, -21);
+  }
 
  private:
   RandomCodes weight_;
@@ -116,6 +130,82 @@ TEST_P(QuantizeTest, ProductsOfLongRowsMatchDoublePrecision) {
       QuantizedLayer layer(format, 32, rows, 32 * 129, 19, random);
       layer.Run(InlineThreadPool());
       layer.ExpectRight();
+    }
+  }
+}
+
+// One element of a row is a thousand times the others; whole rows are as large
+// and as small as f32 goes.
+TEST_P(QuantizeTest, RowsOfAnyMagnitudeKeepTheirPrecision) {
+  Random random(10);
+  for (const DType format : kFormats) {
+    for (const float factor : {1.0f, 1e-30f, 1e30f}) {
+      QuantizedLayer layer(format, 32, 3, 320, 33, random);
+      for (int64_t row = 0; row < 3; ++row) {
+        layer.x().At(row, 7 * row) = 1000;
+        for (int64_t i = 0; i < 320; ++i) layer.x().At(row, i) *= factor;
+      }
+      layer.Run(InlineThreadPool());
+      for (int64_t row = 0; row < 3; ++row) {
+        for (int64_t o = 0; o < 33; ++o) {
+          double size = 0;
+          const double expected = layer.Expected(row, o, &size);
+          ASSERT_NEAR(layer.y().At(row, o), expected,
+                      1e-6 * size + layer.Granularity(row, o))
+              << "format " << static_cast<int>(format) << " factor " << factor;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(QuantizeTest, SmallElementsOfARowCount) {
+  Random random(11);
+  for (const DType format : kFormats) {
+    QuantizedLayer layer(format, 32, 1, 64, 1, random);
+    for (int64_t i = 0; i < 64; ++i) layer.x().At(0, i) = 0;
+    layer.x().At(0, 40) = std::ldexp(1.0f, -140);
+    layer.Run(InlineThreadPool());
+    layer.ExpectRight();
+  }
+}
+
+// As IEEE has it, and in its own row only.
+TEST_P(QuantizeTest, InfinityAndNaNStayInTheirRow) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const DType format : kFormats) {
+    for (const float value : {infinity, -infinity, std::nanf("")}) {
+      Random random(12);
+      QuantizedLayer layer(format, 32, 3, 96, 20, random);
+      layer.x().At(1, 50) = value;
+      layer.Run(InlineThreadPool());
+      layer.ExpectRowRight(0);
+      layer.ExpectRowRight(2);
+      for (int64_t o = 0; o < 20; ++o) {
+        double size = 0;
+        const double expected = layer.Expected(1, o, &size);
+        const float found = layer.y().At(1, o);
+        EXPECT_TRUE(found == expected ||
+                    (std::isnan(found) && std::isnan(expected)));
+      }
+    }
+  }
+}
+
+TEST_P(QuantizeTest, ARowDoesNotDependOnTheOthersOfFew) {
+  for (const DType format : kFormats) {
+    std::vector<float> alone;
+    for (const int64_t rows : {1, 2, 3, 4, 5, 8}) {
+      Random random(13);
+      QuantizedLayer layer(format, 64, rows, 448, 37, random);
+      std::vector<float> row(37);
+      Random inputs(14);
+      const std::vector<float> x = RandomFloats(448, inputs);
+      for (int64_t i = 0; i < 448; ++i) layer.x().At(rows - 1, i) = x[i];
+      layer.Run(InlineThreadPool());
+      for (int64_t o = 0; o < 37; ++o) row[o] = layer.y().At(rows - 1, o);
+      if (rows == 1) alone = row;
+      EXPECT_EQ(row, alone) << rows << " rows";
     }
   }
 }
