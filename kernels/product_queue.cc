@@ -63,6 +63,11 @@ int64_t RowsAtOnce(int64_t rows, int64_t most) {
   return std::max<int64_t>(1, (even + kTileRows - 1) / kTileRows) * kTileRows;
 }
 
+// Outputs that pieces of few rows keep together.
+int64_t OutputsTogether(const LinearTile& tile) {
+  return tile.num_terms > 0 && tile.terms[0].interleaved ? kRowsTogether : 4;
+}
+
 bool IsTransposed(const LinearTile& tile) {
   for (int i = 0; i < tile.num_terms; ++i) {
     if (tile.terms[i].transposed) return true;
@@ -98,6 +103,7 @@ Term TermOf(const MatrixView& weight, bool transposed, const float* x,
   term.scales = weight.codes->scales;
   term.block = weight.codes->block;
   term.values = weight.codes->values;
+  term.interleaved = weight.codes->interleaved;
   return term;
 }
 
@@ -109,7 +115,7 @@ int64_t PackedFloats(const MatrixView& weight, int64_t rows) {
 }
 
 float* PackInputs(int64_t rows, float* workspace, Term* term) {
-  if (term->scales == nullptr || rows > kFewRows) return workspace;
+  if (rows > kFewRows) return workspace;
   const int64_t floats = cpu::Kernels().packed_inputs(*term);
   if (floats == 0) return workspace;
   float* const packed = AlignedUp(workspace);
@@ -124,7 +130,9 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
   if (product.few) {
     product.rows_at_once = kFewRows;
     const int64_t outputs = kPieceBytes / BytesPerOutput(tile);
-    product.outputs_at_once = std::max<int64_t>(4, outputs / 4 * 4);
+    const int64_t together = OutputsTogether(tile);
+    product.outputs_at_once =
+        std::max(together, outputs / together * together);
     return product;
   }
   product.outputs_at_once = cpu::Kernels().panel_width;

@@ -36,6 +36,7 @@ struct Term {
   const float* scales;
   int64_t block;
   const float* values;
+  bool interleaved;  // see kernels/view.h; only the first term of a product
   // Rows of x as pack_inputs has laid them out, `packed_stride` floats apart;
   // null where linear_few is to read x itself.
   const float* packed;
@@ -115,7 +116,9 @@ struct KernelTable {
   const char* name;
   // Outputs that one step of linear_many makes: tiles start at multiples.
   int64_t panel_width;
-  // By dot products, reads weights once, for few rows; no transposed terms.
+  // By dot products, reads weights once, for few rows; no transposed terms. An
+  // interleaved term must be packed where packed_inputs is not 0, and then both
+  // first_output and last_output are multiples of 16.
   void (*linear_few)(const LinearTile& tile);
   // Floats of one row of x, laid out for linear_few with a term of codes; 0
   // where it reads x itself.

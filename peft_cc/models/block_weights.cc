@@ -37,11 +37,12 @@ struct Scales {
 };
 
 Tensor CodesTensor(DType dtype, std::vector<int64_t> shape, const Tensor& codes,
-                   Tensor scales) {
+                   Tensor scales, bool by_row) {
   auto owner = std::make_shared<Scales>();
   owner->tensor = std::move(scales);
   owner->codes.scales = static_cast<const float*>(owner->tensor.data());
   owner->codes.block = kCodesAtOnce;
+  owner->codes.interleaved = !by_row && kernels::IsInterleaved(shape[0]);
   return Tensor(
       dtype, std::move(shape), codes.data(), codes.owner(),
       std::shared_ptr<const kernels::BlockCodes>(owner, &owner->codes));
@@ -61,7 +62,7 @@ absl::StatusOr<Tensor> Aligned(const Tensor& scales) {
 }
 
 absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
-                                const Tensor& scales) {
+                                const Tensor& scales, bool by_row) {
   if (scales.dtype() != DType::kF32 || scales.rank() != 2) {
     return Wrong(absl::StrCat(name, kScales), "a matrix of F32", scales);
   }
@@ -82,7 +83,7 @@ absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
   PEFT_ASSIGN_OR_RETURN(Tensor aligned, Aligned(scales));
   return CodesTensor(is_q8 ? DType::kQ8 : DType::kQ4,
                      {codes.dim(0), scales.dim(1) * kCodesAtOnce}, codes,
-                     std::move(aligned));
+                     std::move(aligned), by_row);
 }
 
 }  // namespace
@@ -112,7 +113,7 @@ absl::StatusOr<Tensor> QuantizeWeight(const std::string& name,
         {name, "finite values", "NaN or infinity"});
   }
   return CodesTensor(dtype, {weight.dim(0), weight.dim(1)}, codes,
-                     std::move(scales));
+                     std::move(scales), /*by_row=*/false);
 }
 
 Tensor StoredCodes(const Tensor& weight) {
@@ -129,7 +130,7 @@ Tensor StoredScales(const Tensor& weight) {
                 weight.codes()->scales, weight.codes());
 }
 
-absl::Status AssembleBlocks(TensorMap& tensors) {
+absl::Status AssembleBlocks(TensorMap& tensors, bool by_row) {
   std::vector<std::string> names;
   for (const auto& item : tensors) {
     if (!absl::EndsWith(item.first, kScales)) continue;
@@ -140,7 +141,8 @@ absl::Status AssembleBlocks(TensorMap& tensors) {
     const auto scales = tensors.find(absl::StrCat(name, kScales));
     if (codes == tensors.end()) continue;
     PEFT_ASSIGN_OR_RETURN(codes->second,
-                          Assemble(name, codes->second, scales->second));
+                          Assemble(name, codes->second, scales->second,
+                                   by_row));
     tensors.erase(scales);
   }
   return absl::OkStatus();
