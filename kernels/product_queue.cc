@@ -131,8 +131,7 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
     product.rows_at_once = kFewRows;
     const int64_t outputs = kPieceBytes / BytesPerOutput(tile);
     const int64_t together = OutputsTogether(tile);
-    product.outputs_at_once =
-        std::max(together, outputs / together * together);
+    product.outputs_at_once = std::max(together, outputs / together * together);
     return product;
   }
   product.outputs_at_once = cpu::Kernels().panel_width;

@@ -26,8 +26,8 @@ constexpr int64_t kFewRows = 8;
 // fewer, with a weight: 0 for one that reads x itself.
 int64_t PackedFloats(const MatrixView& weight, int64_t rows);
 
-// Lays out the term's `rows` rows of x for its weight where that makes a product
-// of few rows faster. Returns the end of what it used of the workspace.
+// Lays out the term's `rows` rows of x for its weight where that makes a
+// product of few rows faster. Returns the end of what it used of the workspace.
 float* PackInputs(int64_t rows, float* workspace, cpu::Term* term);
 
 // Lives on the stack and allocates nothing. What is added runs at the latest

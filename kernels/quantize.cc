@@ -34,9 +34,8 @@ int64_t ScaleAt(bool interleaved, int64_t row, int64_t block, int64_t stride) {
 float ValueAt(const MatrixView& matrix, int64_t row, int64_t col) {
   const BlockCodes& codes = *matrix.codes;
   const int64_t bits = DTypeBits(matrix.dtype);
-  const auto byte = static_cast<const uint8_t*>(
-      matrix.data)[ByteAt(codes.interleaved, row, col * bits / 8,
-                          matrix.cols * bits / 8)];
+  const auto byte = static_cast<const uint8_t*>(matrix.data)[ByteAt(
+      codes.interleaved, row, col * bits / 8, matrix.cols * bits / 8)];
   if (matrix.dtype == DType::kQ8) {
     return static_cast<float>(static_cast<int8_t>(byte));
   }
@@ -117,12 +116,18 @@ float QuantizeQ4(const float* x, float extreme, uint8_t* out) {
 void Dequantize(const MatrixView& matrix, int64_t first, int64_t count,
                 float* out) {
   const BlockCodes& codes = *matrix.codes;
-  for (int64_t i = first; i < first + count; ++i) {
-    const int64_t row = i / matrix.cols;
-    const int64_t col = i % matrix.cols;
-    const int64_t scale = ScaleAt(codes.interleaved, row, col / codes.block,
-                                  matrix.cols / codes.block);
-    *out++ = ValueAt(matrix, row, col) * codes.scales[scale];
+  int64_t row = matrix.cols == 0 ? 0 : first / matrix.cols;
+  int64_t col = first - row * matrix.cols;
+  float scale = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (i == 0 || col % codes.block == 0) {
+      scale = codes.scales[ScaleAt(codes.interleaved, row, col / codes.block,
+                                   matrix.cols / codes.block)];
+    }
+    out[i] = ValueAt(matrix, row, col) * scale;
+    if (++col < matrix.cols) continue;
+    col = 0;
+    ++row;
   }
 }
 
@@ -156,10 +161,10 @@ bool Quantize(const MatrixView& weight, DType format, void* codes,
           format == DType::kQ8 ? QuantizeQ8(x, extreme, out)
                                : QuantizeQ4(x, extreme, out);
       for (int64_t i = 0; i < bytes; i += 4) {
-        std::memcpy(static_cast<char*>(codes) +
-                        ByteAt(interleaved, row, block * bytes + i,
-                               row_blocks * bytes),
-                    out + i, 4);
+        std::memcpy(
+            static_cast<char*>(codes) +
+                ByteAt(interleaved, row, block * bytes + i, row_blocks * bytes),
+            out + i, 4);
       }
     }
   });

@@ -116,7 +116,8 @@ TEST_P(QuantizeTest, ProductsMatchDoublePrecisionOnRandomShapes) {
     QuantizedLayer layer(
         kFormats[i % 3], block,
         Pick({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 17, 50}, random), in,
-        Pick({1, 2, 3, 4, 5, 7, 16, 17, 47, 48, 49, 100, 144, 145, 176}, random),
+        Pick({1, 2, 3, 4, 5, 7, 16, 17, 47, 48, 49, 100, 144, 145, 176},
+             random),
         random);
     layer.Run(*pool);
     layer.ExpectRight();

@@ -18,9 +18,9 @@ struct BlockCodes {
   // Of kTable4: the 16 values.
   const float* values = nullptr;
   // Of kQ4 and kQ8 in blocks of kCodesAtOnce: rows, of which there are whole
-  // groups of kRowsTogether, are interleaved within a group, codes by four bytes
-  // and scales one by one. So the first 64 bytes of codes are the first four
-  // bytes of each of 16 rows.
+  // groups of kRowsTogether, are interleaved within a group, codes by four
+  // bytes and scales one by one. So the first 64 bytes of codes are the first
+  // four bytes of each of 16 rows.
   bool interleaved = false;
 };
 constexpr int64_t kCodesAtOnce = 32;

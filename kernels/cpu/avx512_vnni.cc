@@ -1,4 +1,5 @@
-// The kernels for x86 with AVX-512 F, BW, VL, DQ and VNNI; compiled with these flags.
+// The kernels for x86 with AVX-512 F, BW, VL, DQ and VNNI; compiled with these
+// flags.
 #include <immintrin.h>
 
 #include <cstddef>

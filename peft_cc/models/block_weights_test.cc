@@ -28,7 +28,10 @@ Tensor Weight(int rows = 2) {
 }
 
 absl::StatusOr<Tensor> Quantise(const Tensor& weight, WeightFormat format) {
-  return QuantizeWeight("w", weight, format, kernels::InlineThreadPool());
+  CodeMemory memory =
+      CodeMemory::Create(CodeMemory::SizeOf(weight, format)).value();
+  return QuantizeWeight("w", weight, format, kernels::InlineThreadPool(),
+                        memory);
 }
 
 TEST(BlockWeightsTest, WhatIsStoredIsTheWeightAgain) {

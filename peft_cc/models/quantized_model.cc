@@ -65,8 +65,7 @@ TensorMap StoredTensors(const BaseModel& base) {
 int VersionOf(const BaseModel& base) {
   for (const Tensor& weight : base.weights()) {
     if (!weight.is_quantized()) continue;
-    if (kernels::IsInterleaved(weight.dim(0)) &&
-        !weight.codes()->interleaved) {
+    if (kernels::IsInterleaved(weight.dim(0)) && !weight.codes()->interleaved) {
       return 1;
     }
   }
