@@ -71,15 +71,19 @@ class LinearRun {
   void QueueBase() {
     base_x_ = HasInScale(groups_) ? ScaledInput() : x_;
     fused_ = groups_.size() == 1 && !HasPatch(*groups_[0].plan);
-    if (!fused_) QueueBases(base_x_);
-    if (!fused_) patches_ = QueuePatches(base_x_);
+    if (fused_) {
+      base_ = BaseTerm(groups_[0], base_x_);
+      workspace_ = PackInputs(base_x_.rows, workspace_, &base_);
+    } else {
+      QueueBases(base_x_);
+      patches_ = QueuePatches(base_x_);
+    }
     QueueDowns(0);
   }
 
   void QueueFirstUps() {
     if (!fused_) ScatterPatches(patches_);
-    const cpu::Term base = BaseTerm(groups_[0], base_x_);
-    QueueUps(0, fused_ ? &base : nullptr);
+    QueueUps(0, fused_ ? &base_ : nullptr);
   }
 
   // thin = scale * (x A^T) rank_scale of every segment of step `index`.
@@ -165,7 +169,8 @@ class LinearRun {
       while (i < groups_.size() && groups_[i].plan->weight.data == weight) {
         rows += groups_[i++].rows;
       }
-      const cpu::Term base = BaseTerm(group, Part(x, first, rows));
+      cpu::Term base = BaseTerm(group, Part(x, first, rows));
+      workspace_ = PackInputs(rows, workspace_, &base);
       QueueStep(Step(), &base, false, nullptr, Part(y_, first, rows), queue_);
       first += rows;
     }
@@ -209,6 +214,7 @@ class LinearRun {
   const bool with_bias_;
   ConstRows base_x_;
   bool fused_ = false;
+  cpu::Term base_ = {};  // if fused
   const float* patches_ = nullptr;
 };
 
@@ -235,7 +241,10 @@ void RunStagesOf(const LinearCall& call, ConstRows x, float* workspace,
 
 int64_t LinearWorkspaceFloats(Groups groups) {
   int64_t floats = 0;
-  for (const LinearGroup& group : groups) floats += PatchFloats(group);
+  for (const LinearGroup& group : groups) {
+    floats += PatchFloats(group);
+    floats += PackedFloats(group.plan->weight, group.rows);
+  }
   if (HasInScale(groups)) {
     for (const LinearGroup& group : groups) {
       const LinearPlan& plan = *group.plan;

@@ -14,9 +14,6 @@ namespace {
 using cpu::LinearTile;
 using cpu::Term;
 
-// Up to here reading the weights costs more than computing with them.
-constexpr int64_t kFewRows = 8;
-
 // Weights of one piece of work with few rows: some microseconds.
 constexpr int64_t kPieceBytes = 64 * 1024;
 
@@ -75,6 +72,11 @@ int64_t RowsAtOnce(int64_t rows, int64_t most) {
   return std::max<int64_t>(1, (even + kTileRows - 1) / kTileRows) * kTileRows;
 }
 
+// Outputs that pieces of few rows keep together.
+int64_t OutputsTogether(const LinearTile& tile) {
+  return tile.num_terms > 0 && tile.terms[0].interleaved ? kRowsTogether : 4;
+}
+
 bool IsTransposed(const LinearTile& tile) {
   for (int i = 0; i < tile.num_terms; ++i) {
     if (tile.terms[i].transposed) return true;
@@ -89,6 +91,15 @@ void FetchStart(const LinearTile& tile) {
       __builtin_prefetch(weight + byte, 0, 2);
     }
   }
+}
+
+// Floats of a cache line.
+constexpr int64_t kPackedAlign = 16;
+
+float* AlignedUp(float* p) {
+  constexpr uintptr_t kBytes = kPackedAlign * sizeof(float);
+  return p + (kBytes - reinterpret_cast<uintptr_t>(p) % kBytes) % kBytes /
+                 sizeof(float);
 }
 
 }  // namespace
@@ -110,7 +121,26 @@ Term TermOf(const MatrixView& weight, bool transposed, const float* x,
   term.scales = weight.codes->scales;
   term.block = weight.codes->block;
   term.values = weight.codes->values;
+  term.interleaved = weight.codes->interleaved;
   return term;
+}
+
+int64_t PackedFloats(const MatrixView& weight, int64_t rows) {
+  if (weight.codes == nullptr) return 0;
+  const int64_t floats =
+      cpu::Kernels().packed_inputs(TermOf(weight, false, nullptr, 0));
+  return floats == 0 ? 0 : std::min(rows, kFewRows) * floats + kPackedAlign;
+}
+
+float* PackInputs(int64_t rows, float* workspace, Term* term) {
+  if (rows > kFewRows) return workspace;
+  const int64_t floats = cpu::Kernels().packed_inputs(*term);
+  if (floats == 0) return workspace;
+  float* const packed = AlignedUp(workspace);
+  cpu::Kernels().pack_inputs(*term, rows, packed);
+  term->packed = packed;
+  term->packed_stride = floats;
+  return packed + rows * floats;
 }
 
 ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
@@ -119,7 +149,8 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
     product.rows_at_once = kFewRows;
     const int64_t outputs = std::min(kPieceBytes / BytesPerOutput(tile),
                                      tile.last_output / kLeastPieces);
-    product.outputs_at_once = std::max<int64_t>(4, outputs / 4 * 4);
+    const int64_t together = OutputsTogether(tile);
+    product.outputs_at_once = std::max(together, outputs / together * together);
     return product;
   }
   product.outputs_at_once = cpu::Kernels().panel_width;

@@ -19,6 +19,17 @@ constexpr int64_t PaddedRank(int64_t rank) { return (rank + 15) / 16 * 16; }
 cpu::Term TermOf(const MatrixView& weight, bool transposed, const float* x,
                  int64_t x_stride);
 
+// Up to here reading the weights costs more than computing with them.
+constexpr int64_t kFewRows = 8;
+
+// Floats of workspace that PackInputs needs for a product of `rows` rows, or of
+// fewer, with a weight: 0 for one that reads x itself.
+int64_t PackedFloats(const MatrixView& weight, int64_t rows);
+
+// Lays out the term's `rows` rows of x for its weight where that makes a
+// product of few rows faster. Returns the end of what it used of the workspace.
+float* PackInputs(int64_t rows, float* workspace, cpu::Term* term);
+
 // Lives on the stack and allocates nothing. What is added runs at the latest
 // with Run, which must be called last.
 class ProductQueue {

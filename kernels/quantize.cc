@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/cpu/dispatch.h"
 #include "kernels/elem.h"
@@ -16,15 +17,31 @@ constexpr int64_t kBlock = kCodesAtOnce;
 // Blocks of one piece of work: some microseconds.
 constexpr int64_t kPieceBlocks = 512;
 
-float ValueAt(const MatrixView& matrix, int64_t index) {
-  const auto* const codes = static_cast<const uint8_t*>(matrix.data);
+// Where byte `byte` of the codes of row `row` is; a row has `stride` of them.
+int64_t ByteAt(bool interleaved, int64_t row, int64_t byte, int64_t stride) {
+  if (!interleaved) return row * stride + byte;
+  const int64_t word = byte / 4 * kRowsTogether + row % kRowsTogether;
+  return row / kRowsTogether * kRowsTogether * stride + word * 4 + byte % 4;
+}
+
+// The same for the scale of a block.
+int64_t ScaleAt(bool interleaved, int64_t row, int64_t block, int64_t stride) {
+  if (!interleaved) return row * stride + block;
+  return (row / kRowsTogether * stride + block) * kRowsTogether +
+         row % kRowsTogether;
+}
+
+float ValueAt(const MatrixView& matrix, int64_t row, int64_t col) {
+  const BlockCodes& codes = *matrix.codes;
+  const int64_t bits = DTypeBits(matrix.dtype);
+  const auto byte = static_cast<const uint8_t*>(matrix.data)[ByteAt(
+      codes.interleaved, row, col * bits / 8, matrix.cols * bits / 8)];
   if (matrix.dtype == DType::kQ8) {
-    return static_cast<float>(static_cast<int8_t>(codes[index]));
+    return static_cast<float>(static_cast<int8_t>(byte));
   }
-  const int code =
-      index % 2 == 0 ? codes[index / 2] >> 4 : codes[index / 2] & 15;
+  const int code = col % 2 == 0 ? byte >> 4 : byte & 15;
   return matrix.dtype == DType::kQ4 ? static_cast<float>(code - 8)
-                                    : matrix.codes->values[code];
+                                    : codes.values[code];
 }
 
 // Below this a scale could have no inverse: a block of such numbers is zeros.
@@ -98,16 +115,30 @@ float QuantizeQ4(const float* x, float extreme, uint8_t* out) {
 
 void Dequantize(const MatrixView& matrix, int64_t first, int64_t count,
                 float* out) {
+  const BlockCodes& codes = *matrix.codes;
+  int64_t row = matrix.cols == 0 ? 0 : first / matrix.cols;
+  int64_t col = first - row * matrix.cols;
+  float scale = 0;
   for (int64_t i = 0; i < count; ++i) {
-    out[i] = ValueAt(matrix, first + i) *
-             matrix.codes->scales[(first + i) / matrix.codes->block];
+    if (i == 0 || col % codes.block == 0) {
+      scale = codes.scales[ScaleAt(codes.interleaved, row, col / codes.block,
+                                   matrix.cols / codes.block)];
+    }
+    out[i] = ValueAt(matrix, row, col) * scale;
+    if (++col < matrix.cols) continue;
+    col = 0;
+    ++row;
   }
 }
+
+bool IsInterleaved(int64_t rows) { return rows % kRowsTogether == 0; }
 
 bool Quantize(const MatrixView& weight, DType format, void* codes,
               float* scales, ThreadPool& pool) {
   assert(weight.stride == weight.cols && weight.cols % kBlock == 0);
-  const int64_t blocks = weight.rows * weight.cols / kBlock;
+  const bool interleaved = IsInterleaved(weight.rows);
+  const int64_t row_blocks = weight.cols / kBlock;
+  const int64_t blocks = weight.rows * row_blocks;
   const int64_t bytes = kBlock * DTypeBits(format) / 8;
   std::atomic<bool> is_finite{true};
   pool.ParallelFor((blocks + kPieceBlocks - 1) / kPieceBlocks, [&](int64_t p) {
@@ -123,9 +154,18 @@ bool Quantize(const MatrixView& weight, DType format, void* codes,
         is_finite.store(false, std::memory_order_relaxed);
         continue;
       }
-      auto* const out = static_cast<uint8_t*>(codes) + b * bytes;
-      scales[b] = format == DType::kQ8 ? QuantizeQ8(x, extreme, out)
-                                       : QuantizeQ4(x, extreme, out);
+      const int64_t row = b / row_blocks;
+      const int64_t block = b % row_blocks;
+      uint8_t out[kBlock];
+      scales[ScaleAt(interleaved, row, block, row_blocks)] =
+          format == DType::kQ8 ? QuantizeQ8(x, extreme, out)
+                               : QuantizeQ4(x, extreme, out);
+      for (int64_t i = 0; i < bytes; i += 4) {
+        std::memcpy(
+            static_cast<char*>(codes) +
+                ByteAt(interleaved, row, block * bytes + i, row_blocks * bytes),
+            out + i, 4);
+      }
     }
   });
   return is_finite.load();

@@ -15,9 +15,13 @@ namespace kernels {
 void Dequantize(const MatrixView& matrix, int64_t first, int64_t count,
                 float* out);
 
+// Whether Quantize interleaves a matrix of so many rows.
+bool IsInterleaved(int64_t rows);
+
 // Writes the codes of `weight` (F32, BF16 or F16, without gaps between rows)
 // as `format` (kQ4 or kQ8), in blocks of kCodesAtOnce elements, of which a row
-// has a whole number, and the scale of each block. kQ8 takes the largest
+// has a whole number, and the scale of each block, interleaved where
+// IsInterleaved says so. kQ8 takes the largest
 // element to 127; kQ4 takes, of some scales, the one with the least squared
 // error. False where an element is NaN or infinite. Does not depend on the
 // pool's number of threads.

@@ -1,5 +1,6 @@
 #include "kernels/quantize.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -65,19 +66,32 @@ class QuantizedLayer {
   }
 
   void ExpectRight() {
-    for (int64_t row = 0; row < x_.view().rows; ++row) {
-      for (int64_t o = 0; o < plan_.weight.rows; ++o) {
-        double size = 0;
-        const double expected = Expected(row, o, &size);
-        ASSERT_NEAR(y_.At(row, o), expected, 1e-6 * size)
-            << "row " << row << " output " << o << " of " << x_.view().rows
-            << " x " << plan_.weight.cols << " x " << plan_.weight.rows;
-      }
-    }
+    for (int64_t row = 0; row < x_.view().rows; ++row) ExpectRowRight(row);
     EXPECT_TRUE(y_.GapsAreUntouched());
   }
+  void ExpectRowRight(int64_t row) {
+    for (int64_t o = 0; o < plan_.weight.rows; ++o) {
+      double size = 0;
+      const double expected = Expected(row, o, &size);
+      ASSERT_NEAR(y_.At(row, o), expected, 1e-6 * size)
+          << "row " << row << " output " << o << " of " << x_.view().rows
+          << " x " << plan_.weight.cols << " x " << plan_.weight.rows;
+    }
+  }
 
+  RandomRows& x() { return x_; }
   RandomRows& y() { return y_; }
+  // What elements of a row that are small beside the largest may cost: x is
+  // kept to 2^-21 of the largest.
+  double Granularity(int64_t row, int64_t o) const {
+    double largest = 0;
+    double weights = 0;
+    for (int64_t i = 0; i < plan_.weight.cols; ++i) {
+      largest = std::max<double>(largest, std::abs(x_.At(row, i)));
+      weights += std::abs(weight_.At(o, i));
+    }
+    return std::ldexp(largest * weights, -21);
+  }
 
  private:
   RandomCodes weight_;
@@ -97,12 +111,14 @@ TEST_P(QuantizeTest, ProductsMatchDoublePrecisionOnRandomShapes) {
   Random random(3);
   const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
   for (int i = 0; i < 150 && !HasFatalFailure(); ++i) {
-    const int64_t block = Pick({32, 64, 96, 128}, random);
+    const int64_t block = Pick({32, 32, 32, 64, 96, 128}, random);
     const int64_t in = block * Pick({0, 1, 2, 3, 5, 9}, random);
     QuantizedLayer layer(
         kFormats[i % 3], block,
         Pick({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 17, 50}, random), in,
-        Pick({1, 2, 3, 4, 5, 7, 16, 17, 47, 48, 49, 100, 145}, random), random);
+        Pick({1, 2, 3, 4, 5, 7, 16, 17, 47, 48, 49, 100, 144, 145, 176},
+             random),
+        random);
     layer.Run(*pool);
     layer.ExpectRight();
   }
@@ -113,9 +129,85 @@ TEST_P(QuantizeTest, ProductsOfLongRowsMatchDoublePrecision) {
   Random random(4);
   for (const DType format : kFormats) {
     for (const int64_t rows : {1, 20}) {
-      QuantizedLayer layer(format, 32, rows, 32 * 129, 19, random);
+      QuantizedLayer layer(format, 32, rows, 32 * 129, 16, random);
       layer.Run(InlineThreadPool());
       layer.ExpectRight();
+    }
+  }
+}
+
+// One element of a row is a thousand times the others; whole rows are as large
+// and as small as f32 goes.
+TEST_P(QuantizeTest, RowsOfAnyMagnitudeKeepTheirPrecision) {
+  Random random(10);
+  for (const DType format : kFormats) {
+    for (const float factor : {1.0f, 1e-30f, 1e30f}) {
+      QuantizedLayer layer(format, 32, 3, 320, 32, random);
+      for (int64_t row = 0; row < 3; ++row) {
+        layer.x().At(row, 7 * row) = 1000;
+        for (int64_t i = 0; i < 320; ++i) layer.x().At(row, i) *= factor;
+      }
+      layer.Run(InlineThreadPool());
+      for (int64_t row = 0; row < 3; ++row) {
+        for (int64_t o = 0; o < 32; ++o) {
+          double size = 0;
+          const double expected = layer.Expected(row, o, &size);
+          ASSERT_NEAR(layer.y().At(row, o), expected,
+                      1e-6 * size + layer.Granularity(row, o))
+              << "format " << static_cast<int>(format) << " factor " << factor;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(QuantizeTest, SmallElementsOfARowCount) {
+  Random random(11);
+  for (const DType format : kFormats) {
+    QuantizedLayer layer(format, 32, 1, 64, 16, random);
+    for (int64_t i = 0; i < 64; ++i) layer.x().At(0, i) = 0;
+    layer.x().At(0, 40) = std::ldexp(1.0f, -140);
+    layer.Run(InlineThreadPool());
+    layer.ExpectRight();
+  }
+}
+
+// As IEEE has it, and in its own row only.
+TEST_P(QuantizeTest, InfinityAndNaNStayInTheirRow) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const DType format : kFormats) {
+    for (const float value : {infinity, -infinity, std::nanf("")}) {
+      Random random(12);
+      QuantizedLayer layer(format, 32, 3, 96, 32, random);
+      layer.x().At(1, 50) = value;
+      layer.Run(InlineThreadPool());
+      layer.ExpectRowRight(0);
+      layer.ExpectRowRight(2);
+      for (int64_t o = 0; o < 32; ++o) {
+        double size = 0;
+        const double expected = layer.Expected(1, o, &size);
+        const float found = layer.y().At(1, o);
+        EXPECT_TRUE(found == expected ||
+                    (std::isnan(found) && std::isnan(expected)));
+      }
+    }
+  }
+}
+
+TEST_P(QuantizeTest, ARowDoesNotDependOnTheOthersOfFew) {
+  for (const DType format : kFormats) {
+    std::vector<float> alone;
+    for (const int64_t rows : {1, 2, 3, 4, 5, 8}) {
+      Random random(13);
+      QuantizedLayer layer(format, 32, rows, 448, 48, random);
+      std::vector<float> row(48);
+      Random inputs(14);
+      const std::vector<float> x = RandomFloats(448, inputs);
+      for (int64_t i = 0; i < 448; ++i) layer.x().At(rows - 1, i) = x[i];
+      layer.Run(InlineThreadPool());
+      for (int64_t o = 0; o < 48; ++o) row[o] = layer.y().At(rows - 1, o);
+      if (rows == 1) alone = row;
+      EXPECT_EQ(row, alone) << rows << " rows";
     }
   }
 }
@@ -126,10 +218,10 @@ TEST_P(QuantizeTest, ResultsDoNotDependOnTheNumberOfThreads) {
       std::vector<float> results[2];
       for (const int threads : {1, 3}) {
         Random random(5);
-        QuantizedLayer layer(format, 64, rows, 640, 500, random);
+        QuantizedLayer layer(format, 32, rows, 640, 512, random);
         layer.Run(*CreateThreadPool(threads));
         for (int64_t row = 0; row < rows; ++row) {
-          for (int64_t o = 0; o < 500; ++o) {
+          for (int64_t o = 0; o < 512; ++o) {
             results[threads / 2].push_back(layer.y().At(row, o));
           }
         }
@@ -144,7 +236,7 @@ TEST_P(QuantizeTest, ResultsDoNotDependOnTheNumberOfThreads) {
 TEST_P(QuantizeTest, RowsOfATableAreDequantised) {
   Random random(6);
   for (const DType format : kFormats) {
-    const RandomCodes table(format, 9, 96, 32, random);
+    const RandomCodes table(format, 16, 96, 32, random);
     RandomRows y(3, 96, 1, random);
     const int64_t ids[] = {8, 0, 3};
     Embed(table.view(), ids, y.view(), InlineThreadPool());
@@ -173,7 +265,8 @@ Quantized Requantize(const MatrixView& weight, DType format, ThreadPool& pool) {
   result.values.resize(count);
   result.is_finite =
       Quantize(weight, format, result.codes.data(), result.scales.data(), pool);
-  const BlockCodes codes = {result.scales.data(), kCodesAtOnce};
+  const BlockCodes codes = {result.scales.data(), kCodesAtOnce, nullptr,
+                            IsInterleaved(weight.rows)};
   Dequantize({result.codes.data(), format, weight.rows, weight.cols,
               weight.cols, &codes},
              0, count, result.values.data());
@@ -211,6 +304,30 @@ TEST_P(QuantizeTest, NormalWeightsLoseWhatTheBitsAllow) {
     EXPECT_GT(q8, 0.005);
     EXPECT_LT(q4, 0.0835);
     EXPECT_GT(q4, 1.0 / 16);
+  }
+}
+
+// The same codes, wherever they are.
+TEST_P(QuantizeTest, RowsAreInterleavedInGroupsOf16) {
+  Random random(15);
+  const RandomMatrix weight(DType::kF32, 17, 64, random, /*aligned=*/true);
+  MatrixView sixteen = weight.view();
+  sixteen.rows = 16;
+  for (const DType format : {DType::kQ4, DType::kQ8}) {
+    const Quantized plain =
+        Requantize(weight.view(), format, InlineThreadPool());
+    const Quantized together = Requantize(sixteen, format, InlineThreadPool());
+    const int64_t row_bytes = 64 * DTypeBits(format) / 8;
+    for (int64_t row = 0; row < 16; ++row) {
+      for (int64_t byte = 0; byte < row_bytes; ++byte) {
+        EXPECT_EQ(together.codes[byte / 4 * 64 + row * 4 + byte % 4],
+                  plain.codes[row * row_bytes + byte]);
+      }
+      EXPECT_EQ(together.scales[row], plain.scales[2 * row]);
+      EXPECT_EQ(together.scales[16 + row], plain.scales[2 * row + 1]);
+    }
+    EXPECT_TRUE(std::equal(together.values.begin(), together.values.end(),
+                           plain.values.begin()));
   }
 }
 

@@ -17,8 +17,14 @@ struct BlockCodes {
   int64_t block = 0;  // elements of one: a multiple of kCodesAtOnce
   // Of kTable4: the 16 values.
   const float* values = nullptr;
+  // Of kQ4 and kQ8 in blocks of kCodesAtOnce: rows, of which there are whole
+  // groups of kRowsTogether, are interleaved within a group, codes by four
+  // bytes and scales one by one. So the first 64 bytes of codes are the first
+  // four bytes of each of 16 rows.
+  bool interleaved = false;
 };
 constexpr int64_t kCodesAtOnce = 32;
+constexpr int64_t kRowsTogether = 16;
 
 // A row-major matrix of F32, BF16 or F16 whose rows lie `stride` elements
 // apart; or of codes (kTable4, kQ4 or kQ8), without gaps between rows. Two

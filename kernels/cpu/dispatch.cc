@@ -31,7 +31,12 @@ std::vector<const KernelTable*> AvailableKernels() {
   std::vector<const KernelTable*> tables = {&kPortableKernels};
 #if defined(__x86_64__)
   if (HasAvx2()) tables.push_back(&kAvx2Kernels);
-  if (HasAvx2() && HasAvx512()) tables.push_back(&kAvx512Kernels);
+  if (HasAvx2() && HasAvx512()) {
+    tables.push_back(&kAvx512Kernels);
+    if (__builtin_cpu_supports("avx512vnni")) {
+      tables.push_back(&kAvx512VnniKernels);
+    }
+  }
 #elif defined(__aarch64__)
   tables.push_back(&kNeonKernels);  // all of these processors have it
 #endif

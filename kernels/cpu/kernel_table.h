@@ -36,6 +36,11 @@ struct Term {
   const float* scales;
   int64_t block;
   const float* values;
+  bool interleaved;  // see kernels/view.h; only the first term of a product
+  // Rows of x as pack_inputs has laid them out, `packed_stride` floats apart;
+  // null where linear_few is to read x itself.
+  const float* packed;
+  int64_t packed_stride;
 };
 
 // y[t][o] = ((accumulate ? y[t][o] : 0) + scale * (sum of the terms)) *
@@ -111,8 +116,16 @@ struct KernelTable {
   const char* name;
   // Outputs that one step of linear_many makes: tiles start at multiples.
   int64_t panel_width;
-  // By dot products, reads weights once, for few rows; no transposed terms.
+  // By dot products, reads weights once, for few rows; no transposed terms. An
+  // interleaved term must be packed where packed_inputs is not 0, and then both
+  // first_output and last_output are multiples of 16.
   void (*linear_few)(const LinearTile& tile);
+  // Floats of one row of x, laid out for linear_few with a term of codes; 0
+  // where it reads x itself.
+  int64_t (*packed_inputs)(const Term& term);
+  // Lays out the term's first `rows` rows of x at term.packed, an address of 64
+  // bytes.
+  void (*pack_inputs)(const Term& term, int64_t rows, float* packed);
   // By register tiles on repacked weights, for many rows.
   void (*linear_many)(const LinearTile& tile);
   // The outputs [first, last) of a term's weight, in f32, laid out as

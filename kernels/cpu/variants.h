@@ -10,9 +10,10 @@ namespace kernels {
 namespace cpu {
 
 extern const KernelTable kPortableKernels;
-extern const KernelTable kAvx2Kernels;    // x86-64 only
-extern const KernelTable kAvx512Kernels;  // x86-64 only
-extern const KernelTable kNeonKernels;    // 64-bit Arm only
+extern const KernelTable kAvx2Kernels;        // x86-64 only
+extern const KernelTable kAvx512Kernels;      // x86-64 only
+extern const KernelTable kAvx512VnniKernels;  // x86-64 only
+extern const KernelTable kNeonKernels;        // 64-bit Arm only
 
 }  // namespace cpu
 }  // namespace kernels

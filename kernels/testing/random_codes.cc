@@ -6,7 +6,7 @@ namespace peft {
 namespace kernels {
 
 RandomCodes::RandomCodes(DType dtype, int64_t rows, int64_t cols, int64_t block,
-                         Random& random)
+                         Random& random, bool interleave)
     : dtype_(dtype),
       rows_(rows),
       cols_(cols),
@@ -15,6 +15,8 @@ RandomCodes::RandomCodes(DType dtype, int64_t rows, int64_t cols, int64_t block,
       values_(RandomFloats(16, random)),
       codes_{scales_.data(), block, values_.data()} {
   for (uint8_t& byte : bytes_) byte = static_cast<uint8_t>(random());
+  codes_.interleaved = interleave && dtype != DType::kTable4 && block == 32 &&
+                       rows % kRowsTogether == 0;
 }
 
 MatrixView RandomCodes::view() const {
@@ -22,13 +24,19 @@ MatrixView RandomCodes::view() const {
 }
 
 double RandomCodes::At(int64_t row, int64_t col) const {
-  const int64_t index = row * cols_ + col;
-  const double scale = scales_[index / codes_.block];
-  if (dtype_ == DType::kQ8) {
-    return scale * static_cast<int8_t>(bytes_[1 + index]);
+  int64_t block = row * cols_ / codes_.block + col / codes_.block;
+  int64_t byte = (row * cols_ + col) * DTypeBits(dtype_) / 8;
+  if (codes_.interleaved) {
+    const int64_t group = row / 16;
+    const int64_t byte_of_row = col * DTypeBits(dtype_) / 8;
+    block = (group * cols_ / 32 + col / 32) * 16 + row % 16;
+    byte = group * 16 * cols_ * DTypeBits(dtype_) / 8 + byte_of_row / 4 * 64 +
+           row % 16 * 4 + byte_of_row % 4;
   }
-  const int pair = bytes_[1 + index / 2];
-  const int code = index % 2 == 0 ? pair / 16 : pair % 16;
+  const double scale = scales_[block];
+  const uint8_t found = bytes_[1 + byte];
+  if (dtype_ == DType::kQ8) return scale * static_cast<int8_t>(found);
+  const int code = col % 2 == 0 ? found / 16 : found % 16;
   return scale * (dtype_ == DType::kQ4 ? code - 8.0 : values_[code]);
 }
 

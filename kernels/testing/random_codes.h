@@ -15,9 +15,10 @@ namespace kernels {
 // the view points to.
 class RandomCodes {
  public:
-  // `cols` is a multiple of `block`.
+  // `cols` is a multiple of `block`. Interleaved where kernels/view.h allows it
+  // and `interleave` asks for it.
   RandomCodes(DType dtype, int64_t rows, int64_t cols, int64_t block,
-              Random& random);
+              Random& random, bool interleave = true);
   RandomCodes(const RandomCodes&) = delete;
   RandomCodes& operator=(const RandomCodes&) = delete;
 

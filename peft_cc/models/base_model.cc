@@ -257,7 +257,8 @@ absl::Status BaseModel::QuantizeWeights(WeightFormat format, bool with_head,
                      "the weight format that leaves them as stored");
   }
   // What replicated layers or a tied head share stays shared.
-  std::map<const void*, Tensor> quantised;
+  std::set<const void*> seen;
+  std::vector<int> chosen;
   for (const SiteInfo& site : description_.sites) {
     const WeightInfo& info = description_.weights[site.weight];
     const bool is_head = site.is_output_embedding;
@@ -272,11 +273,18 @@ absl::Status BaseModel::QuantizeWeights(WeightFormat format, bool with_head,
                                     "multiple of 32"));
       continue;
     }
-    if (quantised.count(weight.data()) > 0) continue;
-    PEFT_ASSIGN_OR_RETURN(quantised[weight.data()],
-                          QuantizeWeight(info.name, weight, format, pool));
+    if (seen.insert(weight.data()).second) chosen.push_back(site.weight);
   }
-  if (quantised.empty()) return absl::OkStatus();
+  if (chosen.empty()) return absl::OkStatus();
+  int64_t size = 0;
+  for (const int i : chosen) size += CodeMemory::SizeOf(weights_[i], format);
+  PEFT_ASSIGN_OR_RETURN(CodeMemory memory, CodeMemory::Create(size));
+  std::map<const void*, Tensor> quantised;
+  for (const int i : chosen) {
+    PEFT_ASSIGN_OR_RETURN(quantised[weights_[i].data()],
+                          QuantizeWeight(description_.weights[i].name,
+                                         weights_[i], format, pool, memory));
+  }
   for (Tensor& weight : weights_) {
     const auto found = quantised.find(weight.data());
     if (found != quantised.end()) weight = found->second;

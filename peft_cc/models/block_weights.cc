@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/quantize.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/huge_pages.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -37,14 +38,30 @@ struct Scales {
 };
 
 Tensor CodesTensor(DType dtype, std::vector<int64_t> shape, const Tensor& codes,
-                   Tensor scales) {
+                   Tensor scales, bool by_row) {
   auto owner = std::make_shared<Scales>();
   owner->tensor = std::move(scales);
   owner->codes.scales = static_cast<const float*>(owner->tensor.data());
   owner->codes.block = kCodesAtOnce;
+  owner->codes.interleaved = !by_row && kernels::IsInterleaved(shape[0]);
   return Tensor(
       dtype, std::move(shape), codes.data(), codes.owner(),
       std::shared_ptr<const kernels::BlockCodes>(owner, &owner->codes));
+}
+
+constexpr int64_t kCacheLine = 64;
+
+int64_t UpToLine(int64_t bytes) {
+  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+}
+
+int64_t CodeBytes(const Tensor& weight, WeightFormat format) {
+  return weight.dim(0) * weight.dim(1) / (format == WeightFormat::kQ8 ? 1 : 2);
+}
+
+int64_t ScaleBytes(const Tensor& weight) {
+  return weight.dim(0) * weight.dim(1) / kCodesAtOnce *
+         static_cast<int64_t>(sizeof(float));
 }
 
 // Kernels read scales as floats.
@@ -61,7 +78,7 @@ absl::StatusOr<Tensor> Aligned(const Tensor& scales) {
 }
 
 absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
-                                const Tensor& scales) {
+                                const Tensor& scales, bool by_row) {
   if (scales.dtype() != DType::kF32 || scales.rank() != 2) {
     return Wrong(absl::StrCat(name, kScales), "a matrix of F32", scales);
   }
@@ -82,37 +99,54 @@ absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
   PEFT_ASSIGN_OR_RETURN(Tensor aligned, Aligned(scales));
   return CodesTensor(is_q8 ? DType::kQ8 : DType::kQ4,
                      {codes.dim(0), scales.dim(1) * kCodesAtOnce}, codes,
-                     std::move(aligned));
+                     std::move(aligned), by_row);
 }
 
 }  // namespace
 
+int64_t CodeMemory::SizeOf(const Tensor& weight, WeightFormat format) {
+  return UpToLine(CodeBytes(weight, format)) + UpToLine(ScaleBytes(weight));
+}
+
+absl::StatusOr<CodeMemory> CodeMemory::Create(int64_t size) {
+  std::shared_ptr<uint8_t> memory = AllocateBlock(size);
+  if (memory == nullptr) {
+    return MakeError(
+        absl::StatusCode::kResourceExhausted, error_id::kOutOfMemory,
+        absl::StrCat("no memory for ", size, " bytes of quantised weights"));
+  }
+  return CodeMemory(std::move(memory));
+}
+
+std::shared_ptr<uint8_t> CodeMemory::Take(int64_t size) {
+  const std::shared_ptr<uint8_t> taken = rest_;
+  rest_ = std::shared_ptr<uint8_t>(taken, taken.get() + UpToLine(size));
+  return taken;
+}
+
 absl::StatusOr<Tensor> QuantizeWeight(const std::string& name,
                                       const Tensor& weight, WeightFormat format,
-                                      kernels::ThreadPool& pool) {
+                                      kernels::ThreadPool& pool,
+                                      CodeMemory& memory) {
   const bool is_q8 = format == WeightFormat::kQ8;
-  void* codes_data = nullptr;
-  void* scales_data = nullptr;
-  PEFT_ASSIGN_OR_RETURN(
-      const Tensor codes,
-      Tensor::Allocate(is_q8 ? DType::kI8 : DType::kU8,
-                       {weight.dim(0), weight.dim(1) / (is_q8 ? 1 : 2)},
-                       &codes_data));
-  PEFT_ASSIGN_OR_RETURN(
-      Tensor scales,
-      Tensor::Allocate(DType::kF32,
-                       {weight.dim(0), weight.dim(1) / kCodesAtOnce},
-                       &scales_data));
+  const std::shared_ptr<uint8_t> codes = memory.Take(CodeBytes(weight, format));
+  const std::shared_ptr<uint8_t> scales = memory.Take(ScaleBytes(weight));
   const DType dtype = is_q8 ? DType::kQ8 : DType::kQ4;
-  if (!kernels::Quantize(weight.AsMatrix(), dtype, codes_data,
-                         static_cast<float*>(scales_data), pool)) {
+  if (!kernels::Quantize(weight.AsMatrix(), dtype, codes.get(),
+                         reinterpret_cast<float*>(scales.get()), pool)) {
     return MakeError(
         absl::StatusCode::kInvalidArgument, error_id::kModelWeights,
         absl::StrCat(name, " holds a NaN or an infinity, which has no code"),
         {name, "finite values", "NaN or infinity"});
   }
-  return CodesTensor(dtype, {weight.dim(0), weight.dim(1)}, codes,
-                     std::move(scales));
+  const int64_t rows = weight.dim(0);
+  const int64_t cols = weight.dim(1);
+  return CodesTensor(
+      dtype, {rows, cols},
+      Tensor(is_q8 ? DType::kI8 : DType::kU8, {rows, is_q8 ? cols : cols / 2},
+             codes.get(), codes),
+      Tensor(DType::kF32, {rows, cols / kCodesAtOnce}, scales.get(), scales),
+      /*by_row=*/false);
 }
 
 Tensor StoredCodes(const Tensor& weight) {
@@ -129,7 +163,7 @@ Tensor StoredScales(const Tensor& weight) {
                 weight.codes()->scales, weight.codes());
 }
 
-absl::Status AssembleBlocks(TensorMap& tensors) {
+absl::Status AssembleBlocks(TensorMap& tensors, bool by_row) {
   std::vector<std::string> names;
   for (const auto& item : tensors) {
     if (!absl::EndsWith(item.first, kScales)) continue;
@@ -139,8 +173,8 @@ absl::Status AssembleBlocks(TensorMap& tensors) {
     const auto codes = tensors.find(name);
     const auto scales = tensors.find(absl::StrCat(name, kScales));
     if (codes == tensors.end()) continue;
-    PEFT_ASSIGN_OR_RETURN(codes->second,
-                          Assemble(name, codes->second, scales->second));
+    PEFT_ASSIGN_OR_RETURN(
+        codes->second, Assemble(name, codes->second, scales->second, by_row));
     tensors.erase(scales);
   }
   return absl::OkStatus();

@@ -2,7 +2,10 @@
 #ifndef PEFT_CC_MODELS_BLOCK_WEIGHTS_H_
 #define PEFT_CC_MODELS_BLOCK_WEIGHTS_H_
 
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,12 +22,31 @@ enum class WeightFormat : int32_t {
   kQ4 = 2,  // 4 bits and a scale for each 32
 };
 
-// The codes of a matrix of F32, BF16 or F16 whose rows are whole blocks.
-// INVALID_ARGUMENT (MODEL_WEIGHTS) where `name`, as it is called in messages,
-// holds a NaN or an infinity.
+// Memory for the codes of many weights in one piece, so that it is in huge
+// pages, which decoding reads twice as fast. It lives as long as some of them.
+class CodeMemory {
+ public:
+  // Bytes that the codes and scales of `weight` take.
+  static int64_t SizeOf(const Tensor& weight, WeightFormat format);
+  // Room for as many bytes. RESOURCE_EXHAUSTED (OUT_OF_MEMORY) without.
+  static absl::StatusOr<CodeMemory> Create(int64_t size);
+
+  // The next `size` bytes, from a cache line on. They must be there.
+  std::shared_ptr<uint8_t> Take(int64_t size);
+
+ private:
+  explicit CodeMemory(std::shared_ptr<uint8_t> rest) : rest_(std::move(rest)) {}
+
+  std::shared_ptr<uint8_t> rest_;
+};
+
+// The codes of a matrix of F32, BF16 or F16 whose rows are whole blocks, in
+// `memory`. INVALID_ARGUMENT (MODEL_WEIGHTS) where `name`, as it is called in
+// messages, holds a NaN or an infinity.
 absl::StatusOr<Tensor> QuantizeWeight(const std::string& name,
                                       const Tensor& weight, WeightFormat format,
-                                      kernels::ThreadPool& pool);
+                                      kernels::ThreadPool& pool,
+                                      CodeMemory& memory);
 
 // What a file has of a quantised weight under "X" and "X.scales", sharing its
 // memory.
@@ -32,8 +54,9 @@ Tensor StoredCodes(const Tensor& weight);
 Tensor StoredScales(const Tensor& weight);
 
 // Puts a matrix of codes under "X" in the place of each "X" and "X.scales".
+// `by_row`: no rows are interleaved, as in version 1 of the format.
 // INVALID_ARGUMENT (MODEL_WEIGHTS) names a tensor that is wrong.
-absl::Status AssembleBlocks(TensorMap& tensors);
+absl::Status AssembleBlocks(TensorMap& tensors, bool by_row = false);
 
 }  // namespace peft
 

@@ -17,18 +17,21 @@ Tensor Zeros(DType dtype, std::vector<int64_t> shape) {
   return Tensor::Allocate(dtype, std::move(shape), &data).value();
 }
 
-// (2, 64), rising.
-Tensor Weight() {
+// (rows, 64), rising.
+Tensor Weight(int rows = 2) {
   void* data = nullptr;
-  Tensor weight = Tensor::Allocate(DType::kF32, {2, 64}, &data).value();
-  for (int i = 0; i < 128; ++i) {
+  Tensor weight = Tensor::Allocate(DType::kF32, {rows, 64}, &data).value();
+  for (int i = 0; i < 64 * rows; ++i) {
     static_cast<float*>(data)[i] = 0.01f * static_cast<float>(i - 50);
   }
   return weight;
 }
 
 absl::StatusOr<Tensor> Quantise(const Tensor& weight, WeightFormat format) {
-  return QuantizeWeight("w", weight, format, kernels::InlineThreadPool());
+  CodeMemory memory =
+      CodeMemory::Create(CodeMemory::SizeOf(weight, format)).value();
+  return QuantizeWeight("w", weight, format, kernels::InlineThreadPool(),
+                        memory);
 }
 
 TEST(BlockWeightsTest, WhatIsStoredIsTheWeightAgain) {
@@ -46,6 +49,20 @@ TEST(BlockWeightsTest, WhatIsStoredIsTheWeightAgain) {
     EXPECT_EQ(again.data(), weight.data());
     EXPECT_EQ(again.ToF32(), weight.ToF32());
   }
+}
+
+TEST(BlockWeightsTest, WholeGroupsOfRowsAreInterleaved) {
+  const Tensor weight = Quantise(Weight(32), WeightFormat::kQ4).value();
+  EXPECT_TRUE(weight.codes()->interleaved);
+  TensorMap tensors;
+  tensors["x"] = StoredCodes(weight);
+  tensors["x.scales"] = StoredScales(weight);
+  TensorMap by_row = tensors;
+  ASSERT_TRUE(AssembleBlocks(tensors).ok());
+  EXPECT_EQ(tensors.at("x").ToF32(), weight.ToF32());
+  ASSERT_TRUE(AssembleBlocks(by_row, /*by_row=*/true).ok());
+  EXPECT_FALSE(by_row.at("x").codes()->interleaved);
+  EXPECT_NE(by_row.at("x").ToF32(), weight.ToF32());
 }
 
 TEST(BlockWeightsTest, ScalesAtAnOddAddressAreCopied) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/quantize.h"
 #include "kernels/view.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
@@ -60,11 +61,22 @@ TensorMap StoredTensors(const BaseModel& base) {
   return tensors;
 }
 
+// 1 where rows are not interleaved, because they were read from such a folder.
+int VersionOf(const BaseModel& base) {
+  for (const Tensor& weight : base.weights()) {
+    if (!weight.is_quantized()) continue;
+    if (kernels::IsInterleaved(weight.dim(0)) && !weight.codes()->interleaved) {
+      return 1;
+    }
+  }
+  return 2;
+}
+
 absl::Status WriteConfig(const BaseModel& base, const std::string& folder) {
   PEFT_ASSIGN_OR_RETURN(Json config, ReadModelConfig(base.folder()));
   Json quantization = Json::object();
   quantization["quant_method"] = std::string(kBlocksMethod);
-  quantization["version"] = 1;
+  quantization["version"] = VersionOf(base);
   quantization["block_size"] = kernels::kCodesAtOnce;
   config["quantization_config"] = std::move(quantization);
   return WriteModelConfig(folder, config);

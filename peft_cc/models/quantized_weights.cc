@@ -41,10 +41,10 @@ absl::StatusOr<StoredWeights> ReadBitsAndBytes(ConfigFields& fields,
 }
 
 absl::StatusOr<StoredWeights> ReadBlocks(ConfigFields& fields) {
-  fields.Int("version", 1, 1, 1);
+  const int64_t version = fields.Int("version", 1, 1, 2);
   fields.Int("block_size", 32, 32, 32);
   PEFT_RETURN_IF_ERROR(fields.status());
-  return StoredWeights::kBlocks;
+  return version == 1 ? StoredWeights::kBlocksByRow : StoredWeights::kBlocks;
 }
 
 }  // namespace
@@ -79,6 +79,8 @@ absl::Status AssembleQuantizedWeights(StoredWeights stored,
       return AssembleBitsAndBytes(tensors);
     case StoredWeights::kBlocks:
       return AssembleBlocks(tensors);
+    case StoredWeights::kBlocksByRow:
+      return AssembleBlocks(tensors, /*by_row=*/true);
   }
   return absl::OkStatus();
 }

@@ -72,8 +72,22 @@ def bitsandbytes_config():
             "llm_int8_threshold": 6.0}
 
 
+TOGETHER = 16  # rows that are interleaved
+
+
+def by_row(codes, scales):
+    """Codes and scales of version 2 of `peft quantize`, as version 1 has them."""
+    if codes.shape[0] % TOGETHER:
+        return codes, scales
+    words = codes.reshape(-1, codes.shape[1] // 4, TOGETHER, 4)
+    groups = scales.reshape(-1, scales.shape[1], TOGETHER)
+    return (words.transpose(0, 2, 1, 3).reshape(codes.shape),
+            groups.transpose(0, 2, 1).reshape(scales.shape))
+
+
 def from_blocks(codes, scales):
     """What a weight that `peft quantize` wrote stands for."""
+    codes, scales = by_row(codes, scales)
     if codes.dtype == np.int8:
         values = codes.astype(np.float32)
     else:

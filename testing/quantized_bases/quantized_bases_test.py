@@ -239,6 +239,27 @@ class BlocksTest(Folders):
         names = self.check_format(llama(15, inner=100), Q4)
         self.assertEqual(len(names), 12)  # all but two down_proj
 
+    def test_folders_of_version_1_have_rows_in_order(self):
+        base = llama(18)
+        for weight_format in (Q8, Q4):
+            ours = self.open(self.save(base), weight_format=weight_format)
+            folder = self.write(ours, f"blocks{weight_format}")
+            self.dequantise(folder, base)
+            file = folder / "model.safetensors"
+            tensors = safetensors.numpy.load_file(file)
+            for name in [n for n in tensors if n + ".scales" in tensors]:
+                stored = codes.by_row(tensors[name], tensors[name + ".scales"])
+                tensors[name], tensors[name + ".scales"] = map(
+                    np.ascontiguousarray, stored)
+            safetensors.numpy.save_file(tensors, file, {"format": "pt"})
+            self.edit_config(folder, {"quant_method": "peft_blocks",
+                                      "version": 1, "block_size": 32})
+            again = self.open(folder)
+            self.check(again, logits_of(base, self.ids))
+            copy_of_it = self.write(again, f"again{weight_format}")
+            config = json.loads((copy_of_it / "config.json").read_text())
+            self.assertEqual(config["quantization_config"]["version"], 1)
+
     def test_what_is_quantised_is_not_quantised_again(self):
         folder = self.save_nf4(llama(16))
         with self.assertRaises(peft_ctypes.PeftError) as raised:
