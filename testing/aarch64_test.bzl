@@ -16,6 +16,9 @@ _SETTINGS = {
     _OPTION + "extra_toolchains": "@aarch64//:toolchain",
     _OPTION + "host_crosstool_top": "@bazel_tools//tools/cpp:toolchain",
     _OPTION + "platforms": "@aarch64//:platform",
+    # Those of the command line are for this machine: sanitizers, -march.
+    _OPTION + "copt": [],
+    _OPTION + "linkopt": [],
 }
 
 def _aarch64_transition_impl(settings, attr):
