@@ -51,6 +51,10 @@ _host_toolchain = repository_rule(
 
 def peft_binding_toolchains():
     """Declares @host_rust, @host_go, @host_swift and what other tests use."""
+    _host_toolchain(
+        name = "host_aarch64",
+        programs = ["aarch64-linux-gnu-g++", "qemu-aarch64-static"],
+    )
     _host_toolchain(name = "host_abidiff", programs = ["abidiff", "abidw"])
     _host_toolchain(
         name = "host_bindgen",

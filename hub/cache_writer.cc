@@ -17,6 +17,7 @@
 #include "peft_cc/base/file_write_internal.h"
 #include "peft_cc/base/new_folder.h"
 #include "peft_cc/base/scoped_fd.h"
+#include "peft_cc/base/text_bytes.h"
 
 namespace peft {
 namespace hub {
@@ -28,11 +29,6 @@ constexpr char kCacheTag[] =
     "# For information about cache directory tags, see:\n"
     "#\thttps://bford.info/cachedir/\n";
 constexpr uint64_t kMaxRef = 64;
-
-absl::Span<const uint8_t> BytesOf(absl::string_view text) {
-  return absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()),
-                             text.size());
-}
 
 // Copies a blob to the pointer's place in parts that do not fill the memory.
 absl::Status CopyFile(const std::string& from, const std::string& to) {

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "peft_cc/base/text_bytes.h"
 
 namespace peft {
 namespace hub {
@@ -64,8 +65,7 @@ Digest Digest::ForBlob(absl::string_view etag, uint64_t size) {
   Digest git = Sha1();
   const std::string header = absl::StrCat("blob ", size);
   // With the NUL at its end.
-  git.Update(absl::MakeConstSpan(
-      reinterpret_cast<const uint8_t*>(header.c_str()), header.size() + 1));
+  git.Update(BytesOf({header.c_str(), header.size() + 1}));
   return git;
 }
 

@@ -7,8 +7,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/text_bytes.h"
 
 namespace peft {
 namespace hub {
@@ -78,9 +78,7 @@ absl::StatusOr<std::string> RequestText(const HttpRequest& request,
 absl::Status Converse(absl::string_view text, ByteStream* stream,
                       ResponseReader* reader, Wait* wait, SpeedLimit* speed) {
   wait->Begin("sending the request");
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(text.data());
-  PEFT_RETURN_IF_ERROR(
-      stream->Write(absl::MakeConstSpan(bytes, text.size()), *wait));
+  PEFT_RETURN_IF_ERROR(stream->Write(BytesOf(text), *wait));
   wait->Begin("the answer");
   while (!reader->is_done()) {
     const bool in_body = reader->is_header_done();

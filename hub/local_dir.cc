@@ -22,6 +22,7 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/text_bytes.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -190,8 +191,7 @@ class FolderDownload {
   // In a folder of its own: two files may have the same content.
   absl::Status Fetch(const RemoteFile& file, CancelCheck is_cancelled) {
     Digest name = Digest::Sha1();
-    name.Update(absl::MakeConstSpan(
-        reinterpret_cast<const uint8_t*>(file.name.data()), file.name.size()));
+    name.Update(BytesOf(file.name));
     const std::string work = StatePath(name.Hex(), "");
     PEFT_RETURN_IF_ERROR(MakeFolders(work));
     const std::string blob = absl::StrCat(work, "/", file.etag);

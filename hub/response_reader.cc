@@ -15,6 +15,7 @@
 #include "boost/beast/http/error.hpp"
 #include "hub/gzip.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/text_bytes.h"
 
 namespace peft {
 namespace hub {
@@ -120,11 +121,9 @@ class Parser : public http::basic_parser<false> {
   }
 
   size_t on_body_impl(beast::string_view body, Code& code) override {
-    const absl::Span<const uint8_t> bytes(
-        reinterpret_cast<const uint8_t*>(body.data()), body.size());
-    if (bytes.empty()) return 0;
+    if (body.empty()) return 0;
     got_body_ = true;
-    StopUnlessOk(HandOn(bytes), code);
+    StopUnlessOk(HandOn(BytesOf({body.data(), body.size()})), code);
     return body.size();
   }
 

@@ -16,6 +16,8 @@ extern const bool kMallocIsWrapped;
 // What peft_set_allocator was given; null: nothing. Set once.
 extern std::atomic<const peft_allocator_t*> host_allocator;
 
+// The allocator that the program gave, null while it gave none. It stays valid
+// until the process ends. Any thread may call this, and inside of malloc too.
 inline const peft_allocator_t* HostAllocator() {
   return host_allocator.load(std::memory_order_acquire);
 }

@@ -90,6 +90,7 @@ void FreeHandle(absl::string_view function, Handle* handle) noexcept {
 template <typename Handle>
 class PendingHandle {
  public:
+  // Gives `object`, which must not be null, a handle.
   explicit PendingHandle(std::shared_ptr<ObjectOf<Handle>> object) {
     NewHandle(std::move(object), &handle_).IgnoreError();
   }
@@ -97,7 +98,9 @@ class PendingHandle {
   PendingHandle& operator=(const PendingHandle&) = delete;
   ~PendingHandle() { FreeHandle("PendingHandle", handle_); }
 
+  // The handle, which is still this object's; null once it was released.
   Handle* get() const { return handle_; }
+  // The handle, which is the caller's from now on.
   Handle* Release() { return std::exchange(handle_, nullptr); }
 
  private:

@@ -61,6 +61,8 @@ struct HandleCodec {
   static constexpr uint32_t kSlots = uint32_t{1} << kSlotBits;
   static constexpr uint32_t kGenerations = uint32_t{1} << kGenerationBits;
 
+  // The word of these parts; they must fit the fields, and the kind and the
+  // generation must not be 0.
   static constexpr Word Encode(const HandleParts& parts) {
     return kTop | Word{parts.generation} << kGenerationShift |
            Word{parts.slot} << kSlotShift |

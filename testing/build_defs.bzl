@@ -1,6 +1,7 @@
 """The rules that every BUILD file of the project uses."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load("//testing:aarch64_test.bzl", "aarch64_test")
 load("//testing:sanitized_test.bzl", "sanitized_test")
 
 # Packages without a loop that anybody waits for: libpeft.so is to be small.
@@ -31,23 +32,30 @@ def peft_cc_binary(name, **kwargs):
     """A cc_binary; here so that options for all of them have one place."""
     cc_binary(name = name, **kwargs)
 
+def _of_twin(kwargs, tag):
+    """The attributes that a test's twin of another configuration shares."""
+    return dict(
+        args = kwargs.get("args", []),
+        data = kwargs.get("data", []),
+        env = kwargs.get("env", {}),
+        shard_count = kwargs.get("shard_count"),
+        tags = kwargs.get("tags", []) + [tag],
+    )
+
 def _sanitized(name, binary, sanitizer, kwargs):
     """Declares `name`, which runs `binary` as it is built with `sanitizer`."""
     sanitized_test(
         name = name,
-        args = kwargs.get("args", []),
         binary = binary,
-        data = kwargs.get("data", []),
-        env = kwargs.get("env", {}),
         sanitizer = sanitizer,
-        shard_count = kwargs.get("shard_count"),
         size = kwargs.get("size", "small"),
-        tags = kwargs.get("tags", []) + [sanitizer],
+        **_of_twin(kwargs, sanitizer)
     )
 
 def peft_cc_test(
         name,
         deps = [],
+        aarch64 = False,
         sanitize = False,
         sanitize_threads = False,
         **kwargs):
@@ -56,6 +64,8 @@ def peft_cc_test(
     Args:
       name: the test's name.
       deps: its dependencies; googletest and its main function are added.
+      aarch64: also runs the test built for 64-bit Arm, in qemu, as
+        `<name>_aarch64`. For kernels, file formats and the C ABI.
       sanitize: also runs the test with the address and undefined behaviour
         sanitizers, as `<name>_asan`. For parsers and the C ABI.
       sanitize_threads: also runs it with the thread sanitizer, `<name>_tsan`.
@@ -74,6 +84,14 @@ def peft_cc_test(
         ],
         **kwargs
     )
+    if aarch64:
+        aarch64_test(
+            name = name + "_aarch64",
+            binary = name,
+            # qemu is some ten times slower.
+            size = "medium",
+            **_of_twin(kwargs, "aarch64")
+        )
     if sanitize:
         _sanitized(name + "_asan", name, "asan", kwargs)
     if sanitize_threads:

@@ -8,17 +8,13 @@
 #include "absl/strings/strip.h"
 #include "hub/hash.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/text_bytes.h"
 
 namespace peft {
 namespace hub {
 namespace {
 
 constexpr size_t kChunk = 64 << 10;
-
-absl::Span<const uint8_t> BytesOf(absl::string_view text) {
-  return absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(text.data()),
-                             text.size());
-}
 
 FakeAnswer NotFound(const char* code) {
   FakeAnswer answer;

@@ -11,11 +11,6 @@
 namespace peft {
 namespace {
 
-kernels::VectorView VectorOf(const Tensor& tensor) {
-  if (tensor.dtype() == DType::kUnspecified) return {};
-  return {tensor.data(), tensor.dtype(), tensor.num_elements()};
-}
-
 // One active adapter's part at a site.
 struct Member {
   const Activation::Entry* entry;

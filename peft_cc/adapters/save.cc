@@ -13,6 +13,7 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/new_folder.h"
+#include "peft_cc/base/text_bytes.h"
 #include "peft_cc/tensors/safetensors.h"
 
 namespace peft {
@@ -51,12 +52,6 @@ TensorMap FileTensors(const TensorMap& state_dict) {
   return tensors;
 }
 
-absl::Status WriteText(const std::string& path, const std::string& text) {
-  const absl::Span<const uint8_t> chunk(
-      reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  return WriteFileAtomically(path, {chunk});
-}
-
 }  // namespace
 
 std::string AdapterConfigText(const AdapterConfig& config) {
@@ -77,8 +72,9 @@ absl::Status SaveAdapter(const Adapter& adapter, const std::string& path,
   PEFT_RETURN_IF_ERROR(
       WriteSafetensors(absl::StrCat(folder->path(), "/", kTensorsName),
                        FileTensors(adapter.state_dict()), metadata));
-  PEFT_RETURN_IF_ERROR(WriteText(absl::StrCat(folder->path(), "/", kConfigName),
-                                 AdapterConfigText(adapter.config())));
+  PEFT_RETURN_IF_ERROR(
+      WriteFileAtomically(absl::StrCat(folder->path(), "/", kConfigName),
+                          {BytesOf(AdapterConfigText(adapter.config()))}));
   return options.overwrite ? folder->CommitOver(kReplaced) : folder->Commit();
 }
 

@@ -13,10 +13,6 @@
 namespace peft {
 namespace {
 
-kernels::VectorView VectorOf(const Tensor& tensor) {
-  return {tensor.data(), tensor.dtype(), tensor.num_elements()};
-}
-
 kernels::VectorView VectorOf(const std::vector<float>& values) {
   if (values.empty()) return {};
   return {values.data(), DType::kF32, static_cast<int64_t>(values.size())};
@@ -53,6 +49,11 @@ std::vector<float> Repeat(const Floats& factor, int64_t repeat) {
 
 }  // namespace
 
+kernels::VectorView VectorOf(const Tensor& tensor) {
+  if (tensor.dtype() == DType::kUnspecified) return {};
+  return {tensor.data(), tensor.dtype(), tensor.num_elements()};
+}
+
 kernels::LinearPlan BasePlan(const Site& site, const Tensor& weight,
                              const Tensor& bias) {
   kernels::LinearPlan plan;
@@ -60,7 +61,7 @@ kernels::LinearPlan BasePlan(const Site& site, const Tensor& weight,
   // Norms and sites of a host that registered no weight have no matrix. That
   // of a convolution is over the columns of one group.
   if (weight.rank() >= 2) plan.weight = weight.Stored().AsMatrix();
-  if (bias.dtype() != DType::kUnspecified) plan.bias = VectorOf(bias);
+  plan.bias = VectorOf(bias);
   return plan;
 }
 

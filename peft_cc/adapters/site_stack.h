@@ -26,6 +26,9 @@ struct PlanStorage {
   std::vector<InvocationTokens> gates;
 };
 
+// A view of all elements of `tensor`, null for the tensor that is none.
+kernels::VectorView VectorOf(const Tensor& tensor);
+
 // The plan of `site` without adapters: views of `weight` and `bias`, which are
 // the site's own or what stands for them.
 kernels::LinearPlan BasePlan(const Site& site, const Tensor& weight,

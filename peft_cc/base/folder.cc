@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/new_folder.h"
+#include "peft_cc/base/text_bytes.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -70,8 +71,7 @@ absl::StatusOr<Folder> Folder::Kept(
     PEFT_ASSIGN_OR_RETURN(const std::string text,
                           ReadTextFile(File(name, file), max_size));
     auto buffer = std::make_shared<const std::string>(text);
-    const absl::Span<const uint8_t> data(
-        reinterpret_cast<const uint8_t*>(buffer->data()), buffer->size());
+    const absl::Span<const uint8_t> data = BytesOf(*buffer);
     kept->emplace(name,
                   std::make_shared<KeptFile>(Bytes{data, std::move(buffer)}));
   }

@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
+#include "peft_cc/base/text_bytes.h"
 #include "peft_cc/models/base_model.h"
 
 namespace peft {
@@ -23,9 +23,7 @@ absl::Status CopyFile(const File& from, const std::string& to) {
 }  // namespace
 
 absl::Status WriteModelText(const std::string& path, const std::string& text) {
-  const absl::Span<const uint8_t> chunk(
-      reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  return WriteFileAtomically(path, {chunk});
+  return WriteFileAtomically(path, {BytesOf(text)});
 }
 
 absl::Status CopyModelConfig(const Folder& from, const std::string& to) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file_in_block.h"
+#include "peft_cc/base/text_bytes.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/tensors/byte_reader.h"
 #include "peft_cc/tensors/file_kind.h"
@@ -151,10 +152,8 @@ absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const File& file) {
   const std::string what = Quoted(file.name());
   // Enough for DescribeForeignFile too.
   PEFT_ASSIGN_OR_RETURN(FileStart start, ReadFileStart(file, 512));
-  const auto* bytes = reinterpret_cast<const uint8_t*>(start.text.data());
-  PEFT_ASSIGN_OR_RETURN(
-      const uint64_t header_size,
-      HeaderSize({bytes, start.text.size()}, start.file_size, what));
+  PEFT_ASSIGN_OR_RETURN(const uint64_t header_size,
+                        HeaderSize(BytesOf(start.text), start.file_size, what));
   const uint64_t data_start = kPrefix + header_size;
   PEFT_ASSIGN_OR_RETURN(start, ReadFileStart(file, data_start));
   if (start.text.size() != data_start) {

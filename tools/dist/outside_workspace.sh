@@ -33,6 +33,7 @@ build -c opt --cxxopt=-std=c++17 --host_cxxopt=-std=c++17
 # Of Debian's Bazel 4.2.3 only.
 common --override_repository=rules_java=/usr/share/bazel/rules/java
 common --override_repository=platforms=/usr/share/bazel/platforms
+build --nosandbox_debug
 END
 cat >BUILD <<'END'
 cc_binary(
