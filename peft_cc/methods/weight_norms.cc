@@ -11,12 +11,14 @@
 namespace peft {
 namespace {
 
-// An embedding's table is stored (in, out) too, taken as a linear layer on
+// An embedding's table has its inputs first too, taken as a linear layer on
 // one-hot inputs. A convolution is a linear layer on its columns.
+bool HasInputsFirst(const Layer& layer) {
+  return layer.kind == SiteKind::kConv1D || layer.kind == SiteKind::kEmbedding;
+}
+
 bool IsStoredInOut(const Layer& layer) {
-  const bool has_inputs_first =
-      layer.kind == SiteKind::kConv1D || layer.kind == SiteKind::kEmbedding;
-  return has_inputs_first != layer.weight.is_by_columns();
+  return HasInputsFirst(layer) != layer.weight.is_by_columns();
 }
 
 // Squares of one row of the stored weight are added up in out[0], or with
@@ -56,6 +58,35 @@ std::vector<double> Gram(const std::vector<float>& a, int64_t r, int64_t in,
     }
   });
   return gram;
+}
+
+// True where W and B A of an output are so nearly parallel that at some scale
+// their sum is much smaller than either: a product of f32 does not show it.
+bool MayCancel(double weight, double cross, double delta) {
+  constexpr double kShare = 1.0 / 64;
+  return cross * cross > (1 - kShare) * weight * delta;
+}
+
+double WeightAt(const Layer& layer, int64_t out, int64_t in) {
+  float value = 0;
+  layer.weight.CopyF32(HasInputsFirst(layer) ? in * layer.out_features + out
+                                             : out * layer.in_features + in,
+                       1, &value);
+  return value;
+}
+
+// The terms of output `out`, whose row of B is `b`, in double throughout.
+void Refine(const Layer& layer, const std::vector<float>& a, const float* b,
+            int64_t r, int64_t out, WeightNorms& norms) {
+  norms.cross[out] = norms.delta[out] = 0;
+  for (int64_t in = 0; in < layer.in_features; ++in) {
+    double delta = 0;
+    for (int64_t i = 0; i < r; ++i) {
+      delta += double{b[i]} * a[i * layer.in_features + in];
+    }
+    norms.cross[out] += WeightAt(layer, out, in) * delta;
+    norms.delta[out] += delta * delta;
+  }
 }
 
 }  // namespace
@@ -102,6 +133,9 @@ WeightNorms ComputeWeightNorms(const Layer& layer, const Tensor& a,
       for (int64_t j = 0; j < r; ++j) {
         norms.delta[o] += double{row[i]} * row[j] * gram[i * r + j];
       }
+    }
+    if (MayCancel(norms.weight[o], norms.cross[o], norms.delta[o])) {
+      Refine(layer, a_values, row, r, o, norms);
     }
   }
   return norms;

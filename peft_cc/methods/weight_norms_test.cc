@@ -71,6 +71,41 @@ TEST_P(WeightNormsTest, GiveTheNormAtAnyScale) {
   ExpectNorms(layer);
 }
 
+// What is left where an adapter takes nearly all of the weight away is as exact
+// as the rest.
+TEST_P(WeightNormsTest, AreExactWhereTheTermsCancel) {
+  const bool inputs_first = GetParam() != SiteKind::kLinear;
+  std::vector<float> a(kRank * kIn), b(kOut * kRank), weight(kOut * kIn);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = 0.1f * Value(0, i, 1);
+  for (size_t i = 0; i < b.size(); ++i) b[i] = 0.3f * Value(i, 1, 2);
+  std::vector<double> expected(kOut);
+  for (int64_t o = 0; o < kOut; ++o) {
+    for (int64_t i = 0; i < kIn; ++i) {
+      double delta = 0;
+      for (int64_t k = 0; k < kRank; ++k) {
+        delta += double{b[o * kRank + k]} * a[k * kIn + i];
+      }
+      float& w = weight[inputs_first ? i * kOut + o : o * kIn + i];
+      w = static_cast<float>(1e-4 - delta);
+      expected[o] += (w + delta) * (w + delta);
+    }
+  }
+  const std::vector<int64_t> shape = inputs_first
+                                         ? std::vector<int64_t>{kIn, kOut}
+                                         : std::vector<int64_t>{kOut, kIn};
+  const Layer layer = {"m", GetParam(), kIn, kOut,
+                       Tensor(DType::kF32, shape, weight.data(), nullptr)};
+  const WeightNorms norms = ComputeWeightNorms(
+      layer, Tensor(DType::kF32, {kRank, kIn}, a.data(), nullptr),
+      Tensor(DType::kF32, {kOut, kRank}, b.data(), nullptr),
+      kernels::InlineThreadPool());
+  for (int64_t o = 0; o < kOut; ++o) {
+    EXPECT_NEAR(norms.weight[o] + 2 * norms.cross[o] + norms.delta[o],
+                expected[o], 1e-6 * expected[o])
+        << o;
+  }
+}
+
 TEST(WeightNormsByColumnsTest, GiveTheNormAtAnyScale) {
   const Tensor stored = Matrix(kOut, kIn, 0, /*transposed=*/true);
   ExpectNorms({"m", SiteKind::kLinear, kIn, kOut,
