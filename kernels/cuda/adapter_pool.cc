@@ -1,6 +1,7 @@
 #include "kernels/cuda/adapter_pool.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -318,6 +319,7 @@ absl::StatusOr<std::vector<LowRankTerm>> AdapterPool::MakeTerms(
               "site ", site, ": the slot's ranks sum up to more than ",
               options_.sites[site].rank, ", which the pool was made for"));
         }
+        assert(count < terms_per_site_);
         LowRankTerm& term = terms[site * terms_per_site_ + count++];
         term.a = piece.a;
         term.b = piece.b;
@@ -375,8 +377,6 @@ DevicePtr AdapterPool::terms(int site) const {
 int32_t AdapterPool::first_term(int slot) const {
   return static_cast<int32_t>(slot * options_.sites.size() * terms_per_site_);
 }
-
-int32_t AdapterPool::num_terms(int) const { return terms_per_site_; }
 
 int AdapterPool::num_free_pages() const {
   const std::lock_guard<std::mutex> lock(mutex_);

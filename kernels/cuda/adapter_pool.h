@@ -74,7 +74,7 @@ class AdapterPool {
   // For LowRankArgs and RowTile. They never change.
   DevicePtr terms(int site) const;
   int32_t first_term(int slot) const;
-  int32_t num_terms(int slot) const;
+  int32_t num_terms() const { return terms_per_site_; }
   int32_t columns() const { return columns_; }
   int32_t chunks() const { return chunks_; }
 

@@ -145,7 +145,7 @@ struct GatherArgs {
   int64_t stride = 0;
   int64_t rows = 0;
   int64_t size = 0;
-  DevicePtr ids = 0;      // int64, (rows), of the table's rows
+  DevicePtr ids = 0;      // int64, (rows): rows of the table, in range
   DevicePtr table = 0;    // (n, size)
   DevicePtr patch = 0;    // (num_patched, size); 0: none
   DevicePtr patched = 0;  // int64, (num_patched), rising

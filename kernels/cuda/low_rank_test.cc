@@ -93,6 +93,7 @@ class Layer {
 };
 
 LowRankArgs Layer::Upload(DeviceCase& machine) {
+  LowRankArgs args;
   std::vector<LowRankTerm> table;
   for (const HostTerm& term : terms_) {
     LowRankTerm& entry = table.emplace_back();
@@ -104,18 +105,16 @@ LowRankArgs Layer::Upload(DeviceCase& machine) {
     if (!term.gate.empty()) entry.gate = machine.Upload(term.gate);
     entry.scale = term.scale;
     entry.rank = static_cast<int32_t>(term.a.rows());
+    // Groups may share terms: each has columns of its own.
+    entry.column = args.columns;
+    args.columns += entry.rank;
   }
-  LowRankArgs args;
   for (const RowGroup& group : groups_) {
-    int columns = 0;
     int chunks = 0;
     for (int i = 0; i < group.num_terms; ++i) {
-      LowRankTerm& term = table[group.first_term + i];
-      term.column = columns;
-      columns += term.rank;
-      chunks += (term.rank + kTileOutputs - 1) / kTileOutputs;
+      const int32_t rank = table[group.first_term + i].rank;
+      chunks += (rank + kTileOutputs - 1) / kTileOutputs;
     }
-    args.columns = std::max(args.columns, columns);
     args.chunks = std::max(args.chunks, chunks);
   }
   std::vector<RowTile> tiles = MakeTiles(groups_);
