@@ -25,8 +25,8 @@ constexpr OperationName kOperations[] = {
 
 // Grids that have more rows than that go over them in a loop.
 constexpr int64_t kMaxGridRows = 65535;
-// Less of x than that is not worth a block.
-constexpr int64_t kSmallestSplit = 256;
+// Less of x than that is not worth a block, and expand reads all splits.
+constexpr int64_t kSmallestSplit = 512;
 
 std::optional<int> TypeIndex(DType dtype) {
   switch (dtype) {

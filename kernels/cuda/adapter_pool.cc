@@ -1,7 +1,9 @@
 #include "kernels/cuda/adapter_pool.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,25 +18,11 @@ std::string ShapeText(int64_t rows, int64_t cols) {
   return absl::StrCat("[", rows, ", ", cols, "]");
 }
 
-// Rows of A as they lie in a page.
-void CopyRows(const MatrixView& a, const PagePiece& piece, char* to) {
-  const size_t size = DTypeSize(a.dtype);
-  const char* from =
-      static_cast<const char*>(a.data) + piece.first_rank * a.stride * size;
-  for (int64_t i = 0; i < piece.num_ranks; ++i) {
-    std::memcpy(to + i * a.cols * size, from + i * a.stride * size,
-                a.cols * size);
-  }
-}
+// Where a part of T may begin, for fast reads of it.
+constexpr int32_t kColumnAlignment = 4;
 
-// Columns of B as they lie in a page.
-void CopyColumns(const MatrixView& b, const PagePiece& piece, char* to) {
-  const size_t size = DTypeSize(b.dtype);
-  const char* from = static_cast<const char*>(b.data) + piece.first_rank * size;
-  const size_t width = piece.num_ranks * size;
-  for (int64_t i = 0; i < b.rows; ++i) {
-    std::memcpy(to + i * width, from + i * b.stride * size, width);
-  }
+int32_t RoundUp(int32_t column) {
+  return (column + kColumnAlignment - 1) / kColumnAlignment * kColumnAlignment;
 }
 
 int32_t NumChunks(int64_t rank) {
@@ -108,7 +96,8 @@ absl::Status AdapterPool::Allocate() {
     // Each adapter may begin in the rest of a page, and end with a piece of
     // less than 8 ranks.
     terms_per_site_ = std::max(terms_per_site_, pieces + 2 * (adapters - 1));
-    columns_ = std::max(columns_, static_cast<int32_t>(site.rank));
+    columns_ = std::max(columns_, RoundUp(static_cast<int32_t>(site.rank)) +
+                                      kColumnAlignment * (adapters - 1));
     chunks_ = std::max(chunks_, NumChunks(site.rank) + adapters - 1);
   }
   terms_per_site_ = std::max(terms_per_site_, 1);
@@ -206,14 +195,7 @@ absl::Status AdapterPool::CopyPage(absl::Span<const HostPair> pairs,
                                    const FreePage& page) {
   Staging& staging = page_staging_[next_page_staging_++ % 2];
   PEFT_RETURN_IF_ERROR(staging.read.Synchronize());
-  size_t bytes = 0;
-  for (const PagePiece& piece : pieces) {
-    const HostPair& pair = pairs[piece.site];
-    CopyRows(pair.a, piece, staging.buffer.data() + piece.a_offset);
-    CopyColumns(pair.b, piece, staging.buffer.data() + piece.b_offset);
-    bytes = piece.b_offset +
-            pair.b.rows * piece.num_ranks * DTypeSize(options_.dtype);
-  }
+  const size_t bytes = FillPage(pairs, pieces, staging.buffer.data());
   if (page.unused != nullptr) {
     PEFT_RETURN_IF_ERROR(page.unused->MakeWait(copies_.handle()));
   }
@@ -328,13 +310,16 @@ absl::StatusOr<std::vector<LowRankTerm>> AdapterPool::MakeTerms(
   for (size_t site = 0; site < options_.sites.size(); ++site) {
     int count = 0;
     int32_t column = 0;
+    int32_t ranks = 0;
     for (const SlotEntry& entry : entries) {
       for (const Piece& piece : adapters_.at(entry.adapter).sites[site]) {
-        if (column + piece.rank > options_.sites[site].rank) {
+        ranks += piece.rank;
+        if (ranks > options_.sites[site].rank) {
           return ArgumentError(absl::StrCat(
               "site ", site, ": the slot's ranks sum up to more than ",
               options_.sites[site].rank, ", which the pool was made for"));
         }
+        assert(count < terms_per_site_);
         LowRankTerm& term = terms[site * terms_per_site_ + count++];
         term.a = piece.a;
         term.b = piece.b;
@@ -343,6 +328,7 @@ absl::StatusOr<std::vector<LowRankTerm>> AdapterPool::MakeTerms(
         term.column = column;
         column += piece.rank;
       }
+      column = RoundUp(column);
     }
   }
   return terms;
@@ -391,8 +377,6 @@ DevicePtr AdapterPool::terms(int site) const {
 int32_t AdapterPool::first_term(int slot) const {
   return static_cast<int32_t>(slot * options_.sites.size() * terms_per_site_);
 }
-
-int32_t AdapterPool::num_terms(int) const { return terms_per_site_; }
 
 int AdapterPool::num_free_pages() const {
   const std::lock_guard<std::mutex> lock(mutex_);

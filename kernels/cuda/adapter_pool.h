@@ -19,8 +19,8 @@
 #include "absl/types/span.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/kernel_args.h"
+#include "kernels/cuda/page_image.h"
 #include "kernels/cuda/page_layout.h"
-#include "kernels/view.h"
 #include "peft_cc/base/dtype.h"
 
 namespace peft {
@@ -37,12 +37,6 @@ struct AdapterPoolOptions {
   int num_slots = 1;
   // Adapters that act together in one slot, at most.
   int max_adapters_per_slot = 1;
-};
-
-// One site's matrices on the host, in the pool's dtype. Rank 0: none.
-struct HostPair {
-  MatrixView a;  // (rank, in)
-  MatrixView b;  // (out, rank)
 };
 
 using AdapterId = int64_t;
@@ -63,10 +57,10 @@ class AdapterPool {
   AdapterPool(const AdapterPool&) = delete;
   AdapterPool& operator=(const AdapterPool&) = delete;
 
-  // Copies an adapter to the device, `pairs` by site. Reads them before it
-  // returns; the device may still be copying then, which SetSlot takes care
-  // of. Where pages are out it fails with RESOURCE_EXHAUSTED (OUT_OF_MEMORY),
-  // says how many there are, and nothing has changed.
+  // Copies an adapter to the device, `pairs` by site, in the pool's dtype.
+  // Reads them before it returns; the device may still be copying then, which
+  // SetSlot takes care of. Where pages are out it fails with RESOURCE_EXHAUSTED
+  // (OUT_OF_MEMORY), says how many there are, and nothing has changed.
   absl::StatusOr<AdapterId> Load(absl::Span<const HostPair> pairs);
   // Gives the pages back. Fails while the adapter is in a slot. Work that
   // reads it may still be running in `stream`, but in no other.
@@ -80,7 +74,7 @@ class AdapterPool {
   // For LowRankArgs and RowTile. They never change.
   DevicePtr terms(int site) const;
   int32_t first_term(int slot) const;
-  int32_t num_terms(int slot) const;
+  int32_t num_terms() const { return terms_per_site_; }
   int32_t columns() const { return columns_; }
   int32_t chunks() const { return chunks_; }
 

@@ -85,7 +85,7 @@ class AdapterPoolTest : public testing::Test {
     ASSERT_TRUE(stream_.Synchronize().ok());
     for (int site = 0; site < kSites; ++site) {
       const LowRankTerm* term = Terms(slot, site);
-      const LowRankTerm* const end = term + pool_->num_terms(slot);
+      const LowRankTerm* const end = term + pool_->num_terms();
       int32_t column = 0;
       for (const auto& [adapter, rank] : adapters) {
         for (int64_t first = 0; first < rank; ++term) {

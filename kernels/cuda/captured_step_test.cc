@@ -81,7 +81,7 @@ class CapturedStepTest : public testing::TestWithParam<Machine> {
     args_.output.weight = machine_.Upload(*w_);
     LowRankArgs& low_rank = args_.low_rank;
     low_rank.tiles = machine_.Upload(MakeTiles(std::vector<RowGroup>{
-        {kRows, pool_->first_term(0), pool_->num_terms(0)}}));
+        {kRows, pool_->first_term(0), pool_->num_terms()}}));
     low_rank.terms = pool_->terms(0);
     low_rank.rows = kRows;
     low_rank.num_tiles = 1;

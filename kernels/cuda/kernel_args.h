@@ -24,7 +24,7 @@ struct LowRankTerm {
   DevicePtr a = 0;           // (rank, in)
   DevicePtr b = 0;           // (out, rank)
   DevicePtr rank_scale = 0;  // f32, (rank); 0: all 1
-  DevicePtr gate = 0;        // f32, a factor for each row; 0: all 1
+  DevicePtr gate = 0;        // f32, a factor for each row of T; 0: all 1
   float scale = 0;
   int32_t rank = 0;    // may be 0: the term is nothing
   int32_t column = 0;  // where its part of T begins
@@ -41,7 +41,8 @@ struct RowTile {
 };
 
 // What shrink, expand and fused share. T, f32, is (splits, rows, columns): each
-// split is the sum over a part of x, and their sum is x A^T.
+// split is the sum over a part of x, and their sum is x A^T. It is read fastest
+// where `columns` and all terms' `column` are multiples of 4.
 struct LowRankArgs {
   DevicePtr tiles = 0;  // RowTile
   DevicePtr terms = 0;  // LowRankTerm
@@ -83,7 +84,8 @@ struct ExpandArgs {
 };
 
 // The blocks count themselves in `arrived` and `left`, two uint32 of device
-// memory that are 0 before and after each launch.
+// memory that are 0 before and after each launch. Launches that run at the same
+// time need their own, as they need their own T.
 struct FusedArgs {
   LowRankArgs low_rank;
   InputArgs input;
@@ -143,7 +145,7 @@ struct GatherArgs {
   int64_t stride = 0;
   int64_t rows = 0;
   int64_t size = 0;
-  DevicePtr ids = 0;      // int64, (rows), of the table's rows
+  DevicePtr ids = 0;      // int64, (rows): rows of the table, in range
   DevicePtr table = 0;    // (n, size)
   DevicePtr patch = 0;    // (num_patched, size); 0: none
   DevicePtr patched = 0;  // int64, (num_patched), rising

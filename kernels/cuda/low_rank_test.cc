@@ -1,5 +1,6 @@
 // Shrink, expand and fused, against sums in f64.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -55,6 +56,7 @@ class Layer {
       out_scale_.push_back(1.0f + 0.25f * static_cast<float>(i % 3));
     }
   }
+  bool has_weight() const { return !weight_.empty(); }
   void set_splits(int splits) { splits_ = splits; }
   void set_shift(size_t shift) { shift_ = shift; }
 
@@ -233,7 +235,10 @@ class LowRankTest
   }
 
   DeviceCase machine_;
-  Random random_{12};
+  // Each case draws its own.
+  Random random_{static_cast<unsigned>(
+      static_cast<int>(std::get<0>(GetParam())) * 10000 +
+      static_cast<int>(Types().x) * 100 + static_cast<int>(Types().w))};
 };
 
 std::string CaseName(
@@ -292,6 +297,27 @@ TEST_P(LowRankTest, RowsThatLieElsewhere) {
   layer.AddGroup(6, 1, 1);
   layer.ShuffleRows();
   layer.Check(/*fused=*/false, machine_);
+}
+
+TEST_P(LowRankTest, LayersDrawnAtRandom) {
+  const auto draw = [&](int from, int to) {
+    return std::uniform_int_distribution<int>(from, to)(random_);
+  };
+  for (int i = 0; i < 2; ++i) {
+    Layer layer(Types(), draw(1, 130), draw(1, 50), random_);
+    const int terms = draw(1, 4);
+    for (int j = 0; j < terms; ++j)
+      layer.AddTerm(draw(0, 35), 0.25f * draw(-4, 4));
+    for (int groups = draw(1, 3); groups > 0; --groups) {
+      const int first = draw(0, terms - 1);
+      layer.AddGroup(draw(0, 18), first, draw(0, terms - first));
+    }
+    layer.AddGroup(1, 0, 1);
+    layer.set_splits(draw(1, 3));
+    if (draw(0, 1) == 1) layer.AddWeight();
+    layer.Check(/*fused=*/layer.has_weight() || draw(0, 1) == 1, machine_);
+    if (HasFatalFailure()) FAIL() << "layer " << i;
+  }
 }
 
 TEST_P(LowRankTest, FusedAddsToWhatIsThere) {

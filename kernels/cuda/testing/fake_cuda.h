@@ -27,6 +27,8 @@ struct FakeCudaOptions {
   int minor = 0;
   // What a module holds, whatever its image is. Must outlive the fake.
   const std::vector<EmulatedKernel>* kernels = nullptr;
+  // Whether modules have code for the device.
+  bool has_code = true;
   // Threads and blocks run from the last to the first.
   bool backwards = false;
 };

@@ -29,6 +29,7 @@ Result LoadModule(ModuleHandle* module, const void* image) {
   const FakeCall call;
   if (!call.HasContext()) return kInvalidContext;
   if (image == nullptr) return kInvalidImage;
+  if (!call->options.has_code) return kNoBinaryForGpu;
   *module = reinterpret_cast<ModuleHandle>(
       static_cast<uintptr_t>(call->next_module++));
   call->modules.insert(*module);
