@@ -1,5 +1,6 @@
 #include "kernels/cuda/lt/pack.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -37,18 +38,50 @@ absl::Status CheckSegment(const FactorSlot& slot, int64_t place,
   return absl::OkStatus();
 }
 
-// One row of a matrix, converted.
-void PackRow(const MatrixView& from, int64_t row, DType dtype,
-             std::vector<float>* scratch, void* to) {
+// One row of a matrix, converted, with a factor for each column unless
+// `factors` is null.
+void PackRow(const MatrixView& from, int64_t row, const float* factors,
+             DType dtype, std::vector<float>* scratch, void* to) {
   const auto* const data = static_cast<const char*>(from.data) +
                            row * from.stride * DTypeSize(from.dtype);
-  if (from.dtype == dtype) {
+  if (factors == nullptr && from.dtype == dtype) {
     std::memcpy(to, data, from.cols * DTypeSize(dtype));
     return;
   }
   scratch->resize(from.cols);
   ConvertToF32(from.dtype, data, from.cols, scratch->data());
+  for (int64_t i = 0; factors != nullptr && i < from.cols; ++i) {
+    (*scratch)[i] *= factors[i];
+  }
   ConvertFromF32(scratch->data(), from.cols, dtype, to);
+}
+
+std::vector<float> ScalesOf(const LowRankSegment& segment) {
+  std::vector<float> scales(segment.a.rows, segment.scale);
+  const auto* const factors =
+      static_cast<const float*>(segment.rank_scale.data);
+  for (size_t i = 0; factors != nullptr && i < scales.size(); ++i) {
+    scales[i] *= factors[i];
+  }
+  return scales;
+}
+
+// Writes a segment to the slot's ranks from `first` on.
+void PackSegment(const FactorSlot& slot, const LowRankSegment& segment,
+                 int64_t first, char* a, char* b, float* scales) {
+  const int64_t size = DTypeSize(slot.dtype);
+  const int64_t total = slot.total_rank();
+  const std::vector<float> own = ScalesOf(segment);
+  std::vector<float> scratch;
+  for (int64_t row = 0; row < segment.a.rows; ++row) {
+    PackRow(segment.a, row, nullptr, slot.dtype, &scratch,
+            a + (first + row) * slot.in * size);
+  }
+  for (int64_t row = 0; row < slot.out; ++row) {
+    PackRow(segment.b, row, slot.fold_scales ? own.data() : nullptr, slot.dtype,
+            &scratch, b + (row * total + first) * size);
+  }
+  if (!slot.fold_scales) std::copy(own.begin(), own.end(), scales + first);
 }
 
 }  // namespace
@@ -76,25 +109,11 @@ absl::Status PackFactors(const FactorSlot& slot,
   }
   std::memset(a, 0, slot.a_bytes());
   std::memset(b, 0, slot.b_bytes());
-  std::memset(scales, 0, slot.scale_bytes());
-  const int64_t size = DTypeSize(slot.dtype);
-  const int64_t total = slot.total_rank();
-  std::vector<float> scratch;
+  std::fill_n(scales, slot.total_rank(), slot.fold_scales ? 1.0f : 0.0f);
   int64_t first = 0;
   for (size_t i = 0; i < segments.size(); ++i) {
-    const LowRankSegment& segment = segments[i];
-    const auto* const factors =
-        static_cast<const float*>(segment.rank_scale.data);
-    for (int64_t row = 0; row < segment.a.rows; ++row) {
-      PackRow(segment.a, row, slot.dtype, &scratch,
-              static_cast<char*>(a) + (first + row) * slot.in * size);
-      scales[first + row] =
-          segment.scale * (factors == nullptr ? 1.0f : factors[row]);
-    }
-    for (int64_t row = 0; row < slot.out; ++row) {
-      PackRow(segment.b, row, slot.dtype, &scratch,
-              static_cast<char*>(b) + (row * total + first) * size);
-    }
+    PackSegment(slot, segments[i], first, static_cast<char*>(a),
+                static_cast<char*>(b), scales);
     first += slot.ranks[i];
   }
   return absl::OkStatus();

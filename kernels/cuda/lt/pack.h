@@ -28,6 +28,9 @@ struct FactorSlot {
   int64_t in = 0;
   int64_t out = 0;
   std::vector<int64_t> ranks;  // of each adapter, padded
+  // Scales are multiplied into B, and those beside it are 1: then all adapters
+  // are one RankGroup, and take one launch on every device.
+  bool fold_scales = false;
 
   int64_t total_rank() const;
   int64_t a_bytes() const { return total_rank() * in * DTypeSize(dtype); }
@@ -38,9 +41,10 @@ struct FactorSlot {
 };
 
 // Writes `segments` to memory of the slot's sizes; places without a segment,
-// and ranks that only fill up, become 0. A scale times rank_scale goes into
-// `scales`. INVALID_ARGUMENT (ARGUMENT) where a segment does not fit its place,
-// UNIMPLEMENTED for one with a gate, which own kernels compute.
+// and ranks that only fill up, become 0 (with fold_scales, their scales are 1).
+// A scale times rank_scale goes into `scales`. INVALID_ARGUMENT (ARGUMENT)
+// where a segment does not fit its place, UNIMPLEMENTED for one with a gate,
+// which own kernels compute.
 absl::Status PackFactors(const FactorSlot& slot,
                          absl::Span<const LowRankSegment> segments, void* a,
                          void* b, float* scales);

@@ -84,6 +84,18 @@ TEST(PackTest, ScalesOfRanksAreMultiplied) {
   EXPECT_EQ(Pack(slot, {one.segment}).scales, (std::vector<float>{6, 15}));
 }
 
+TEST(PackTest, ScalesCanBeFoldedIntoB) {
+  Factors one(2, 1, 3.0f);
+  const std::vector<float> rank_scale = {2, 5};
+  one.segment.rank_scale = {rank_scale.data(), DType::kF32, 2};
+  FactorSlot slot = {DType::kF32, 3, 2, {3}};
+  slot.fold_scales = true;
+  const Packed packed = Pack(slot, {one.segment});
+  EXPECT_EQ(packed.a, (std::vector<float>{1, 2, 3, 4, 5, 6, 0, 0, 0}));
+  EXPECT_EQ(packed.b, (std::vector<float>{-6, -30, 0, -18, -60, 0}));
+  EXPECT_EQ(packed.scales, (std::vector<float>{1, 1, 1}));
+}
+
 TEST(PackTest, ConvertsToTheSlotsDType) {
   const Factors one(1, 1.00390625f, 1.0f);  // half a step of BF16 above 1
   const FactorSlot slot = {DType::kBF16, 3, 2, {1}};
