@@ -25,6 +25,9 @@ constexpr int64_t kPieceBytes = 64 * 1024;
 constexpr int64_t kPieceRows = 384;
 constexpr int64_t kPieceRowsOfNarrow = 48;
 constexpr int64_t kNarrow = 12;
+// Up to here panels are of rows, which each piece packs for all its outputs.
+constexpr int64_t kPanelRows = 48;
+constexpr int64_t kPanelsAtOnce = 4;
 // A multiple of every register tile's rows.
 constexpr int64_t kTileRows = 24;
 
@@ -104,6 +107,10 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
     return product;
   }
   product.outputs_at_once = cpu::Kernels().panel_width;
+  if (tile.rows <= kPanelRows) {
+    product.outputs_at_once *=
+        std::clamp<int64_t>(product.OutputBlocks() / kNarrow, 1, kPanelsAtOnce);
+  }
   product.rows_at_once = RowsAtOnce(tile.rows, product.OutputBlocks() < kNarrow
                                                    ? kPieceRowsOfNarrow
                                                    : kPieceRows);
