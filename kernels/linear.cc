@@ -60,6 +60,7 @@ class LinearRun {
       : groups_(call.groups),
         x_(x),
         y_(call.y),
+        round_inputs_(call.round_inputs),
         workspace_(workspace),
         queue_(*queue),
         with_bias_(with_bias) {}
@@ -114,6 +115,7 @@ class LinearRun {
       if (index >= kernels::NumSteps(*group.plan)) return;
       Step step = StepOf(*group.plan, index);
       if (!with_bias_) step.bias = {};
+      step.round_inputs = base != nullptr && round_inputs_;
       CloseGates(step.segments, group, thin);
       if (base != nullptr || step.ChangesY()) {
         QueueStep(step, base, base == nullptr, thin,
@@ -166,7 +168,9 @@ class LinearRun {
         rows += groups_[i++].rows;
       }
       const cpu::Term base = BaseTerm(group, Part(x, first, rows));
-      QueueStep(Step(), &base, false, nullptr, Part(y_, first, rows), queue_);
+      Step step;
+      step.round_inputs = round_inputs_;
+      QueueStep(step, &base, false, nullptr, Part(y_, first, rows), queue_);
       first += rows;
     }
   }
@@ -204,6 +208,7 @@ class LinearRun {
   const Groups groups_;
   const ConstRows x_;
   const Rows y_;
+  const bool round_inputs_;
   float* workspace_;
   ProductQueue& queue_;
   const bool with_bias_;

@@ -25,9 +25,8 @@ constexpr int64_t kPieceBytes = 64 * 1024;
 constexpr int64_t kPieceRows = 384;
 constexpr int64_t kPieceRowsOfNarrow = 48;
 constexpr int64_t kNarrow = 12;
-// Up to here panels are of rows, which each piece packs for all its outputs.
-constexpr int64_t kPanelRows = 48;
-constexpr int64_t kPanelsAtOnce = 4;
+// Pieces that wider ones must leave: uneven ends cost little.
+constexpr int64_t kEnoughPieces = 6;
 // A multiple of every register tile's rows.
 constexpr int64_t kTileRows = 24;
 
@@ -69,6 +68,14 @@ int64_t RowsAtOnce(int64_t rows, int64_t most) {
   return std::max<int64_t>(1, (even + kTileRows - 1) / kTileRows) * kTileRows;
 }
 
+// What the kernels ask for, but enough pieces where panels give them.
+int64_t OutputsAtOnce(const LinearTile& tile) {
+  const int64_t panel = cpu::Kernels().panel_width;
+  const int64_t most = tile.last_output / kEnoughPieces / panel * panel;
+  return std::clamp(cpu::Kernels().outputs_at_once(tile), panel,
+                    std::max(panel, most));
+}
+
 bool IsTransposed(const LinearTile& tile) {
   for (int i = 0; i < tile.num_terms; ++i) {
     if (tile.terms[i].transposed) return true;
@@ -106,14 +113,11 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
     product.outputs_at_once = std::max<int64_t>(4, outputs / 4 * 4);
     return product;
   }
-  product.outputs_at_once = cpu::Kernels().panel_width;
-  if (tile.rows <= kPanelRows) {
-    product.outputs_at_once *=
-        std::clamp<int64_t>(product.OutputBlocks() / kNarrow, 1, kPanelsAtOnce);
-  }
-  product.rows_at_once = RowsAtOnce(tile.rows, product.OutputBlocks() < kNarrow
-                                                   ? kPieceRowsOfNarrow
-                                                   : kPieceRows);
+  product.outputs_at_once = OutputsAtOnce(tile);
+  const bool narrow =
+      tile.last_output <= (kNarrow - 1) * cpu::Kernels().panel_width;
+  product.rows_at_once =
+      RowsAtOnce(tile.rows, narrow ? kPieceRowsOfNarrow : kPieceRows);
   return product;
 }
 
