@@ -3,14 +3,16 @@
 // in turns in one run. Prints a table for docs/performance.md.
 //
 //   ./bazelw run //benchmarks:roofline -- [--rounds=N]
-//       [--dtype=f32|bf16|nf4|q4|q8] [--contention]
+//       [--dtype=f32|bf16|nf4|q4|q8] [--no-prefill] [--contention] [--batch=N]
 //
 // Of a quantised base (nf4 with a head of bf16, q4 and q8 with a quantised one)
 // it also measures the bf16 model that it was, in the same turns, and prints
 // how many times as fast it decodes.
 //
 // With --contention it measures instead what two threads decode while another
-// process keeps one core busy, beside what one thread decodes without.
+// process keeps one core busy, beside what one thread decodes without; with
+// --batch decoding steps of N rows with an adapter each (benchmarks/
+// batch_decode.h).
 
 #include <sched.h>
 #include <signal.h>
@@ -29,114 +31,39 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "benchmarks/batch_decode.h"
 #include "benchmarks/llama_folders.h"
+#include "benchmarks/llama_side.h"
 #include "benchmarks/machine_limits.h"
 #include "benchmarks/samples.h"
 #include "kernels/cpu_variant.h"
-#include "kernels/thread_pool.h"
-#include "peft_cc/models/model.h"
-#include "peft_cc/models/session.h"
 
 namespace peft {
 namespace {
 
 constexpr int kMaxThreads = 2;
-constexpr int64_t kPrompt = 32;  // tokens before those that are decoded
-constexpr int kStepsAtOnce = 4;
-
-const char* NameOf(BaseKind kind) {
-  switch (kind) {
-    case BaseKind::kF32:
-      return "f32";
-    case BaseKind::kBF16:
-      return "bf16";
-    case BaseKind::kNF4:
-      return "nf4";
-    case BaseKind::kQ4:
-      return "q4";
-    case BaseKind::kQ8:
-      break;
-  }
-  return "q8";
-}
-
-WeightFormat FormatOf(BaseKind kind) {
-  return kind == BaseKind::kQ4   ? WeightFormat::kQ4
-         : kind == BaseKind::kQ8 ? WeightFormat::kQ8
-                                 : WeightFormat::kAsStored;
-}
 
 struct Options {
   int rounds = 15;
   std::vector<BaseKind> kinds = {BaseKind::kF32, BaseKind::kBF16};
+  bool prefill = true;
   bool contention = false;
+  int64_t batch = 0;  // 0: no batches
 };
-
-template <typename T>
-T Require(absl::StatusOr<T> result) {
-  if (result.ok()) return *std::move(result);
-  std::fprintf(stderr, "%s\n", std::string(result.status().message()).c_str());
-  std::abort();
-}
-
-// A model with its adapter on some threads.
-class Side {
- public:
-  Side(const LlamaFolders& folders, BaseKind kind, int threads)
-      : pool_(kernels::CreateThreadPool(threads)) {
-    ModelOptions options;
-    options.thread_pool = pool_;
-    options.weight_format = FormatOf(kind);
-    options.quantize_head = true;
-    model_ = Require(Model::Open(folders.base(), options));
-    Require(model_->LoadAdapter("a", folders.adapter()));
-    session_ = Require(Session::Create(*model_));
-  }
-
-  // Leaves `count` tokens in the cache.
-  void Prefill(int64_t count) {
-    session_->Reset();
-    Run(std::vector<int64_t>(count, 5));
-  }
-  void Decode() { Run({7}); }
-  void SetAdapter(bool active) {
-    active ? model_->EnableAdapters() : model_->DisableAdapters();
-  }
-  kernels::ThreadPool& pool() { return *pool_; }
-  int64_t base_bytes() const { return model_->base().size_bytes(); }
-
- private:
-  void Run(const std::vector<int64_t>& ids) {
-    ForwardInput input;
-    input.ids = ids.data();
-    input.batch = 1;
-    input.length = static_cast<int64_t>(ids.size());
-    ForwardOptions options;
-    options.logits_to_keep = 1;
-    Require(session_->Forward(input, options));
-  }
-
-  std::shared_ptr<kernels::ThreadPool> pool_;
-  std::unique_ptr<Model> model_;
-  std::unique_ptr<Session> session_;
-};
-
-void DecodeSome(Side& side) {
-  for (int i = 0; i < kStepsAtOnce; ++i) side.Decode();
-}
 
 // All measurements of one kind of base, by name and threads.
 class Roofline {
  public:
-  explicit Roofline(BaseKind kind) : kind_(kind), folders_(kind) {
+  Roofline(BaseKind kind, bool with_prefill)
+      : kind_(kind), with_prefill_(with_prefill), folders_(kind) {
     for (int threads = 1; threads <= kMaxThreads; ++threads) {
-      sides_.push_back(std::make_unique<Side>(folders_, kind, threads));
+      sides_.push_back(std::make_unique<LlamaSide>(folders_, kind, threads));
     }
     if (kind == BaseKind::kF32 || kind == BaseKind::kBF16) return;
     bf16_folders_ = std::make_unique<LlamaFolders>(BaseKind::kBF16);
     for (int threads = 1; threads <= kMaxThreads; ++threads) {
-      bf16_sides_.push_back(
-          std::make_unique<Side>(*bf16_folders_, BaseKind::kBF16, threads));
+      bf16_sides_.push_back(std::make_unique<LlamaSide>(
+          *bf16_folders_, BaseKind::kBF16, threads));
     }
   }
 
@@ -161,7 +88,9 @@ class Roofline {
       const int64_t bytes = sides_[0]->base_bytes();
       PrintDecode("decode, base", threads, bytes);
       PrintDecode("decode, adapter", threads, bytes + folders_.adapter_bytes());
-      for (const int64_t tokens : {256, 1024}) PrintPrefill(tokens, threads);
+      for (const int64_t tokens : {256, 1024}) {
+        if (with_prefill_) PrintPrefill(tokens, threads);
+      }
       if (!bf16_sides_.empty()) PrintRatio(threads);
     }
   }
@@ -174,7 +103,21 @@ class Roofline {
     return samples_.at(absl::StrCat(name, "/", threads));
   }
 
-  void MeasureSide(Side& side, int threads) {
+  void MeasureSide(LlamaSide& side, int threads) {
+    if (with_prefill_) MeasurePrefill(side, threads);
+    for (const bool adapter : {false, true}) {
+      side.SetAdapter(adapter);
+      side.StartDecoding();
+      for (int i = 0; i < 5; ++i) {
+        Of("read", threads).Time([&] { read_.ReadBurst(side.pool()); });
+        Of(adapter ? "decode, adapter" : "decode, base", threads).Time([&] {
+          side.DecodeSome();
+        });
+      }
+    }
+  }
+
+  void MeasurePrefill(LlamaSide& side, int threads) {
     side.SetAdapter(true);
     for (const int64_t tokens : {256, 1024}) {
       Of("multiply-adds", threads).Time([&] {
@@ -187,29 +130,17 @@ class Roofline {
         side.Prefill(tokens);
       });
     }
-    for (const bool adapter : {false, true}) {
-      side.SetAdapter(adapter);
-      side.Prefill(kPrompt);
-      side.Decode();
-      for (int i = 0; i < 5; ++i) {
-        Of("read", threads).Time([&] { read_.ReadBurst(side.pool()); });
-        Of(adapter ? "decode, adapter" : "decode, base", threads).Time([&] {
-          DecodeSome(side);
-        });
-      }
-    }
   }
 
   // Decoding with the adapter, here and by the bf16 model, in turns.
   void MeasureRatio(int index) {
-    for (Side* side : {sides_[index].get(), bf16_sides_[index].get()}) {
+    for (LlamaSide* side : {sides_[index].get(), bf16_sides_[index].get()}) {
       side->SetAdapter(true);
-      side->Prefill(kPrompt);
-      side->Decode();
+      side->StartDecoding();
     }
     for (int i = 0; i < 8; ++i) {
-      Of("quantised", index + 1).Time([&] { DecodeSome(*sides_[index]); });
-      Of("bf16", index + 1).Time([&] { DecodeSome(*bf16_sides_[index]); });
+      Of("quantised", index + 1).Time([&] { sides_[index]->DecodeSome(); });
+      Of("bf16", index + 1).Time([&] { bf16_sides_[index]->DecodeSome(); });
     }
   }
 
@@ -217,8 +148,9 @@ class Roofline {
     const Samples& here = Of("quantised", threads);
     const Samples& bf16 = Of("bf16", threads);
     std::printf("| tokens/s, adapter | %d | %.3g | %.3g | ", threads,
-                kStepsAtOnce / here.Wall(), kStepsAtOnce / here.Best());
-    PrintOwn(threads, "%.3g", kStepsAtOnce / here.Own());
+                LlamaSide::kStepsAtOnce / here.Wall(),
+                LlamaSide::kStepsAtOnce / here.Best());
+    PrintOwn(threads, "%.3g", LlamaSide::kStepsAtOnce / here.Own());
     std::printf(" | %.2f, %.2f", bf16.Wall() / here.Wall(),
                 bf16.Best() / here.Best());
     PrintOwn(threads, ", %.2f", bf16.Own() / here.Own());
@@ -239,6 +171,7 @@ class Roofline {
       std::printf(" | |\n");
     };
     rate("read", 1e-9 * ReadLimit::kBurstBytes, "GB/s");
+    if (!with_prefill_) return;
     rate("multiply-adds", 1e-9 * flops_ * threads, "GFLOP/s");
     if (dot_flops_ > 0) {
       rate("bf16 dots", 1e-9 * dot_flops_ * threads, "GFLOP/s");
@@ -259,8 +192,8 @@ class Roofline {
   }
 
   void PrintDecode(const std::string& name, int threads, int64_t bytes) const {
-    PrintRow(name, threads, kStepsAtOnce, Of("read", threads),
-             static_cast<double>(kStepsAtOnce * bytes) /
+    PrintRow(name, threads, LlamaSide::kStepsAtOnce, Of("read", threads),
+             static_cast<double>(LlamaSide::kStepsAtOnce * bytes) /
                  static_cast<double>(ReadLimit::kBurstBytes));
   }
 
@@ -271,11 +204,12 @@ class Roofline {
   }
 
   const BaseKind kind_;
+  const bool with_prefill_;
   const LlamaFolders folders_;
-  std::vector<std::unique_ptr<Side>> sides_;
+  std::vector<std::unique_ptr<LlamaSide>> sides_;
   // Of a quantised base: what it is compared with.
   std::unique_ptr<LlamaFolders> bf16_folders_;
-  std::vector<std::unique_ptr<Side>> bf16_sides_;
+  std::vector<std::unique_ptr<LlamaSide>> bf16_sides_;
   ReadLimit read_;
   double flops_ = 0;      // of RunMultiplyAdds, for one thread
   double dot_flops_ = 0;  // of RunBf16Dots
@@ -306,20 +240,21 @@ class BusyProcess {
 
 void MeasureContention(BaseKind kind, int rounds) {
   const LlamaFolders folders(kind);
-  Side one(folders, kind, 1);
-  Side two(folders, kind, 2);
-  for (Side* side : {&one, &two}) side->Prefill(kPrompt);
+  LlamaSide one(folders, kind, 1);
+  LlamaSide two(folders, kind, 2);
+  for (LlamaSide* side : {&one, &two}) side->StartDecoding();
   Samples alone, both, beside;
   for (int round = 0; round < rounds; ++round) {
-    for (int i = 0; i < 5; ++i) alone.Time([&] { DecodeSome(one); });
-    for (int i = 0; i < 5; ++i) both.Time([&] { DecodeSome(two); });
+    for (int i = 0; i < 5; ++i) alone.Time([&] { one.DecodeSome(); });
+    for (int i = 0; i < 5; ++i) both.Time([&] { two.DecodeSome(); });
     const BusyProcess busy;
     usleep(20'000);  // until it runs
-    for (int i = 0; i < 5; ++i) beside.Time([&] { DecodeSome(two); });
+    for (int i = 0; i < 5; ++i) beside.Time([&] { two.DecodeSome(); });
   }
   const auto print = [&](const char* name, const Samples& samples) {
     std::printf("| %s | %.3g | %.3g | %.2f, %.2f |\n", name,
-                kStepsAtOnce / samples.Wall(), kStepsAtOnce / samples.Best(),
+                LlamaSide::kStepsAtOnce / samples.Wall(),
+                LlamaSide::kStepsAtOnce / samples.Best(),
                 alone.Wall() / samples.Wall(), alone.Best() / samples.Best());
   };
   std::printf(
@@ -346,6 +281,12 @@ bool ParseOptions(int count, char** arguments, Options* options) {
     absl::string_view argument = arguments[i];
     if (argument == "--contention") {
       options->contention = true;
+    } else if (argument == "--no-prefill") {
+      options->prefill = false;
+    } else if (absl::ConsumePrefix(&argument, "--batch=")) {
+      if (!absl::SimpleAtoi(argument, &options->batch) || options->batch < 2) {
+        return false;
+      }
     } else if (absl::ConsumePrefix(&argument, "--dtype=")) {
       if (!ParseKind(argument, options)) return false;
     } else if (!absl::ConsumePrefix(&argument, "--rounds=") ||
@@ -365,7 +306,7 @@ int main(int count, char** arguments) {
   if (!peft::ParseOptions(count, arguments, &options)) {
     std::fprintf(stderr,
                  "usage: %s [--rounds=N] [--dtype=f32|bf16|nf4|q4|q8] "
-                 "[--contention]\n",
+                 "[--no-prefill] [--contention] [--batch=N]\n",
                  arguments[0]);
     return 2;
   }
@@ -374,7 +315,11 @@ int main(int count, char** arguments) {
       peft::MeasureContention(kind, options.rounds);
       continue;
     }
-    peft::Roofline roofline(kind);
+    if (options.batch > 0) {
+      peft::MeasureBatch(kind, options.batch, options.rounds);
+      continue;
+    }
+    peft::Roofline roofline(kind, options.prefill);
     roofline.Run(options.rounds);
     roofline.Print();
   }
