@@ -25,8 +25,10 @@ constexpr int64_t kPieceBytes = 64 * 1024;
 constexpr int64_t kPieceRows = 384;
 constexpr int64_t kPieceRowsOfNarrow = 48;
 constexpr int64_t kNarrow = 12;
-// Pieces that wider ones must leave: uneven ends cost little.
+// Pieces that those with more outputs than kWide must leave, so that uneven
+// ends cost little.
 constexpr int64_t kEnoughPieces = 6;
+constexpr int64_t kWide = 48;
 // A multiple of every register tile's rows.
 constexpr int64_t kTileRows = 24;
 
@@ -68,12 +70,11 @@ int64_t RowsAtOnce(int64_t rows, int64_t most) {
   return std::max<int64_t>(1, (even + kTileRows - 1) / kTileRows) * kTileRows;
 }
 
-// What the kernels ask for, but enough pieces where panels give them.
+// What the kernels ask for, but enough pieces where that is much.
 int64_t OutputsAtOnce(const LinearTile& tile) {
-  const int64_t panel = cpu::Kernels().panel_width;
-  const int64_t most = tile.last_output / kEnoughPieces / panel * panel;
-  return std::clamp(cpu::Kernels().outputs_at_once(tile), panel,
-                    std::max(panel, most));
+  const int64_t asked = cpu::Kernels().outputs_at_once(tile);
+  const int64_t enough = tile.last_output / kEnoughPieces / kWide * kWide;
+  return std::min(asked, std::max(kWide, enough));
 }
 
 bool IsTransposed(const LinearTile& tile) {

@@ -62,21 +62,23 @@ void StoreTile(int tile, void* p, int64_t stride) {
   }
 }
 
-float FloatOf(uint16_t half) {
-  const uint32_t bits = uint32_t{half} << 16;
-  float value;
-  __builtin_memcpy(&value, &bits, sizeof(value));
-  return value;
+// The first and the second numbers of kLanes pairs.
+Pair WeightsOf(const uint16_t* pairs) {
+  return SplitEvenOdd(LoadBF16N(pairs, kLanes),
+                      LoadBF16N(pairs + kLanes, kLanes));
 }
 
 // TDPBF16PS: sums[m][n] += x[m]'s pairs times those in column n of weights.
 void Dot(int sums, int x, int weights) {
   for (int m = 0; m < 16; ++m) {
-    for (int k = 0; k < 32; ++k) {
-      for (int n = 0; n < 16; ++n) {
-        tiles[sums].floats[m][n] +=
-            FloatOf(tiles[x].halves[m][k]) *
-            FloatOf(tiles[weights].halves[k / 2][2 * n + k % 2]);
+    for (int pair = 0; pair < 16; ++pair) {
+      const F first = LoadBF16N(&tiles[x].halves[m][2 * pair], 1);
+      const F second = LoadBF16N(&tiles[x].halves[m][2 * pair + 1], 1);
+      for (int n = 0; n < 16; n += kLanes) {
+        float* const to = &tiles[sums].floats[m][n];
+        const Pair w = WeightsOf(tiles[weights].halves[pair] + 2 * n);
+        const F sum = Fma(Set(first[0]), w.first, Load(to));
+        Store(to, Fma(Set(second[0]), w.second, sum));
       }
     }
   }
