@@ -22,6 +22,12 @@ import sys
 COLORS = ("#0b5fff", "#c4460c", "#11805a", "#8a2be2", "#b8860b", "#444444")
 WIDTH, HEIGHT, MARGIN = 360, 240, 48
 RANK = 16  # of the plot
+# What is shown of each dtype. libtorch's activations are bf16 where the weights
+# are, as ours are if rounded.
+SIDES = {"f32": ("ours", "torch"), "bf16": ("ours", "rounded", "torch")}
+NAMES = {"ours": "ours", "rounded": "ours rounded", "torch": "libtorch's"}
+DASHES = {"ours": "", "rounded": ' stroke-dasharray="1 3"',
+          "torch": ' stroke-dasharray="6 3"'}
 
 
 def measure(runner, options):
@@ -72,13 +78,15 @@ def print_tables(results):
                                         lambda r: tuple(r[k] for k in keys)):
         group = list(group)
         rows = sorted({r["rows"] for r in group})
-        print(f"\n{key[0]}, {key[1]} threads: percent of the limit, ours / "
-              "libtorch's; then libtorch's time / ours\n")
+        sides = SIDES[key[0]]
+        print(f"\n{key[0]}, {key[1]} threads: percent of the limit, "
+              f"{' / '.join(NAMES[side] for side in sides)}; then libtorch's "
+              "time / ours\n")
         print("| d, r | " + " | ".join(f"{r} rows" for r in rows) + " |")
         print("|---" * (len(rows) + 1) + "|")
         for shape in dict.fromkeys((r["size"], r["rank"]) for r in group):
-            cells = [f"{share(r, 'ours'):.0f} / {share(r, 'torch'):.0f}; "
-                     f"{r['torch'] / r['ours']:.2g}"
+            cells = [" / ".join(f"{share(r, side):.0f}" for side in sides)
+                     + f"; {r['torch'] / r[sides[-2]]:.2g}"
                      for r in group if (r["size"], r["rank"]) == shape]
             print(f"| {shape[0]}, {shape[1]} | " + " | ".join(cells) + " |")
     for dtype in dict.fromkeys(r["dtype"] for r in results):
@@ -119,9 +127,9 @@ def _panel(results, title, left, top):
                      f'text-anchor="middle">{row}</text>')
     for size, color in zip(sizes, COLORS):
         mine = [r for r in results if r["size"] == size]
-        for side, dashes in (("ours", ""), ("torch", ' stroke-dasharray="4 3"')):
+        for side in SIDES[results[0]["dtype"]]:
             parts.append(_line([(x_of(r["rows"]), y_of(share(r, side)))
-                                for r in mine], color, dashes))
+                                for r in mine], color, DASHES[side]))
     return parts
 
 
@@ -145,8 +153,9 @@ def draw(results, path):
                      f'y2="{height - 44}" stroke="{color}" stroke-width="2"/>')
         parts.append(f'<text x="{x + 28}" y="{height - 40}">d = {size}</text>')
     parts.append(f'<text x="{MARGIN}" y="{height - 16}">percent of the '
-                 f"machine's limit over rows, r = {RANK}; solid: this SDK, dashed: "
-                 'libtorch</text></svg>')
+                 f"machine's limit over rows, r = {RANK}; solid: this SDK, "
+                 'dotted: with rounded activations, dashed: libtorch'
+                 '</text></svg>')
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
