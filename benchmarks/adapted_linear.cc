@@ -3,7 +3,8 @@
 // turns in one run. Prints a line of JSON for each; adapted_linear.py runs it
 // and makes a table and a plot of them.
 //
-//   adapted_linear_runner [--rounds=N] [--quick]
+//   adapted_linear_runner [--rounds=N] [--quick] [--dtype=f32|bf16]
+//       [--threads=1|2] [--size=N]
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +17,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
+#include "absl/types/span.h"
 #include "benchmarks/machine_limits.h"
 #include "benchmarks/samples.h"
 #include "benchmarks/torch_linear.h"
@@ -87,6 +89,9 @@ class Trial {
     ours_time_.Time([&] {
       for (int64_t i = 0; i < repeats_; ++i) RunOurs();
     });
+    rounded_time_.Time([&] {
+      for (int64_t i = 0; i < repeats_; ++i) RunOurs(/*round_inputs=*/true);
+    });
     theirs_time_.Time([&] {
       for (int64_t i = 0; i < repeats_; ++i) {
         theirs_[next_theirs_].Run();
@@ -96,12 +101,18 @@ class Trial {
   }
 
   double Ours() const { return ours_time_.Wall() / repeats_; }
+  // With inputs that are rounded to bf16, as libtorch's are, where that is
+  // faster.
+  double Rounded() const { return rounded_time_.Wall() / repeats_; }
   double Theirs() const { return theirs_time_.Wall() / repeats_; }
 
  private:
-  void RunOurs() {
-    kernels::RunLinear(plans_[next_ours_], x_.view(), y_.view(),
-                       workspace_.data(), pool_);
+  void RunOurs(bool round_inputs = false) {
+    const kernels::LinearGroup group = {&plans_[next_ours_], case_.rows};
+    const kernels::LinearCall call = {absl::MakeConstSpan(&group, 1), y_.view(),
+                                      round_inputs};
+    kernels::RunLinears(absl::MakeConstSpan(&call, 1), x_.view(),
+                        workspace_.data(), pool_);
     next_ours_ = (next_ours_ + 1) % plans_.size();
   }
 
@@ -120,6 +131,7 @@ class Trial {
   size_t next_ours_ = 0;
   size_t next_theirs_ = 0;
   Samples ours_time_;
+  Samples rounded_time_;
   Samples theirs_time_;
 };
 
@@ -157,12 +169,13 @@ void Run(const Case& c, int threads, int rounds, ReadLimit& read) {
   }
   std::printf(
       "{\"dtype\": \"%s\", \"threads\": %d, \"size\": %lld, \"rank\": %lld, "
-      "\"rows\": %lld, \"ours\": %.4g, \"torch\": %.4g, \"limit\": %.4g, "
+      "\"rows\": %lld, \"ours\": %.4g, \"rounded\": %.4g, \"torch\": %.4g, "
+      "\"limit\": %.4g, "
       "\"difference\": %.2g}\n",
       c.dtype == DType::kF32 ? "f32" : "bf16", threads,
       static_cast<long long>(c.size), static_cast<long long>(c.rank),
-      static_cast<long long>(c.rows), trial.Ours(), trial.Theirs(),
-      limits.SecondsOf(c), difference);
+      static_cast<long long>(c.rows), trial.Ours(), trial.Rounded(),
+      trial.Theirs(), limits.SecondsOf(c), difference);
   std::fflush(stdout);
 }
 
@@ -185,36 +198,66 @@ std::vector<Case> Cases(DType dtype, bool quick) {
   return cases;
 }
 
-bool ParseOptions(int count, char** arguments, int* rounds, bool* quick) {
-  for (int i = 1; i < count; ++i) {
-    absl::string_view argument = arguments[i];
-    if (argument == "--quick") {
-      *quick = true;
-    } else if (!absl::ConsumePrefix(&argument, "--rounds=") ||
-               !absl::SimpleAtoi(argument, rounds) || *rounds < 1) {
-      return false;
-    }
+// What to measure; all of it by default.
+struct Options {
+  int rounds = 7;
+  bool quick = false;
+  std::vector<DType> dtypes = {DType::kF32, DType::kBF16};
+  std::vector<int> threads = {1, 2};
+  int64_t size = 0;  // 0: all sizes
+
+  bool Wants(const Case& c) const { return size == 0 || c.size == size; }
+};
+
+bool ParseOption(absl::string_view argument, Options* options) {
+  if (argument == "--quick") {
+    options->quick = true;
+  } else if (absl::ConsumePrefix(&argument, "--dtype=")) {
+    if (argument != "f32" && argument != "bf16") return false;
+    options->dtypes = {argument == "f32" ? DType::kF32 : DType::kBF16};
+  } else if (absl::ConsumePrefix(&argument, "--threads=")) {
+    options->threads.resize(1);
+    return absl::SimpleAtoi(argument, &options->threads[0]) &&
+           options->threads[0] >= 1;
+  } else if (absl::ConsumePrefix(&argument, "--size=")) {
+    return absl::SimpleAtoi(argument, &options->size) && options->size > 0;
+  } else {
+    return absl::ConsumePrefix(&argument, "--rounds=") &&
+           absl::SimpleAtoi(argument, &options->rounds) && options->rounds >= 1;
   }
   return true;
+}
+
+bool ParseOptions(int count, char** arguments, Options* options) {
+  for (int i = 1; i < count; ++i) {
+    if (!ParseOption(arguments[i], options)) return false;
+  }
+  return true;
+}
+
+void RunAll(const Options& options) {
+  ReadLimit read;
+  for (const DType dtype : options.dtypes) {
+    for (const int threads : options.threads) {
+      for (const Case& c : Cases(dtype, options.quick)) {
+        if (options.Wants(c)) Run(c, threads, options.rounds, read);
+      }
+    }
+  }
 }
 
 }  // namespace
 }  // namespace peft
 
 int main(int count, char** arguments) {
-  int rounds = 7;
-  bool quick = false;
-  if (!peft::ParseOptions(count, arguments, &rounds, &quick)) {
-    std::fprintf(stderr, "usage: %s [--rounds=N] [--quick]\n", arguments[0]);
+  peft::Options options;
+  if (!peft::ParseOptions(count, arguments, &options)) {
+    std::fprintf(stderr,
+                 "usage: %s [--rounds=N] [--quick] [--dtype=f32|bf16] "
+                 "[--threads=N] [--size=N]\n",
+                 arguments[0]);
     return 2;
   }
-  peft::ReadLimit read;
-  for (const peft::DType dtype : {peft::DType::kF32, peft::DType::kBF16}) {
-    for (const int threads : {1, 2}) {
-      for (const peft::Case& c : peft::Cases(dtype, quick)) {
-        peft::Run(c, threads, rounds, read);
-      }
-    }
-  }
+  peft::RunAll(options);
   return 0;
 }

@@ -47,7 +47,7 @@ const char* NameOf(BaseKind kind) {
 }
 
 LlamaSide::LlamaSide(const LlamaFolders& folders, BaseKind kind, int threads,
-                     int64_t batch)
+                     int64_t batch, bool round_activations)
     : batch_(batch), pool_(kernels::CreateThreadPool(threads)) {
   ModelOptions options;
   options.thread_pool = pool_;
@@ -61,7 +61,9 @@ LlamaSide::LlamaSide(const LlamaFolders& folders, BaseKind kind, int threads,
   }
   if (!model_->SetAdapter({names[0]}).ok()) std::abort();
   own_adapters_ = Require(model_->PlanRows(names));
-  session_ = Require(Session::Create(*model_));
+  SessionOptions session;
+  session.round_activations = round_activations;
+  session_ = Require(Session::Create(*model_, session));
 }
 
 void LlamaSide::SetAdapter(bool active) {

@@ -66,6 +66,8 @@ def make_files(folder, shape, dtype):
 class Sdk:
     """Our side, through the C ABI."""
 
+    round_activations = False  # of all models
+
     def __init__(self, folder, threads, library):
         from testing import peft_ctypes
         self.folder, self.threads = folder, threads
@@ -76,8 +78,9 @@ class Sdk:
     def load_base(self):
         if self.model is not None:
             self.model.close()
-        self.model = self.module.Model(self.library, self.folder / "base",
-                                       self.threads)
+        self.model = self.module.Model(
+            self.library, self.folder / "base", self.threads,
+            round_activations=self.round_activations)
 
     def load_adapter(self, name):
         self.model.load_adapter(self.folder / name, name)
@@ -304,6 +307,8 @@ def parse_arguments():
                         help="thread counts, of all sides")
     parser.add_argument("--peers", default="peft,llama.cpp",
                         help="of peft and llama.cpp")
+    parser.add_argument("--round-activations", action="store_true",
+                        help="the SDK rounds them to bf16, see peft_c.h")
     parser.add_argument("--contention", action="store_true",
                         help="decode also while another process takes a core")
     arguments = parser.parse_args()
@@ -316,6 +321,7 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     arguments.library = os.path.abspath(arguments.library)
+    Sdk.round_activations = arguments.round_activations
     counts = sorted({int(t) for t in arguments.threads.split(",")})
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

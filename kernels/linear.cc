@@ -60,6 +60,7 @@ class LinearRun {
       : groups_(call.groups),
         x_(x),
         y_(call.y),
+        round_inputs_(call.round_inputs),
         workspace_(workspace),
         queue_(*queue),
         with_bias_(with_bias) {}
@@ -118,6 +119,7 @@ class LinearRun {
       if (index >= kernels::NumSteps(*group.plan)) return;
       Step step = StepOf(*group.plan, index);
       if (!with_bias_) step.bias = {};
+      step.round_inputs = base != nullptr && round_inputs_;
       CloseGates(step.segments, group, thin);
       if (base != nullptr || step.ChangesY()) {
         QueueStep(step, base, base == nullptr, thin,
@@ -171,7 +173,9 @@ class LinearRun {
       }
       cpu::Term base = BaseTerm(group, Part(x, first, rows));
       workspace_ = PackInputs(rows, workspace_, &base);
-      QueueStep(Step(), &base, false, nullptr, Part(y_, first, rows), queue_);
+      Step step;
+      step.round_inputs = round_inputs_;
+      QueueStep(step, &base, false, nullptr, Part(y_, first, rows), queue_);
       first += rows;
     }
   }
@@ -209,6 +213,7 @@ class LinearRun {
   const Groups groups_;
   const ConstRows x_;
   const Rows y_;
+  const bool round_inputs_;
   float* workspace_;
   ProductQueue& queue_;
   const bool with_bias_;

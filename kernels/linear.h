@@ -35,6 +35,10 @@ void RunLinear(const LinearPlan& plan, ConstRows x, Rows y, float* workspace,
 struct LinearCall {
   absl::Span<const LinearGroup> groups;
   Rows y;
+  // With more than 8 rows the base product may round x to bf16 where its
+  // weights are bf16, too, and the processor is faster then: an error of about
+  // 2e-3. Sums stay f32.
+  bool round_inputs = false;
 };
 
 // RunLinear for each of up to kMaxLinears layers, with the same results: their

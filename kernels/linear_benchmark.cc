@@ -27,7 +27,7 @@ struct Layers {
     const int64_t in = state.range(1);
     const int64_t out = state.range(2);
     const int64_t rank = state.range(3);
-    const bool few = state.range(0) <= 8;
+    const bool few = state.range(0) <= 64;
     const int64_t bytes = in * out * DTypeSize(dtype);
     const int64_t copies = few ? std::max<int64_t>(1, kWeightBytes / bytes) : 1;
     const RandomMatrix pattern(dtype, out, in, random, /*aligned=*/true);
@@ -109,7 +109,7 @@ void BM_Quantized(benchmark::State& state, DType dtype, int64_t block) {
 void Shapes(benchmark::internal::Benchmark* benchmark) {
   for (const int64_t threads : {1, 2}) {
     for (const int64_t rank : {0, 16}) {
-      for (const int64_t rows : {1, 4, 8, 16, 64, 256}) {
+      for (const int64_t rows : {1, 4, 8, 16, 32, 64, 256}) {
         benchmark->Args({rows, 576, 1536, rank, threads});
       }
       benchmark->Args({1, 576, 576, rank, threads});

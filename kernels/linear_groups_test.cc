@@ -189,7 +189,7 @@ class LinearGroupsTest : public KernelTest {
   std::deque<RandomPlan> plans_;
   std::vector<LinearGroup> groups_;
 };
-PEFT_FOR_EACH_KERNEL(LinearGroupsTest);
+PEFT_FOR_EACH_PRODUCT_KERNEL(LinearGroupsTest);
 
 TEST_P(LinearGroupsTest, EveryRowRunsItsOwnStack) {
   const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);

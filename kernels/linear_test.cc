@@ -1,8 +1,10 @@
 #include "kernels/linear.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -141,7 +143,7 @@ Shape RandomShape(Random& random) {
 }
 
 class LinearTest : public KernelTest {};
-PEFT_FOR_EACH_KERNEL(LinearTest);
+PEFT_FOR_EACH_PRODUCT_KERNEL(LinearTest);
 
 TEST_P(LinearTest, MatchesDoublePrecisionOnRandomShapes) {
   Random random(7);
@@ -215,9 +217,10 @@ TEST_P(LinearTest, ManyPiecesAndBlocksOfRows) {
 }
 
 // Runs the first `rows` rows alone and expects what the whole run gave.
-void ExpectRowsAreTheirOwn(const Shape& shape, std::vector<int64_t> fewer) {
+void ExpectRowsAreTheirOwn(const Shape& shape, std::vector<int64_t> fewer,
+                           DType dtype = DType::kF16) {
   Random random(12);
-  const Layer layer(shape, DType::kF16, DType::kBF16, random);
+  const Layer layer(shape, dtype, DType::kBF16, random);
   RandomRows x(shape.rows, shape.in, 0, random);
   RandomRows whole(shape.rows, shape.out, 0, random);
   RunInto(layer, x, whole, InlineThreadPool());
@@ -240,7 +243,10 @@ TEST_P(LinearTest, FewRowsDoNotDependOnEachOther) {
 }
 
 TEST_P(LinearTest, ManyRowsDoNotDependOnEachOther) {
-  ExpectRowsAreTheirOwn({60, 331, 77, {16}, false, true}, {9, 10, 15, 16, 33});
+  for (const DType dtype : kDTypes) {
+    ExpectRowsAreTheirOwn({60, 331, 77, {16}, false, true},
+                          {9, 10, 15, 16, 33, 48}, dtype);
+  }
 }
 
 TEST_P(LinearTest, TransposedRowsDoNotDependOnEachOther) {
@@ -248,23 +254,81 @@ TEST_P(LinearTest, TransposedRowsDoNotDependOnEachOther) {
   ExpectRowsAreTheirOwn(shape, {1, 2, 8, 9, 19});
 }
 
+void ExpectIeee(int64_t rows, DType dtype, Random& random) {
+  const Shape shape = {rows, 50, 40, {}};
+  Layer layer(shape, dtype, DType::kF32, random);
+  layer.weight().Set(5, 49, std::numeric_limits<float>::infinity());
+  RandomRows x(rows, shape.in, 0, random);
+  RandomRows y(rows, shape.out, 0, random);
+  x.At(0, 49) = 2.0f;
+  x.At(1, 49) = 0.0f;
+  x.At(2, 49) = std::numeric_limits<float>::quiet_NaN();
+  RunInto(layer, x, y, InlineThreadPool());
+  EXPECT_EQ(y.At(0, 5), std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(y.At(1, 5)));
+  EXPECT_TRUE(std::isnan(y.At(2, 0)));
+  EXPECT_TRUE(std::isfinite(y.At(0, 4)));
+  EXPECT_TRUE(std::isfinite(y.At(1, 6)));
+}
+
 TEST_P(LinearTest, NanAndInfinityGoWhereTheyBelong) {
   Random random(13);
-  for (int64_t rows : {3, 24}) {
-    const Shape shape = {rows, 50, 40, {}};
-    Layer layer(shape, DType::kF32, DType::kF32, random);
-    layer.weight().Set(5, 49, std::numeric_limits<float>::infinity());
-    RandomRows x(rows, shape.in, 0, random);
-    RandomRows y(rows, shape.out, 0, random);
-    x.At(0, 49) = 2.0f;
-    x.At(1, 49) = 0.0f;
-    x.At(2, 49) = std::numeric_limits<float>::quiet_NaN();
-    RunInto(layer, x, y, InlineThreadPool());
-    EXPECT_EQ(y.At(0, 5), std::numeric_limits<float>::infinity());
-    EXPECT_TRUE(std::isnan(y.At(1, 5)));
-    EXPECT_TRUE(std::isnan(y.At(2, 0)));
-    EXPECT_TRUE(std::isfinite(y.At(0, 4)));
-    EXPECT_TRUE(std::isfinite(y.At(1, 6)));
+  for (const int64_t rows : {3, 24}) {
+    for (const DType dtype : kDTypes) ExpectIeee(rows, dtype, random);
+  }
+}
+
+// Infinity times a part that is 0 would be NaN.
+TEST_P(LinearTest, LargestActivationsAndInfinityCount) {
+  Random random(15);
+  const Shape shape = {30, 40, 20, {}};
+  Layer layer(shape, DType::kBF16, DType::kF32, random);
+  for (int64_t o = 0; o < shape.out; ++o) layer.weight().Set(o, 7, 0.5f);
+  RandomRows x(shape.rows, shape.in, 0, random);
+  RandomRows y(shape.rows, shape.out, 0, random);
+  x.At(4, 7) = std::numeric_limits<float>::max();
+  x.At(5, 7) = std::numeric_limits<float>::infinity();
+  RunInto(layer, x, y, InlineThreadPool());
+  for (int64_t o = 0; o < shape.out; ++o) {
+    EXPECT_EQ(y.At(4, o), std::numeric_limits<float>::max() / 2);
+    EXPECT_EQ(y.At(5, o), std::numeric_limits<float>::infinity());
+  }
+}
+
+// The largest error, as a part of what the sum's magnitudes add up to.
+double LargestError(const Layer& layer, const RandomRows& x,
+                    const RandomRows& y, const Shape& shape) {
+  double largest = 0;
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    for (int64_t o = 0; o < shape.out; ++o) {
+      double size = 0;
+      const double expected = layer.Expected(x, row, o, &size);
+      largest = std::max(largest, std::abs(y.At(row, o) - expected) / size);
+    }
+  }
+  return largest;
+}
+
+TEST_P(LinearTest, InputsAreRoundedWhereThatIsAskedForAndFaster) {
+  Random random(16);
+  const bool has_bf16 =
+      std::string(GetParam()->name).find("avx512_bf16") == 0 ||
+      std::string(GetParam()->name).find("amx") != std::string::npos;
+  for (const DType dtype : kDTypes) {
+    const Shape shape = {35, 600, 50, {2}, false, true};
+    const Layer layer(shape, dtype, DType::kF32, random);
+    RandomRows x(shape.rows, shape.in, 1, random);
+    RandomRows y(shape.rows, shape.out, 1, random);
+    std::vector<float> workspace = Workspace(layer.plan, shape.rows);
+    const LinearGroup group = {&layer.plan, shape.rows};
+    const LinearCall call = {absl::MakeConstSpan(&group, 1), y.view(),
+                             /*round_inputs=*/true};
+    RunLinears(absl::MakeConstSpan(&call, 1), x.view(), workspace.data(),
+               InlineThreadPool());
+    const double error = LargestError(layer, x, y, shape);
+    EXPECT_LT(error, 1.0 / 512);  // half a unit of bf16's last digit
+    EXPECT_EQ(error > 1e-5, has_bf16 && dtype == DType::kBF16) << error;
+    EXPECT_TRUE(y.GapsAreUntouched());
   }
 }
 

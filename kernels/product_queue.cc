@@ -22,6 +22,10 @@ constexpr int64_t kPieceBytes = 64 * 1024;
 constexpr int64_t kPieceRows = 384;
 constexpr int64_t kPieceRowsOfNarrow = 48;
 constexpr int64_t kNarrow = 12;
+// Pieces that those with more outputs than kWide must leave, so that uneven
+// ends cost little.
+constexpr int64_t kEnoughPieces = 6;
+constexpr int64_t kWide = 48;
 // A multiple of every register tile's rows.
 constexpr int64_t kTileRows = 24;
 
@@ -75,6 +79,13 @@ int64_t RowsAtOnce(int64_t rows, int64_t most) {
 // Outputs that pieces of few rows keep together.
 int64_t OutputsTogether(const LinearTile& tile) {
   return tile.num_terms > 0 && tile.terms[0].interleaved ? kRowsTogether : 4;
+}
+
+// What the kernels ask for, but enough pieces where that is much.
+int64_t OutputsAtOnce(const LinearTile& tile) {
+  const int64_t asked = cpu::Kernels().outputs_at_once(tile);
+  const int64_t enough = tile.last_output / kEnoughPieces / kWide * kWide;
+  return std::min(asked, std::max(kWide, enough));
 }
 
 bool IsTransposed(const LinearTile& tile) {
@@ -153,10 +164,11 @@ ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
     product.outputs_at_once = std::max(together, outputs / together * together);
     return product;
   }
-  product.outputs_at_once = cpu::Kernels().panel_width;
-  product.rows_at_once = RowsAtOnce(tile.rows, product.OutputBlocks() < kNarrow
-                                                   ? kPieceRowsOfNarrow
-                                                   : kPieceRows);
+  product.outputs_at_once = OutputsAtOnce(tile);
+  const bool narrow =
+      tile.last_output <= (kNarrow - 1) * cpu::Kernels().panel_width;
+  product.rows_at_once =
+      RowsAtOnce(tile.rows, narrow ? kPieceRowsOfNarrow : kPieceRows);
   return product;
 }
 

@@ -83,6 +83,7 @@ void QueueStep(const Step& step, const cpu::Term* base, bool accumulate,
   tile.bias = step.bias.data;
   tile.bias_elem = ElemOf(step.bias.dtype);
   tile.scale = 1.0f;
+  tile.round_inputs = step.round_inputs;
   tile.accumulate = accumulate;
   tile.y = y.data;
   tile.y_stride = y.stride;

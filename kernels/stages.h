@@ -19,6 +19,7 @@ struct Step {
   absl::Span<const LowRankSegment> segments;
   const float* out_scale = nullptr;
   VectorView bias;
+  bool round_inputs = false;  // of the base product, see LinearCall
 
   // True if the pass has anything to do.
   bool ChangesY() const {

@@ -218,8 +218,9 @@ TEST(HeaderTest, AdapterFacts) {
 }
 
 TEST(HeaderTest, Session) {
-  EXPECT_EQ(sizeof(peft_session_options_t), 16u);
+  EXPECT_EQ(sizeof(peft_session_options_t), 24u);
   EXPECT_FIELD(peft_session_options_t, max_length, 8);
+  EXPECT_FIELD(peft_session_options_t, round_activations, 16);
   EXPECT_EQ(sizeof(peft_forward_input_t), 56u);
   EXPECT_FIELD(peft_forward_input_t, ids, 8);
   EXPECT_FIELD(peft_forward_input_t, batch, 16);

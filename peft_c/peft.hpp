@@ -1966,6 +1966,8 @@ class LayerRunner
 struct SessionOptions {
   // 0: as memory allows.
   std::int64_t max_length = 0;
+  // Rounds what goes into bf16 layers where that is faster.
+  bool round_activations = false;
 };
 
 // Token ids, row by row, borrowed. peft_forward_input_t.
@@ -2184,6 +2186,7 @@ class Session : public detail::Handle<peft_session_t, peft_session_free> {
     peft_session_options_t c;
     peft_session_options_init(&c, sizeof(c));
     c.max_length = options.max_length;
+    c.round_activations = options.round_activations;
     return detail::Make<Session, peft_session_t>([&](peft_session_t** out) {
       return peft_session_create(model.get(), &c, out);
     });

@@ -1468,11 +1468,17 @@ typedef struct peft_session_options {
   /* How many positions the cache may hold; more is SEQUENCE_TOO_LONG. Default
    * 0: it grows as memory allows. */
   int64_t max_length;
+  /* 1: where the base's weights are bf16 and the processor multiplies bf16
+   * faster, forwards of more than 8 tokens round what goes into the linear
+   * layers to bf16, too, as PyTorch does for such a model. Results are then off
+   * by some thousandths of their size; sums, adapters and everything else stay
+   * f32. Default 0. Since: 4. */
+  int32_t round_activations;
 } peft_session_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_SESSION_OPTIONS_INIT \
-  { sizeof(peft_session_options_t), 0 }
+  { sizeof(peft_session_options_t), 0, 0 }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_session_options_init(peft_session_options_t* options,

@@ -41,6 +41,9 @@ absl::StatusOr<SessionOptions> OptionsOf(
   PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
   SessionOptions result;
   result.max_length = known.max_length;
+  PEFT_ASSIGN_OR_RETURN(
+      result.round_activations,
+      FlagArgument("options.round_activations", known.round_activations));
   return result;
 }
 

@@ -229,7 +229,7 @@ class Model(AdaptedModel):
     """A peft_model_t with one session."""
 
     def __init__(self, library, path, num_threads=1, layer_replication=(),
-                 **hub):
+                 round_activations=False, **hub):
         self.library = library
         bounds = [bound for pair in layer_replication for bound in pair]
         options = structs.ModelOptions(
@@ -239,7 +239,9 @@ class Model(AdaptedModel):
         self.handle = library.new(
             "peft_model_open", None if path is None else str(path).encode(),
             C.byref(options))
-        self.session = library.new("peft_session_create", self.handle, None)
+        session = structs.SessionOptions(round_activations=round_activations)
+        self.session = library.new("peft_session_create", self.handle,
+                                   C.byref(session))
 
     def close(self):
         self.library.lib.peft_session_free(self.session)

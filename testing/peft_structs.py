@@ -200,7 +200,8 @@ class ProbeSummary(Struct):
 
 
 class SessionOptions(Struct):
-    _fields_ = [("struct_size", C.c_size_t), ("max_length", C.c_int64)]
+    _fields_ = [("struct_size", C.c_size_t), ("max_length", C.c_int64),
+                ("round_activations", C.c_int32)]
 
 
 class ForwardInput(Struct):

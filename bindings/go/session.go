@@ -28,6 +28,11 @@ type SessionOptions struct {
 	// How many positions the cache may hold; more is ErrSequenceTooLong. Default
 	// 0: it grows as memory allows.
 	MaxLength int64
+	// RoundActivations: where the base's weights are bf16 and the processor
+	// multiplies bf16 faster, forwards of more than 8 tokens round what goes into
+	// the linear layers to bf16, too. Results are then off by some thousandths of
+	// their size. Default: they are not rounded.
+	RoundActivations bool
 }
 
 // NewSession makes an empty session. It fails with ErrModelNotRunnable on a
@@ -38,6 +43,7 @@ func (m *Model) NewSession(options *SessionOptions) (*Session, error) {
 	C.peft_session_options_init(&cOptions, C.sizeof_peft_session_options_t)
 	if options != nil {
 		cOptions.max_length = C.int64_t(options.MaxLength)
+		cOptions.round_activations = flag(options.RoundActivations)
 	}
 	session := &Session{out: new(C.peft_tensor_view_t)}
 	C.peft_tensor_view_init(session.out, C.sizeof_peft_tensor_view_t)

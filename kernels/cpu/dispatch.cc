@@ -4,6 +4,11 @@
 
 #include "kernels/cpu/variants.h"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace peft {
 namespace kernels {
 namespace cpu {
@@ -23,9 +28,40 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512dq");
 }
+
+// AMX where the system lets this process keep tiles.
+bool HasAmx() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // of arch_prctl
+  constexpr long kTileData = 18;
+  return __builtin_cpu_supports("amx-tile") &&
+         __builtin_cpu_supports("amx-bf16") &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+void AddBf16Tables(std::vector<const KernelTable*>* tables) {
+  if (!__builtin_cpu_supports("avx512bf16")) return;
+  static const KernelTable bf16 =
+      WithProducts(*tables->back(), kAvx512Bf16Kernels);
+  tables->push_back(&bf16);
+  if (!HasAmx()) return;
+  static const KernelTable amx = WithProducts(bf16, kAmxKernels);
+  tables->push_back(&amx);
+}
 #endif
 
 }  // namespace
+
+KernelTable WithProducts(const KernelTable& base, const ManyKernels& many) {
+  KernelTable table = base;
+  table.name = many.name;
+  table.linear_many = many.linear_many;
+  table.outputs_at_once = many.outputs_at_once;
+  return table;
+}
 
 std::vector<const KernelTable*> AvailableKernels() {
   std::vector<const KernelTable*> tables = {&kPortableKernels};
@@ -36,6 +72,7 @@ std::vector<const KernelTable*> AvailableKernels() {
     if (__builtin_cpu_supports("avx512vnni")) {
       tables.push_back(&kAvx512VnniKernels);
     }
+    AddBf16Tables(&tables);
   }
 #elif defined(__aarch64__)
   tables.push_back(&kNeonKernels);  // all of these processors have it

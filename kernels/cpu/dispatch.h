@@ -17,6 +17,9 @@ const KernelTable& Kernels();
 // All kernels that this machine can run, the slowest first.
 std::vector<const KernelTable*> AvailableKernels();
 
+// `base` with the products of `many`.
+KernelTable WithProducts(const KernelTable& base, const ManyKernels& many);
+
 // Makes Kernels() return `table` from now on; null: the fastest again. No
 // kernel may be running.
 void SetKernelsForTesting(const KernelTable* table);

@@ -59,6 +59,8 @@ struct LinearTile {
   Elem bias_elem;
   float scale;
   bool accumulate;
+  // The first term's x may be rounded to bf16 where its weights are bf16, too.
+  bool round_inputs;
   float* y;
   int64_t y_stride;
 };
@@ -128,6 +130,9 @@ struct KernelTable {
   void (*pack_inputs)(const Term& term, int64_t rows, float* packed);
   // By register tiles on repacked weights, for many rows.
   void (*linear_many)(const LinearTile& tile);
+  // Outputs that a call of linear_many should have at once, where there are as
+  // many: what it prepares serves all of them.
+  int64_t (*outputs_at_once)(const LinearTile& tile);
   // The outputs [first, last) of a term's weight, in f32, laid out as
   // linear_many and merge_block read them: panels[i][v] = the weight of output
   // first + v for input i, panel_width outputs to a row, 0 past the last.
@@ -167,6 +172,13 @@ struct KernelTable {
   // y = x * factor.
   void (*scale)(const float* x, float factor, int64_t n, float* y);
   int64_t (*argmax)(const float* x, int64_t n);
+};
+
+// Better products of many rows for a table that has all else.
+struct ManyKernels {
+  const char* name;
+  void (*linear_many)(const LinearTile& tile);
+  int64_t (*outputs_at_once)(const LinearTile& tile);
 };
 
 }  // namespace cpu

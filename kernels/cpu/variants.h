@@ -15,6 +15,10 @@ extern const KernelTable kAvx512Kernels;      // x86-64 only
 extern const KernelTable kAvx512VnniKernels;  // x86-64 only
 extern const KernelTable kNeonKernels;        // 64-bit Arm only
 
+// On top of kAvx512Kernels.
+extern const ManyKernels kAvx512Bf16Kernels;
+extern const ManyKernels kAmxKernels;
+
 }  // namespace cpu
 }  // namespace kernels
 }  // namespace peft

@@ -3,9 +3,11 @@
 #define KERNELS_TESTING_KERNEL_TEST_H_
 
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/emulated_amx.h"
 
 namespace peft {
 namespace kernels {
@@ -22,6 +24,16 @@ inline std::string KernelName(
   return info.param->name;
 }
 
+// The machine's kernels, and those of AMX on emulated tiles: for tests of
+// products.
+inline std::vector<const cpu::KernelTable*> ProductKernels() {
+  std::vector<const cpu::KernelTable*> tables = cpu::AvailableKernels();
+  static const cpu::KernelTable emulated =
+      cpu::WithProducts(*tables.front(), cpu::kEmulatedAmxKernels);
+  tables.push_back(&emulated);
+  return tables;
+}
+
 }  // namespace kernels
 }  // namespace peft
 
@@ -29,6 +41,11 @@ inline std::string KernelName(
   INSTANTIATE_TEST_SUITE_P(                                        \
       Kernels, test,                                               \
       testing::ValuesIn(::peft::kernels::cpu::AvailableKernels()), \
+      ::peft::kernels::KernelName)
+
+#define PEFT_FOR_EACH_PRODUCT_KERNEL(test)                                 \
+  INSTANTIATE_TEST_SUITE_P(                                                \
+      Kernels, test, testing::ValuesIn(::peft::kernels::ProductKernels()), \
       ::peft::kernels::KernelName)
 
 #endif  // KERNELS_TESTING_KERNEL_TEST_H_

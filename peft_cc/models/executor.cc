@@ -32,8 +32,12 @@ Rows Part(Rows rows, int64_t first, int64_t count) {
 
 }  // namespace
 
-Executor::Executor(const BaseModel& base, kernels::ThreadPool& pool)
-    : base_(base), pool_(pool), buffers_(base.description()) {}
+Executor::Executor(const BaseModel& base, kernels::ThreadPool& pool,
+                   bool round_activations)
+    : base_(base),
+      pool_(pool),
+      round_activations_(round_activations),
+      buffers_(base.description()) {}
 
 Rows Executor::View(int buffer, int64_t rows) const {
   return buffers_.View(buffer, rows);
@@ -313,7 +317,8 @@ void Executor::RunLinears(int first, int count, int64_t rows) {
   const Op* const ops = &base_.description().ops[first];
   std::array<kernels::LinearCall, kernels::kMaxLinears> calls;
   for (int i = 0; i < count; ++i) {
-    calls[i] = {groups_.At(ops[i].site, i), View(ops[i].output, rows)};
+    calls[i] = {groups_.At(ops[i].site, i), View(ops[i].output, rows),
+                round_activations_};
   }
   kernels::RunLinears({calls.data(), static_cast<size_t>(count)},
                       View(ops[0].input, rows), workspace_.data(), pool_);

@@ -44,8 +44,10 @@ struct ForwardBatch {
 // it, so that the workspace stays small. Thread-compatible.
 class Executor {
  public:
-  // Both must outlive the executor.
-  Executor(const BaseModel& base, kernels::ThreadPool& pool);
+  // Both must outlive the executor. `round_activations` is that of
+  // SessionOptions.
+  Executor(const BaseModel& base, kernels::ThreadPool& pool,
+           bool round_activations);
 
   // Makes room for running `batch` on `cache`, which has room for the batch
   // already. Allocates nothing once it has been called for as large a batch.
@@ -109,6 +111,7 @@ class Executor {
 
   const BaseModel& base_;
   kernels::ThreadPool& pool_;
+  const bool round_activations_;
   RowGroups groups_;
   ActivationBuffers buffers_;
   int64_t reserved_rows_ = 0;

@@ -96,7 +96,7 @@ SessionCore::SessionCore(const BaseModel& base, kernels::ThreadPool& pool,
       options_(options),
       cache_(CachedLayers(base),
              base.config().num_key_value_heads * base.config().head_dim),
-      executor_(base, pool) {
+      executor_(base, pool, options.round_activations) {
   const ModelConfig& config = base.config();
   if (config.positions != PositionKind::kRotary) return;
   rope_.emplace(config.rope, config.head_dim, config.max_position_embeddings);

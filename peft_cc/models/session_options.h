@@ -104,6 +104,8 @@ struct GenerateOutput {
 // How a session is made.
 struct SessionOptions {
   int64_t max_length = 0;  // positions of the cache; 0: grows as needed
+  // See kernels::LinearCall::round_inputs.
+  bool round_activations = false;
 };
 
 }  // namespace peft

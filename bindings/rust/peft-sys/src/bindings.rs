@@ -1121,6 +1121,7 @@ pub type peft_session_t = peft_session;
 pub struct peft_session_options {
     pub struct_size: usize,
     pub max_length: i64,
+    pub round_activations: i32,
 }
 pub type peft_session_options_t = peft_session_options;
 extern "C" {

@@ -76,6 +76,11 @@ impl SessionOptions {
         /// How many positions the cache may hold; more is `SequenceTooLong`.
         /// Default 0: it grows as memory allows.
         max_length: i64,
+        /// Where the base's weights are bf16 and the processor multiplies bf16
+        /// faster, forwards of more than 8 tokens round what goes into the
+        /// linear layers to bf16, too. Results are then off by some thousandths
+        /// of their size. Default false.
+        round_activations: bool,
     }
 }
 

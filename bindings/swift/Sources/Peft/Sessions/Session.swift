@@ -4,6 +4,10 @@ import CPeft
 public struct SessionOptions: Sendable {
   /// How many positions the cache may hold; 0: it grows as memory allows.
   public var maxLength: Int
+  /// Where the base's weights are bf16 and the processor multiplies bf16 faster,
+  /// forwards of more than 8 tokens round what goes into the linear layers to
+  /// bf16, too. Results are then off by some thousandths of their size.
+  public var roundActivations = false
 
   /// All defaults.
   public init(maxLength: Int = 0) { self.maxLength = maxLength }
@@ -27,6 +31,7 @@ public final class Session: HandleOwner {
     var c = peft_session_options_t()
     peft_session_options_init(&c, MemoryLayout<peft_session_options_t>.stride)
     c.max_length = Int64(options.maxLength)
+    c.round_activations = options.roundActivations ? 1 : 0
     resources = model.resources
     handle = try make { out in
       model.use { peft_session_create($0, &c, out) }
