@@ -79,7 +79,7 @@ TEST(HeaderTest, Requests) {
 }
 
 TEST(HeaderTest, Model) {
-  EXPECT_EQ(sizeof(peft_model_options_t), 192u);
+  EXPECT_EQ(sizeof(peft_model_options_t), 208u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
   EXPECT_FIELD(peft_model_options_t, layer_replication, 16);
@@ -106,6 +106,8 @@ TEST(HeaderTest, Model) {
   EXPECT_FIELD(peft_model_options_t, num_files, 176);
   EXPECT_FIELD(peft_model_options_t, weight_format, 184);
   EXPECT_FIELD(peft_model_options_t, quantize_head, 188);
+  EXPECT_FIELD(peft_model_options_t, processors, 192);
+  EXPECT_FIELD(peft_model_options_t, num_processors, 200);
   EXPECT_EQ(sizeof(peft_model_info_t), 120u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);

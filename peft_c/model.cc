@@ -42,6 +42,15 @@ absl::Status ReadWeightFormat(const peft_model_options_t& options,
   return absl::OkStatus();
 }
 
+absl::Status ReadProcessors(const peft_model_options_t& options,
+                            ModelOptions& out) {
+  PEFT_RETURN_IF_ERROR(CheckArray("options.processors", options.processors,
+                                  options.num_processors));
+  out.processors.assign(options.processors,
+                        options.processors + options.num_processors);
+  return absl::OkStatus();
+}
+
 absl::Status ReadLayerReplication(const peft_model_options_t& options,
                                   ModelOptions& out) {
   PEFT_RETURN_IF_ERROR(CheckArray("options.layer_replication",
@@ -129,6 +138,7 @@ absl::StatusOr<ModelOptions> ModelOptionsOf(
   PEFT_ASSIGN_OR_RETURN(result.read_mode, ReadModeOf(known.read_mode));
   result.num_threads = known.num_threads;
   PEFT_ASSIGN_OR_RETURN(result.thread_pool, ReadThreadPool(known.thread_pool));
+  PEFT_RETURN_IF_ERROR(ReadProcessors(known, result));
   PEFT_ASSIGN_OR_RETURN(
       result.files, ReadFiles("options.files", known.files, known.num_files));
   PEFT_RETURN_IF_ERROR(ReadLayerReplication(known, result));

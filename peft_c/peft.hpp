@@ -974,6 +974,8 @@ struct ModelOptions {
   WeightFormat weight_format = WeightFormat::kAsStored;
   // Also the head, and the embedding that it is tied to.
   bool quantize_head = false;
+  // Those that the model's own threads run on; none: all.
+  std::vector<std::int32_t> processors;
 };
 
 // peft_load_options_t. Texts that are not set are C's NULL.
@@ -1028,6 +1030,8 @@ class CModelOptions {
     c_.num_files = files_.size();
     c_.weight_format = static_cast<std::int32_t>(options.weight_format);
     c_.quantize_head = options.quantize_head;
+    c_.processors = options.processors.data();
+    c_.num_processors = options.processors.size();
   }
   // The C struct may point into this object.
   CModelOptions(const CModelOptions&) = delete;

@@ -638,6 +638,14 @@ typedef struct peft_model_options {
    * PEFT_WEIGHT_FORMAT_AS_STORED, 0. Since: 4. */
   int32_t weight_format;
   int32_t quantize_head;
+  /* The processors, as the system numbers them from 0 on, that the model's own
+   * threads run on, any of them on each; num_threads 0 is then their number.
+   * A calling thread stays where the program has it. INVALID_ARGUMENT
+   * ("ARGUMENT") for a number that the system refuses, on a system without
+   * affinity, and together with thread_pool. Borrows the array. Default none:
+   * wherever the system likes. Since: 4. */
+  const int32_t* processors;
+  size_t num_processors;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
@@ -645,7 +653,7 @@ typedef struct peft_model_options {
   {                                                                          \
     sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0,   \
         NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, \
-        NULL, NULL, NULL, NULL, 0, 0, 0                                      \
+        NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0                             \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */

@@ -98,7 +98,9 @@ class ModelOptions(Struct):
                 ("transport_user_data", C.c_void_p),
                 ("thread_pool", C.POINTER(ThreadPool)),
                 ("files", C.POINTER(File)), ("num_files", C.c_size_t),
-                ("weight_format", C.c_int32), ("quantize_head", C.c_int32)]
+                ("weight_format", C.c_int32), ("quantize_head", C.c_int32),
+                ("processors", C.POINTER(C.c_int32)),
+                ("num_processors", C.c_size_t)]
 
 
 class ModelInfo(Struct):

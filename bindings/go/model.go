@@ -90,6 +90,9 @@ type ModelOptions struct {
 	// that it is tied to. Default: WeightFormatAsStored.
 	WeightFormat WeightFormat
 	QuantizeHead bool
+	// The processors, as the system numbers them from 0 on, that the model's own
+	// threads run on; with NumThreads 0 there are as many threads. Default: all.
+	Processors []int32
 }
 
 // c returns the options in memory of C, and what their callbacks need.
@@ -115,6 +118,8 @@ func (o *ModelOptions) c(ctx context.Context, a *arena) (*C.peft_model_options_t
 	options.thread_pool = threads
 	options.weight_format = C.int32_t(o.WeightFormat)
 	options.quantize_head = flag(o.QuantizeHead)
+	options.processors = (*C.int32_t)(unsafe.Pointer(copied(a, o.Processors)))
+	options.num_processors = C.size_t(len(o.Processors))
 	return options, call, pool
 }
 

@@ -17,12 +17,32 @@ namespace {
 // Far beyond any machine; a larger number is a mistake of the caller.
 constexpr int kMaxThreads = 4096;
 
-absl::Status CheckOptions(const ModelOptions& options) {
-  if (options.num_threads >= 0 && options.num_threads <= kMaxThreads) {
-    return absl::OkStatus();
+absl::Status CheckProcessors(const ModelOptions& options) {
+  if (options.processors.empty()) return absl::OkStatus();
+  if (options.thread_pool != nullptr) {
+    return ArgumentError(
+        "processors are given together with a thread_pool, whose threads are "
+        "the program's own; leave out one of the two");
   }
-  return ArgumentError(absl::StrCat("num_threads is ", options.num_threads,
-                                    ", expected 0 to ", kMaxThreads));
+  const int refused = kernels::FirstRefusedProcessor(options.processors);
+  if (refused < 0) return absl::OkStatus();
+  return ArgumentError(absl::StrCat(
+      "processors[", refused, "] is ", options.processors[refused],
+      ", on which the system lets no thread of this process run; expected one "
+      "of those that nproc and taskset -p name"));
+}
+
+absl::Status CheckOptions(const ModelOptions& options) {
+  if (options.num_threads < 0 || options.num_threads > kMaxThreads) {
+    return ArgumentError(absl::StrCat("num_threads is ", options.num_threads,
+                                      ", expected 0 to ", kMaxThreads));
+  }
+  return CheckProcessors(options);
+}
+
+std::shared_ptr<kernels::ThreadPool> PoolOf(const ModelOptions& options) {
+  if (options.thread_pool != nullptr) return options.thread_pool;
+  return kernels::CreateThreadPool(options.num_threads, options.processors);
 }
 
 absl::Status NoSuchLayer(const std::string& name) {
@@ -59,8 +79,7 @@ std::vector<const Plan*> RowsOf(const BatchPlan& plans) {
 // With the threads that the model will have.
 absl::Status QuantizeWeights(const ModelOptions& options, BaseModel& base) {
   if (options.weight_format == WeightFormat::kAsStored) return absl::OkStatus();
-  std::shared_ptr<kernels::ThreadPool> pool = options.thread_pool;
-  if (pool == nullptr) pool = kernels::CreateThreadPool(options.num_threads);
+  const std::shared_ptr<kernels::ThreadPool> pool = PoolOf(options);
   const PoolCheck check(*pool);
   PEFT_RETURN_IF_ERROR(base.QuantizeWeights(options.weight_format,
                                             options.quantize_head, *pool));
@@ -93,9 +112,7 @@ Model::Model(std::unique_ptr<BaseModel> base, SiteTable host_sites,
       base_(std::move(base)),
       host_sites_(std::move(host_sites)),
       sites_(base_ == nullptr ? &host_sites_ : &base_->sites()),
-      pool_(options.thread_pool == nullptr
-                ? kernels::CreateThreadPool(options.num_threads)
-                : options.thread_pool),
+      pool_(PoolOf(options)),
       gate_(HasWritable(*sites_)),
       registry_(sites_) {}
 

@@ -41,6 +41,9 @@ struct ModelOptions : ModelSourceOptions {
   // Where it is empty for_adapters decide.
   LayerRanges layer_replication;
   int num_threads = 0;  // 0: one per core; 1: the caller only
+  // Processors that own threads run on, as the system numbers them, and then
+  // what num_threads 0 counts; empty: any. Not with thread_pool.
+  std::vector<int> processors;
   // What the linear layers' weights are made to; of the head too, and of an
   // embedding that it is tied to, with quantize_head. Not of a host model.
   WeightFormat weight_format = WeightFormat::kAsStored;

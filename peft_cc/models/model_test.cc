@@ -148,6 +148,26 @@ TEST(ModelOpenTest, BadOptionsAreNamed) {
   }
 }
 
+TEST(ModelOpenTest, ProcessorsThatTheSystemRefusesAreNamed) {
+  ModelOptions options;
+  for (const int processor : {-1, 1023, 1 << 20}) {
+    options.processors = {processor};
+    EXPECT_TRUE(IsError(Model::Open(GoldenModel("llama"), options).status(),
+                        absl::StatusCode::kInvalidArgument, "ARGUMENT",
+                        "processors[0] is " + std::to_string(processor)));
+  }
+}
+
+TEST(ModelOpenTest, ProcessorsAreNotForTheCallersPool) {
+  ModelOptions options;
+  options.processors = {0};
+  options.thread_pool = std::shared_ptr<kernels::ThreadPool>(
+      std::shared_ptr<void>(), &kernels::InlineThreadPool());
+  EXPECT_TRUE(IsError(Model::Open(GoldenModel("llama"), options).status(),
+                      absl::StatusCode::kInvalidArgument, "ARGUMENT",
+                      "together with a thread_pool"));
+}
+
 TEST(ModelOpenTest, RunsOnTheCallersPool) {
   ModelOptions options;
   options.thread_pool = std::shared_ptr<kernels::ThreadPool>(

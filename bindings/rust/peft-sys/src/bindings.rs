@@ -498,6 +498,8 @@ pub struct peft_model_options {
     pub num_files: usize,
     pub weight_format: i32,
     pub quantize_head: i32,
+    pub processors: *const i32,
+    pub num_processors: usize,
 }
 pub type peft_model_options_t = peft_model_options;
 extern "C" {

@@ -85,6 +85,15 @@ impl<'a> ModelOptions<'a> {
         self
     }
 
+    /// The processors, as the system numbers them from 0 on, that the model's
+    /// own threads run on; with `num_threads` 0 there are as many threads.
+    /// Default: all.
+    pub fn processors(mut self, processors: &'a [i32]) -> Self {
+        self.raw.processors = processors.as_ptr();
+        self.raw.num_processors = processors.len();
+        self
+    }
+
     /// Replicates layers of the base, as PEFT's `layer_replication` does: the
     /// model's layers are those of these ranges, one after another, so that
     /// `[[0, 4], [2, 5]]` makes seven layers of five. What is there several

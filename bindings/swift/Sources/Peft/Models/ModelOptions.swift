@@ -59,6 +59,10 @@ public struct ModelOptions: Sendable {
   public var weightFormat = WeightFormat.asStored
   /// Whether the head is quantised, too, and the embedding that it is tied to.
   public var quantizeHead = false
+  /// The processors, as the system numbers them from 0 on, that the model's own
+  /// threads run on; with ``numThreads`` 0 there are as many threads. Empty:
+  /// all.
+  public var processors: [Int32] = []
 
   /// All defaults.
   public init() {}
@@ -93,6 +97,8 @@ public struct ModelOptions: Sendable {
     c.num_files = files.count
     c.weight_format = weightFormat.rawValue
     c.quantize_head = quantizeHead ? 1 : 0
+    c.processors = arena.values(processors)
+    c.num_processors = processors.count
     let callbacks = try hub.fill(&c, &arena)
     defer { withExtendedLifetime((callbacks, files)) {} }
     try body(&c)
