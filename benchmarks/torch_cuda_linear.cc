@@ -21,7 +21,8 @@ c10::Device FirstGpu() { return {c10::kCUDA, 0}; }
 // The folder of the libtorch that this program is linked to, behind all links.
 std::string TorchFolder() {
   Dl_info info;
-  if (dladdr(reinterpret_cast<void*>(&at::_ops::linear::call), &info) == 0) return "";
+  if (dladdr(reinterpret_cast<void*>(&at::_ops::linear::call), &info) == 0)
+    return "";
   char* const path = realpath(info.dli_fname, nullptr);
   const std::string file = path == nullptr ? "" : path;
   std::free(path);
@@ -29,7 +30,8 @@ std::string TorchFolder() {
 }
 
 at::Tensor Random(int64_t rows, int64_t cols) {
-  const auto options = at::TensorOptions().dtype(at::kBFloat16).device(FirstGpu());
+  const auto options =
+      at::TensorOptions().dtype(at::kBFloat16).device(FirstGpu());
   return at::rand({rows, cols}, options);
 }
 

@@ -631,10 +631,10 @@ typedef struct peft_model_options {
    * Since: 4. */
   const peft_file_t* files;
   size_t num_files;
-  /* Of peft_model_open: PEFT_WEIGHT_FORMAT_...; the weights of the linear layers
-   * of a model that stores them as numbers are quantised while it is opened.
-   * Adapters act on what the codes stand for. With quantize_head also those of
-   * the head, and the embedding that it is tied to. Default
+  /* Of peft_model_open: PEFT_WEIGHT_FORMAT_...; the weights of the linear
+   * layers of a model that stores them as numbers are quantised while it is
+   * opened. Adapters act on what the codes stand for. With quantize_head also
+   * those of the head, and the embedding that it is tied to. Default
    * PEFT_WEIGHT_FORMAT_AS_STORED, 0. Since: 4. */
   int32_t weight_format;
   int32_t quantize_head;
@@ -1300,10 +1300,11 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_merge_and_unload(
  * `path`, which peft_model_open opens with the same numbers: config.json with a
  * quantization_config, one model.safetensors (docs/quantized.md), and the other
  * small files of the base's folder as they are. Adapters are no part of it.
- * Calls on_progress, which may be NULL, with user_data. The folder appears whole
- * or not at all; its parent must exist. FAILED_PRECONDITION ("MODEL_QUANTIZED")
- * for a model that was opened otherwise, UNIMPLEMENTED ("MODEL_UNSUPPORTED") for
- * one with replicated layers, or as peft_model_merge_and_unload. Since: 4. */
+ * Calls on_progress, which may be NULL, with user_data. The folder appears
+ * whole or not at all; its parent must exist. FAILED_PRECONDITION
+ * ("MODEL_QUANTIZED") for a model that was opened otherwise, UNIMPLEMENTED
+ * ("MODEL_UNSUPPORTED") for one with replicated layers, or as
+ * peft_model_merge_and_unload. Since: 4. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_write_quantized(
     const peft_model_t* model, const char* path, peft_progress_fn on_progress,
     void* user_data);

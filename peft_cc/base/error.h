@@ -118,8 +118,8 @@ struct ErrorDetails {
   std::string found = {};     // as text, "[8, 64]"
 };
 
-// An error with `id` (one of error_id) and `message`. A detail of more than 4000
-// bytes is cut between two characters and ends in "...".
+// An error with `id` (one of error_id) and `message`. A detail of more than
+// 4000 bytes is cut between two characters and ends in "...".
 absl::Status MakeError(absl::StatusCode code, absl::string_view id,
                        absl::string_view message,
                        const ErrorDetails& details = {});
