@@ -209,19 +209,24 @@ absl::StatusOr<AdapterRegistry::Running> AdapterRegistry::GetRunning() {
   return running;
 }
 
+Activation AdapterRegistry::ActivationOf(
+    const std::vector<Choice>& choices) const {
+  Activation activation;
+  for (const Choice& choice : choices) {
+    const Named* const named = Find(choice.name);
+    const float scale = named == nullptr ? 1.0f : named->scale;
+    activation.entries.push_back(
+        {choice.adapter, choice.scale * scale, choice.name});
+  }
+  return activation;
+}
+
 absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakePlan(
     const std::vector<Choice>& active, bool enabled,
     std::shared_ptr<const BaseOverlay> overlay) {
   Activation activation;
+  if (enabled) activation = ActivationOf(active);
   std::vector<std::shared_ptr<const Adapter>> load_order;
-  if (enabled) {
-    for (const Choice& choice : active) {
-      const Named* const named = Find(choice.name);
-      const float scale = named == nullptr ? 1.0f : named->scale;
-      activation.entries.push_back(
-          {choice.adapter, choice.scale * scale, choice.name});
-    }
-  }
   // While the base's weights are not in their place.
   if (overlay == nullptr) overlay = merged_.originals;
   if (activation.entries.size() > 1) {

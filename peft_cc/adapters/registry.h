@@ -176,7 +176,8 @@ class AdapterRegistry {
   // model: these adapters, or with no name the merged and the active ones.
   // `scales` and failures as of Merge.
   absl::StatusOr<std::shared_ptr<const Plan>> PlanForMerge(
-      absl::Span<const std::string> names, absl::Span<const float> scales);
+      absl::Span<const std::string> names,
+      absl::Span<const float> scales) const;
 
   // The plan of the current activation: of the base when disabled. Constant
   // time.
@@ -238,7 +239,10 @@ class AdapterRegistry {
 
   // What the weights hold.
   struct Merged {
-    std::vector<Choice> choices;
+    std::vector<Choice> choices;  // in the order in which they were merged
+    // How their methods nest in the weights, the innermost first: what is
+    // merged later goes around what was there, whenever it was loaded.
+    std::vector<std::shared_ptr<const Adapter>> nesting;
     std::shared_ptr<const BaseOverlay> overlay;  // null: nothing is merged
     // The base's weights of sites that are writable, and where they belong;
     // null: there are none.
@@ -268,6 +272,18 @@ class AdapterRegistry {
       const std::vector<Choice>& active, bool enabled,
       std::shared_ptr<const BaseOverlay> overlay = nullptr)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The activation of these choices and what adapters set themselves.
+  Activation ActivationOf(const std::vector<Choice>& choices) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // How the methods of `choices` nest once all of them are merged.
+  std::vector<std::shared_ptr<const Adapter>> NestingOf(
+      const std::vector<Choice>& choices) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // What weights hold into which `choices` are merged in that order.
+  absl::StatusOr<std::shared_ptr<const Plan>> MakeMergePlan(
+      const std::vector<Choice>& choices,
+      const std::vector<std::shared_ptr<const Adapter>>& nesting) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // FAILED_PRECONDITION (ADAPTER_CONFLICT) where `choice` cannot act on the
   // merged weights as it would act on what is merged.
   absl::Status CheckOnTop(const Choice& choice, const Merged& merged) const

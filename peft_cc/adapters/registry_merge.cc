@@ -191,6 +191,26 @@ AdapterRegistry::ChooseMerged(absl::Span<const std::string> names,
   return choices;
 }
 
+std::vector<std::shared_ptr<const Adapter>> AdapterRegistry::NestingOf(
+    const std::vector<Choice>& choices) const {
+  std::vector<std::shared_ptr<const Adapter>> nesting = merged_.nesting;
+  for (const Named& named : adapters_) {
+    const bool is_chosen =
+        std::any_of(choices.begin(), choices.end(), [&](const Choice& choice) {
+          return choice.adapter == named.adapter && !merged_.Has(choice.name);
+        });
+    if (is_chosen) nesting.push_back(named.adapter);
+  }
+  return nesting;
+}
+
+absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::MakeMergePlan(
+    const std::vector<Choice>& choices,
+    const std::vector<std::shared_ptr<const Adapter>>& nesting) const {
+  return Plan::Create(*sites_, ActivationOf(choices),
+                      {nesting, merged_.originals});
+}
+
 absl::StatusOr<std::vector<std::string>> AdapterRegistry::Merge(
     absl::Span<const std::string> names, absl::Span<const float> scales,
     const MergeAdapterOptions& options, kernels::ThreadPool& pool) {
@@ -207,11 +227,13 @@ absl::StatusOr<std::vector<std::string>> AdapterRegistry::Merge(
       if (next.choices.size() == merged_.choices.size()) {
         return std::vector<std::string>();
       }
-      PEFT_ASSIGN_OR_RETURN(wanted, MakePlan(next.choices, true));
-      if (source != nullptr &&
+      auto nesting = NestingOf(next.choices);
+      PEFT_ASSIGN_OR_RETURN(wanted, MakeMergePlan(next.choices, nesting));
+      if (source != nullptr && nesting == next.nesting &&
           source->activation().SameAs(wanted->activation())) {
         return SetMerged(std::move(next), removed);
       }
+      next.nesting = std::move(nesting);
     }
     source = std::move(wanted);
     const PoolCheck pool_check(pool);
@@ -283,11 +305,11 @@ std::vector<std::string> AdapterRegistry::MergedNames() const {
 }
 
 absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::PlanForMerge(
-    absl::Span<const std::string> names, absl::Span<const float> scales) {
+    absl::Span<const std::string> names, absl::Span<const float> scales) const {
   PEFT_RETURN_IF_ERROR(CheckDistinct(names));
   PEFT_RETURN_IF_ERROR(CheckScales(names, scales));
   std::vector<Choice> choices;
-  absl::MutexLock lock(&mutex_);
+  absl::ReaderMutexLock lock(&mutex_);
   if (names.empty()) {
     PEFT_ASSIGN_OR_RETURN(choices, ChooseMerged(names, scales));
   } else {
@@ -296,7 +318,7 @@ absl::StatusOr<std::shared_ptr<const Plan>> AdapterRegistry::PlanForMerge(
       choices[i].scale = MergeScale(names[i], scales, i);
     }
   }
-  return MakePlan(choices, true);
+  return MakeMergePlan(choices, NestingOf(choices));
 }
 
 }  // namespace peft

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "peft_cc/adapters/merge.h"
 #include "peft_cc/adapters/registry.h"
 #include "peft_cc/adapters/tiny_model.h"
 #include "peft_cc/base/error.h"
@@ -19,10 +20,13 @@ using Names = std::vector<std::string>;
 
 constexpr int kSite = 1;
 
-std::shared_ptr<const Adapter> MakeAdapter(Form form) {
+std::shared_ptr<const Adapter> MakeAdapter(Form form,
+                                           const std::string& method = "LORA") {
+  AdapterConfig config;
+  config.base.peft_type = method;
   std::vector<Adapter::SiteEntry> entries;
   entries.push_back({kSite, {std::move(form)}});
-  return std::make_shared<Adapter>(AdapterConfig(), TensorMap(),
+  return std::make_shared<Adapter>(std::move(config), TensorMap(),
                                    std::move(entries));
 }
 
@@ -34,9 +38,10 @@ Form Adds(float value) {
 
 class RegistryMergeTest : public ::testing::Test {
  protected:
-  void Load(const std::string& name, Form form) {
+  void Load(const std::string& name, Form form,
+            const std::string& method = "LORA") {
     ASSERT_TRUE(registry_.Reserve(name).ok());
-    ASSERT_TRUE(registry_.Add(name, MakeAdapter(std::move(form))).ok());
+    ASSERT_TRUE(registry_.Add(name, MakeAdapter(std::move(form), method)).ok());
   }
 
   absl::StatusOr<Names> Merge(const Names& names = {},
@@ -95,6 +100,22 @@ TEST_F(RegistryMergeTest, OthersActOnTop) {
   EXPECT_NEAR(Added(), 6, 1e-6);
   EXPECT_EQ(NumTerms(), 0u);
   EXPECT_THAT(registry_.MergedNames(), ElementsAre("a", "b"));
+}
+
+// As it does while it acts on top, though it was loaded first.
+TEST_F(RegistryMergeTest, WhatIsMergedLaterGoesAroundWhatWasThere) {
+  Load("ia3", ScaleOut{std::vector<float>(8, 3.0f), /*with_bias=*/false},
+       "IA3");
+  Load("a", Adds(4));
+  ASSERT_TRUE(registry_.SetActive({"ia3", "a"}).ok());
+  ASSERT_TRUE(Merge({"a"}).ok());
+  const float base = sites_.sites()[kSite].weight.ToF32()[0];
+  const std::shared_ptr<const Plan> plan = *registry_.PlanForMerge({}, {});
+  const auto written =
+      *MergePlan(sites_, *plan, {}, kernels::InlineThreadPool());
+  EXPECT_NEAR(written->sites.at(kSite).weight.ToF32()[0], 3 * (base + 2), 1e-5);
+  ASSERT_TRUE(Merge({"ia3"}).ok());
+  EXPECT_NEAR(base + Added(), 3 * (base + 2), 1e-5);
 }
 
 TEST_F(RegistryMergeTest, ScalesAreThoseOfTheActivationOrTheCallers) {

@@ -264,8 +264,7 @@ class Model {
   const SiteTable* sites_;
   const std::shared_ptr<kernels::ThreadPool> pool_;
   mutable WeightsGate gate_;
-  // PlanForMerge keeps the plan that it makes.
-  mutable AdapterRegistry registry_;
+  AdapterRegistry registry_;
 };
 
 }  // namespace peft
