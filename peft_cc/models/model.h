@@ -264,7 +264,8 @@ class Model {
   const SiteTable* sites_;
   const std::shared_ptr<kernels::ThreadPool> pool_;
   mutable WeightsGate gate_;
-  AdapterRegistry registry_;
+  // GetRunning keeps the plan that it makes.
+  mutable AdapterRegistry registry_;
 };
 
 }  // namespace peft
