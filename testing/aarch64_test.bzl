@@ -19,6 +19,8 @@ _SETTINGS = {
     # Those of the command line are for this machine: sanitizers, -march.
     _OPTION + "copt": [],
     _OPTION + "linkopt": [],
+    # As phones have it; and BoringSSL is half of all there is to compile.
+    "//hub:without_network": True,
 }
 
 def _aarch64_transition_impl(settings, attr):

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "kernels/cpu_variant.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/models/model_test_util.h"
 
@@ -267,6 +268,26 @@ TEST_F(SessionTest, ResetForgetsTheCacheAndFreesTheBatch) {
   session->Reset();
   const auto logits = session->Forward(golden_.Prompt());
   EXPECT_LE(RelativeError(*logits, golden_.logits, &golden_.mask), kTolerance);
+}
+
+TEST(RoundedActivationsTest, AreNearTheExactOnesAndOnlyOfManyTokens) {
+  const auto model = OpenModel(GoldenModel("llama_bf16"));
+  const auto exact = NewSession(*model);
+  SessionOptions options;
+  options.round_activations = true;
+  const auto rounded = NewSession(*model, options);
+  for (const int64_t length : {8, 24}) {
+    const std::vector<int64_t> ids = LongRow(length);
+    exact->Reset();
+    rounded->Reset();
+    const std::vector<float> expected = Copy(*exact->Forward(Input(ids)));
+    const double error =
+        RelativeError(*rounded->Forward(Input(ids)), expected, nullptr);
+    const std::string kernels = kernels::CpuVariantName();
+    const bool rounds = kernels == "avx512_bf16" || kernels == "amx";
+    EXPECT_EQ(error > 0, rounds && length > 8) << error;
+    EXPECT_LE(error, 2e-2);
+  }
 }
 
 TEST_F(SessionTest, AnotherActivationMayNotGoOnWithTheCache) {
