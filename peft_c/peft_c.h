@@ -943,8 +943,10 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_model_get_adapter_state_dict(
     peft_state_dict_t** out_state_dict);
 
 /* Deletes these adapters, all or none. Active ones among the others stay
- * active; forwards that run finish with what they began with. Fails with
- * NOT_FOUND ("ADAPTER_NOT_FOUND") naming all unknown ones. Since: 1. */
+ * active; forwards that run finish with what they began with. Up to 64 MiB of
+ * their memory stay with the model for adapters that are loaded later; the
+ * system may take it when it runs short. Fails with NOT_FOUND
+ * ("ADAPTER_NOT_FOUND") naming all unknown ones. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_delete_adapter(
     peft_model_t* model, const char* const* names, size_t num_names);
 
