@@ -349,39 +349,6 @@ TEST_F(AdapterVerbsTest, TheLimitEvictsAndPinningKeeps) {
                     PEFT_INVALID_ARGUMENT, "ARGUMENT");
 }
 
-TEST_F(AdapterVerbsTest, HubOptionsAreCheckedAndNeverSilent) {
-  peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
-  options.revision = "main";
-  options.token = "secret";
-  const auto load = [&](const std::string& path, peft_load_report_t** report) {
-    return Take(peft_model_load_adapter(model_.get(), "a", path.c_str(),
-                                        &options, report));
-  };
-  // The test runs with HF_HUB_OFFLINE.
-  const Outcome absent = load("owner/absent", nullptr);
-  EXPECT_EQ(absent.code, PEFT_NOT_FOUND) << absent;
-  EXPECT_EQ(absent.id, "HUB_LOCAL_ENTRY_NOT_FOUND") << absent;
-  EXPECT_EQ(load("no/such/folder", nullptr).id, "FILE_NOT_FOUND");
-  peft_load_report_t* handle = nullptr;
-  ASSERT_TRUE(load(Folder("german"), &handle).ok());
-  const OwnedReport report(handle);
-  std::string notes;
-  for (size_t i = 0; i < peft_load_report_count(handle, 0); ++i) {
-    peft_report_line_t line = PEFT_REPORT_LINE_INIT;
-    ASSERT_PEFT_OK(peft_load_report_get_line(handle, i, &line));
-    if (line.kind == PEFT_REPORT_NOTE) notes += line.detail;
-  }
-  EXPECT_NE(notes.find("without effect are revision, token"), std::string::npos)
-      << notes;
-  options.token = "";
-  EXPECT_EQ(load(Folder("german"), nullptr).id, "ARGUMENT");
-  options.token = nullptr;
-  const char* const proxy = "nonsense";
-  options.proxies = &proxy;
-  options.num_proxies = 1;
-  EXPECT_EQ(load(Folder("german"), nullptr).id, "ARGUMENT");
-}
-
 TEST_F(AdapterVerbsTest, AFreshAdapterChangesNothingAndIsTrainable) {
   const char* const config =
       R"({"peft_type": "LORA", "r": 3, "target_modules": ["q_proj"]})";

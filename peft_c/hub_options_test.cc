@@ -158,6 +158,35 @@ TEST(HubOptionsTest, OptionsWithoutEffectAreLogged) {
       << log;
 }
 
+TEST(HubOptionsTest, ALoadReportsOptionsWithoutEffect) {
+  peft_model_t* handle = nullptr;
+  ASSERT_PEFT_OK(peft_model_open(kBase, nullptr, &handle));
+  const Owned<peft_model_t, peft_model_free> model(handle);
+  peft_load_options_t options = LoadDefaults();
+  options.revision = "main";
+  options.token = "secret";
+  const auto load = [&](const char* path, peft_load_report_t** report) {
+    return Take(
+        peft_model_load_adapter(model.get(), "a", path, &options, report));
+  };
+  // The test runs with HF_HUB_OFFLINE.
+  const Outcome absent = load("owner/absent", nullptr);
+  EXPECT_EQ(absent.code, PEFT_NOT_FOUND) << absent;
+  EXPECT_EQ(absent.id, "HUB_LOCAL_ENTRY_NOT_FOUND") << absent;
+  EXPECT_EQ(load(kNoFolder, nullptr).id, "FILE_NOT_FOUND");
+  peft_load_report_t* lines = nullptr;
+  ASSERT_TRUE(load(kGerman, &lines).ok());
+  const Owned<peft_load_report_t, peft_load_report_free> report(lines);
+  std::string notes;
+  for (size_t i = 0; i < peft_load_report_count(report.get(), 0); ++i) {
+    peft_report_line_t line = PEFT_REPORT_LINE_INIT;
+    ASSERT_PEFT_OK(peft_load_report_get_line(report.get(), i, &line));
+    if (line.kind == PEFT_REPORT_NOTE) notes += line.detail;
+  }
+  EXPECT_NE(notes.find("without effect are revision, token"), std::string::npos)
+      << notes;
+}
+
 // The test runs with HF_HUB_OFFLINE.
 TEST(HubOptionsTest, AnIdThatCannotBeFetchedIsNamed) {
   peft_load_options_t load = LoadDefaults();

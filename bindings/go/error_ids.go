@@ -225,4 +225,14 @@ const (
 	// ErrHubOffline: a request is needed and HF_HUB_OFFLINE or local_files_only
 	// forbids it.
 	ErrHubOffline ID = "HUB_OFFLINE"
+	// ErrCUDADriver: no CUDA driver, one that is too old or finds no device, or
+	// a library without CUDA code.
+	ErrCUDADriver ID = "CUDA_DRIVER"
+	// ErrCUDA: a call of the CUDA driver failed.
+	ErrCUDA ID = "CUDA"
+	// ErrCuBLASLt: no cuBLASLt, one that is too old, or a call of it failed.
+	ErrCuBLASLt ID = "CUBLASLT"
+	// ErrCUDAPlans: a file of tuned plans that is damaged, or of another device,
+	// library or settings.
+	ErrCUDAPlans ID = "CUDA_PLANS"
 )

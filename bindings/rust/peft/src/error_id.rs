@@ -216,6 +216,16 @@ error_ids! {
     /// A request is needed and `HF_HUB_OFFLINE` or `local_files_only` forbids
     /// it.
     HubOffline = "HUB_OFFLINE",
+    /// No CUDA driver, one that is too old or finds no device, or a library
+    /// without CUDA code.
+    CudaDriver = "CUDA_DRIVER",
+    /// A call of the CUDA driver failed.
+    Cuda = "CUDA",
+    /// No cuBLASLt, one that is too old, or a call of it failed.
+    Cublaslt = "CUBLASLT",
+    /// A file of tuned plans that is damaged, or of another device, library or
+    /// settings.
+    CudaPlans = "CUDA_PLANS",
 }
 
 impl fmt::Display for ErrorId {

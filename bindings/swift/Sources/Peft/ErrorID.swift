@@ -225,4 +225,14 @@ extension ErrorID {
   public static let hubHashMismatch = ErrorID(rawValue: "HUB_HASH_MISMATCH")
   /// A request is needed and `HF_HUB_OFFLINE` or `local_files_only` forbids it.
   public static let hubOffline = ErrorID(rawValue: "HUB_OFFLINE")
+  /// No CUDA driver, one that is too old or finds no device, or a library
+  /// without CUDA code.
+  public static let cudaDriver = ErrorID(rawValue: "CUDA_DRIVER")
+  /// A call of the CUDA driver failed.
+  public static let cuda = ErrorID(rawValue: "CUDA")
+  /// No cuBLASLt, one that is too old, or a call of it failed.
+  public static let cublaslt = ErrorID(rawValue: "CUBLASLT")
+  /// A file of tuned plans that is damaged, or of another device, library or
+  /// settings.
+  public static let cudaPlans = ErrorID(rawValue: "CUDA_PLANS")
 }
