@@ -146,6 +146,9 @@ def check_mixin(base, layout, trained, adapter):
     if trained.labels != {"LoRA"} or adapter.base_values or not (
             trained.folder / "adapter_model.safetensors").exists():
         return  # it does not find a .bin
+    config = json.loads((trained.folder / "adapter_config.json").read_text())
+    if config.get("layers_to_transform") is not None:
+        return  # "layers.0" of a model without head is no layer to PEFT
     model = copy.deepcopy(base)
     try:
         model.load_adapter(str(trained.folder), adapter_name=adapter.uid)

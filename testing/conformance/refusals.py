@@ -79,7 +79,8 @@ def _saved_modules(adapter):
 
 
 def _of_conflict(pair, choice):
-    adapters = [pair.loaded[name] for name, scale in choice if scale]
+    adapters = [pair.loaded[name] for name, scale in choice
+                if scale * pair.factors.get(name, 1.0)]
     modules = [_saved_modules(a) for a in adapters]
     twice = any(a & b for i, a in enumerate(modules) for b in modules[:i])
     try:
