@@ -31,17 +31,48 @@ int64_t ScaleAt(bool interleaved, int64_t row, int64_t block, int64_t stride) {
          row % kRowsTogether;
 }
 
-float ValueAt(const MatrixView& matrix, int64_t row, int64_t col) {
-  const BlockCodes& codes = *matrix.codes;
-  const int64_t bits = DTypeBits(matrix.dtype);
-  const auto byte = static_cast<const uint8_t*>(matrix.data)[ByteAt(
-      codes.interleaved, row, col * bits / 8, matrix.cols * bits / 8)];
+// The value of element `index` whose code is in `byte`, without its scale.
+float ValueOf(const MatrixView& matrix, uint8_t byte, int64_t index) {
   if (matrix.dtype == DType::kQ8) {
     return static_cast<float>(static_cast<int8_t>(byte));
   }
-  const int code = col % 2 == 0 ? byte >> 4 : byte & 15;
+  const int code = index % 2 == 0 ? byte >> 4 : byte & 15;
   return matrix.dtype == DType::kQ4 ? static_cast<float>(code - 8)
-                                    : codes.values[code];
+                                    : matrix.codes->values[code];
+}
+
+// Blocks may go over the ends of rows.
+void DequantizeInOrder(const MatrixView& matrix, int64_t first, int64_t count,
+                       float* out) {
+  const auto* const codes = static_cast<const uint8_t*>(matrix.data);
+  const int64_t bits = DTypeBits(matrix.dtype);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = first + i;
+    out[i] = ValueOf(matrix, codes[index * bits / 8], index) *
+             matrix.codes->scales[index / matrix.codes->block];
+  }
+}
+
+void DequantizeInterleaved(const MatrixView& matrix, int64_t first,
+                           int64_t count, float* out) {
+  const auto* const codes = static_cast<const uint8_t*>(matrix.data);
+  const int64_t bits = DTypeBits(matrix.dtype);
+  const int64_t block = matrix.codes->block;
+  int64_t row = first / matrix.cols;
+  int64_t col = first - row * matrix.cols;
+  float scale = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (i == 0 || col % block == 0) {
+      scale = matrix.codes->scales[ScaleAt(/*interleaved=*/true, row,
+                                           col / block, matrix.cols / block)];
+    }
+    const int64_t byte = ByteAt(/*interleaved=*/true, row, col * bits / 8,
+                                matrix.cols * bits / 8);
+    out[i] = ValueOf(matrix, codes[byte], col) * scale;
+    if (++col < matrix.cols) continue;
+    col = 0;
+    ++row;
+  }
 }
 
 // Below this a scale could have no inverse: a block of such numbers is zeros.
@@ -115,19 +146,10 @@ float QuantizeQ4(const float* x, float extreme, uint8_t* out) {
 
 void Dequantize(const MatrixView& matrix, int64_t first, int64_t count,
                 float* out) {
-  const BlockCodes& codes = *matrix.codes;
-  int64_t row = matrix.cols == 0 ? 0 : first / matrix.cols;
-  int64_t col = first - row * matrix.cols;
-  float scale = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    if (i == 0 || col % codes.block == 0) {
-      scale = codes.scales[ScaleAt(codes.interleaved, row, col / codes.block,
-                                   matrix.cols / codes.block)];
-    }
-    out[i] = ValueAt(matrix, row, col) * scale;
-    if (++col < matrix.cols) continue;
-    col = 0;
-    ++row;
+  if (matrix.codes->interleaved) {
+    DequantizeInterleaved(matrix, first, count, out);
+  } else {
+    DequantizeInOrder(matrix, first, count, out);
   }
 }
 
