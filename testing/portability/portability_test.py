@@ -50,6 +50,8 @@ def compile_source(target, source, includes):
     flags = [f"--target={target}", "-std=c++17", "-w", "-nostdinc++",
              "-DPCRE2_CODE_UNIT_WIDTH=8", "-isystem", LIBCXX, "-isystem",
              CORE[target]]
+    if pathlib.Path(source).name.startswith(("avx512", "amx")):
+        flags += ["-mavx512f"]  # registers that assembly may name
     for folder in includes:
         flags += ["-isystem" if folder.startswith("../") else "-iquote",
                   folder]
@@ -94,7 +96,7 @@ def _of_another(target, source):
     """Kernels of another processor."""
     name = pathlib.Path(source).name
     return ("kernels/cpu/" in source and
-            (name.startswith("avx") and not target.startswith("x86_64") or
+            (name.startswith(("avx", "amx")) and not target.startswith("x86_64") or
              name == "neon.cc" and not target.startswith("aarch64")))
 
 
