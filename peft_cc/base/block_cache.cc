@@ -1,8 +1,5 @@
 #include "peft_cc/base/block_cache.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
@@ -21,19 +18,6 @@ struct Block {
   std::shared_ptr<uint8_t> memory;
   uint64_t size = 0;
 };
-
-// Lets the system take the pages of a block, whose bytes nobody needs any more.
-void LetGo(const Block& block) {
-#ifdef MADV_FREE
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto address = reinterpret_cast<uintptr_t>(block.memory.get());
-  const uintptr_t begin = (address + page - 1) & ~(page - 1);
-  const uintptr_t end = (address + block.size) & ~(page - 1);
-  if (begin < end) {
-    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_FREE);
-  }
-#endif
-}
 
 // Whether `block` may stand for one of `size` bytes: adapters of one kind
 // differ by little but their headers, and what is over should not add up.
@@ -60,7 +44,7 @@ class BlockCache::Kept {
 
   // Never fails, as the last owner of a block may be anywhere.
   void Put(Block block) {
-    LetGo(block);
+    LetPagesGo(block.memory.get(), block.size);
     absl::MutexLock lock(&mutex_);
     if (block.size > limit_) return;
     while (Bytes() + block.size > limit_) DropOldest();

@@ -1,21 +1,37 @@
 #include "peft_cc/base/huge_pages.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
 
 namespace peft {
 
-void PreferHugePages(void* memory, size_t size) {
-  const uintptr_t mask = kHugePage - 1;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+namespace {
+
+// Tells the system about the whole pages of `page` bytes, a power of two, that
+// are in [memory, memory + size).
+[[maybe_unused]] void Advise(void* memory, size_t size, size_t page,
+                             int advice) {
+  const uintptr_t mask = page - 1;
+  const auto address = reinterpret_cast<uintptr_t>(memory);
   const uintptr_t begin = (address + mask) & ~mask;
   const uintptr_t end = (address + size) & ~mask;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+}  // namespace
+
+void PreferHugePages(void* memory, size_t size) {
 #ifdef MADV_HUGEPAGE
-  if (begin < end) {
-    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-  }
+  Advise(memory, size, kHugePage, MADV_HUGEPAGE);
+#endif
+}
+
+void LetPagesGo(void* memory, size_t size) {
+#ifdef MADV_FREE
+  Advise(memory, size, static_cast<size_t>(sysconf(_SC_PAGESIZE)), MADV_FREE);
 #endif
 }
 

@@ -17,6 +17,10 @@ inline constexpr size_t kHugePage = 2u << 20;
 // a hint: a system without huge pages is slower and just as right.
 void PreferHugePages(void* memory, size_t size);
 
+// Lets the system take the whole pages of [memory, memory + size), whose bytes
+// nobody needs any more, when it is short of memory. Only a hint, likewise.
+void LetPagesGo(void* memory, size_t size);
+
 // Memory for `size` bytes, not cleared, in huge pages where it fills some.
 // Starts at a cache line, or a huge page. Null when memory is out.
 std::shared_ptr<uint8_t> AllocateBlock(uint64_t size);
