@@ -91,11 +91,7 @@ int RunAdd(const std::vector<std::string>& words) {
           model.get(), nullptr, config.c_str(), &options)) {
     return Fail(status);
   }
-  peft_save_options_t save_options = PEFT_SAVE_OPTIONS_INIT;
-  save_options.overwrite = args.Has("--overwrite") ? 1 : 0;
-  peft_status_t* status = peft_model_save_adapter(
-      model.get(), nullptr, args.Get("--output").c_str(), &save_options);
-  return status != nullptr ? Fail(status) : kExitOk;
+  return SaveAdapter(args, model.get(), nullptr);
 }
 
 }  // namespace peft_tool

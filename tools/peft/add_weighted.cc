@@ -163,11 +163,7 @@ int CombineAndSave(const Args& args, const std::vector<float>& weights,
     }
   }
   Progress progress("writing the adapter");
-  peft_save_options_t save = PEFT_SAVE_OPTIONS_INIT;
-  save.overwrite = args.Has("--overwrite") ? 1 : 0;
-  peft_status_t* status = peft_model_save_adapter(
-      model, name.c_str(), args.Get("--output").c_str(), &save);
-  return status != nullptr ? Fail(status) : kExitOk;
+  return SaveAdapter(args, model, name.c_str());
 }
 
 }  // namespace

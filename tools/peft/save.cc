@@ -52,11 +52,7 @@ int RunSave(const std::vector<std::string>& words) {
   }
   Model model;
   if (int code = OpenModel("save", args, &model)) return code;
-  peft_save_options_t options = PEFT_SAVE_OPTIONS_INIT;
-  options.overwrite = args.Has("--overwrite") ? 1 : 0;
-  peft_status_t* status = peft_model_save_adapter(
-      model.get(), nullptr, args.Get("--output").c_str(), &options);
-  return status != nullptr ? Fail(status) : kExitOk;
+  return SaveAdapter(args, model.get(), nullptr);
 }
 
 }  // namespace peft_tool

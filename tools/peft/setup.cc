@@ -218,6 +218,14 @@ int OpenModel(const std::string& command, Args& args, Model* out_model) {
   return LoadAdapters(command, args, folders, out_model->get());
 }
 
+int SaveAdapter(const Args& args, const peft_model_t* model, const char* name) {
+  peft_save_options_t options = PEFT_SAVE_OPTIONS_INIT;
+  options.overwrite = args.Has("--overwrite") ? 1 : 0;
+  peft_status_t* const status = peft_model_save_adapter(
+      model, name, args.Get("--output").c_str(), &options);
+  return status != nullptr ? Fail(status) : kExitOk;
+}
+
 peft_forward_input_t TokenBatch::Input() const {
   peft_forward_input_t input = PEFT_FORWARD_INPUT_INIT;
   input.ids = ids.data();

@@ -1,4 +1,4 @@
-// What the commands share: opening the model, loading adapters,
+// What the commands share: opening the model, loading and saving adapters,
 // reading token ids.
 #ifndef TOOLS_PEFT_SETUP_H_
 #define TOOLS_PEFT_SETUP_H_
@@ -26,6 +26,10 @@ int OpenBase(const Args& args, const std::vector<std::string>& adapters,
 // them are active together, each with its --scale. Returns an exit code; prints
 // what went wrong, and the notes of the load reports, to stderr.
 int OpenModel(const std::string& command, Args& args, Model* out_model);
+
+// Writes the adapter `name`, null: the first active one, to --output; over what
+// is there with --overwrite. Returns an exit code; prints what went wrong.
+int SaveAdapter(const Args& args, const peft_model_t* model, const char* name);
 
 // Token ids with their mask, row-major.
 struct TokenBatch {
