@@ -1,5 +1,6 @@
-// The kernels for x86 with AVX-512 F, BW, VL, DQ and VNNI; compiled with these
-// flags.
+// Products of few rows for x86 with AVX-512 and VNNI, which multiplies and adds
+// bytes in one instruction; compiled with these flags. Of the kernels here the
+// compiler keeps what these products call.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -16,7 +17,9 @@ namespace cpu {
 
 #include "kernels/cpu/variant.inc"
 
-const KernelTable kAvx512VnniKernels = variant::Table("avx512_vnni");
+const FewKernels kAvx512VnniKernels = {"avx512_vnni", variant::LinearFew,
+                                       variant::PackedInputs,
+                                       variant::PackInputs};
 
 }  // namespace cpu
 }  // namespace kernels

@@ -42,6 +42,14 @@ bool HasAmx() {
 #endif
 }
 
+// What newer processors have on top of AVX-512.
+void AddVnniTable(std::vector<const KernelTable*>* tables) {
+  if (!__builtin_cpu_supports("avx512vnni")) return;
+  static const KernelTable vnni =
+      WithProducts(kAvx512Kernels, kAvx512VnniKernels);
+  tables->push_back(&vnni);
+}
+
 void AddBf16Tables(std::vector<const KernelTable*>* tables) {
   if (!__builtin_cpu_supports("avx512bf16")) return;
   static const KernelTable bf16 =
@@ -54,6 +62,15 @@ void AddBf16Tables(std::vector<const KernelTable*>* tables) {
 #endif
 
 }  // namespace
+
+KernelTable WithProducts(const KernelTable& base, const FewKernels& few) {
+  KernelTable table = base;
+  table.name = few.name;
+  table.linear_few = few.linear_few;
+  table.packed_inputs = few.packed_inputs;
+  table.pack_inputs = few.pack_inputs;
+  return table;
+}
 
 KernelTable WithProducts(const KernelTable& base, const ManyKernels& many) {
   KernelTable table = base;
@@ -69,9 +86,7 @@ std::vector<const KernelTable*> AvailableKernels() {
   if (HasAvx2()) tables.push_back(&kAvx2Kernels);
   if (HasAvx2() && HasAvx512()) {
     tables.push_back(&kAvx512Kernels);
-    if (__builtin_cpu_supports("avx512vnni")) {
-      tables.push_back(&kAvx512VnniKernels);
-    }
+    AddVnniTable(&tables);
     AddBf16Tables(&tables);
   }
 #elif defined(__aarch64__)

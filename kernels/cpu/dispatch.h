@@ -17,7 +17,8 @@ const KernelTable& Kernels();
 // All kernels that this machine can run, the slowest first.
 std::vector<const KernelTable*> AvailableKernels();
 
-// `base` with the products of `many`.
+// `base` with the products of `few` or `many`.
+KernelTable WithProducts(const KernelTable& base, const FewKernels& few);
 KernelTable WithProducts(const KernelTable& base, const ManyKernels& many);
 
 // Makes Kernels() return `table` from now on; null: the fastest again. No

@@ -174,7 +174,15 @@ struct KernelTable {
   int64_t (*argmax)(const float* x, int64_t n);
 };
 
-// Better products of many rows for a table that has all else.
+// Better products of few rows for a table that has all else.
+struct FewKernels {
+  const char* name;
+  void (*linear_few)(const LinearTile& tile);
+  int64_t (*packed_inputs)(const Term& term);
+  void (*pack_inputs)(const Term& term, int64_t rows, float* packed);
+};
+
+// The same for many rows.
 struct ManyKernels {
   const char* name;
   void (*linear_many)(const LinearTile& tile);

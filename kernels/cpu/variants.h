@@ -10,12 +10,12 @@ namespace kernels {
 namespace cpu {
 
 extern const KernelTable kPortableKernels;
-extern const KernelTable kAvx2Kernels;        // x86-64 only
-extern const KernelTable kAvx512Kernels;      // x86-64 only
-extern const KernelTable kAvx512VnniKernels;  // x86-64 only
-extern const KernelTable kNeonKernels;        // 64-bit Arm only
+extern const KernelTable kAvx2Kernels;    // x86-64 only
+extern const KernelTable kAvx512Kernels;  // x86-64 only
+extern const KernelTable kNeonKernels;    // 64-bit Arm only
 
 // On top of kAvx512Kernels.
+extern const FewKernels kAvx512VnniKernels;
 extern const ManyKernels kAvx512Bf16Kernels;
 extern const ManyKernels kAmxKernels;
 
