@@ -22,6 +22,7 @@ namespace {
 // clang-format off
 #include "kernels/cpu/macros.inc"
 #include "kernels/cpu/vec_avx512.inc"
+#include "kernels/cpu/tiles.inc"
 // clang-format on
 
 constexpr const KernelTable& kBase = kAvx512Kernels;
@@ -30,10 +31,6 @@ constexpr int64_t kBlockRows = 32;
 constexpr int64_t kBlockVectors = 2;
 
 #include "kernels/cpu/pack_pairs_avx512.inc"
-
-struct Scratch;
-void SumBlock(const Scratch& scratch, int64_t group, int64_t steps, int parts,
-              float (*sums)[16 * kBlockVectors]);
 
 // clang-format off
 #include "kernels/cpu/bf16_many.inc"

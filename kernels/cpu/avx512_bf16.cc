@@ -18,6 +18,7 @@ namespace {
 // clang-format off
 #include "kernels/cpu/macros.inc"
 #include "kernels/cpu/vec_avx512.inc"
+#include "kernels/cpu/tiles.inc"
 // clang-format on
 
 constexpr const KernelTable& kBase = kAvx512Kernels;
@@ -25,16 +26,13 @@ constexpr int kExactParts = 0;
 constexpr int64_t kBlockRows = 8;
 constexpr int64_t kBlockVectors = 3;
 
+// clang-format off
 #include "kernels/cpu/pack_pairs_avx512.inc"
-
-struct Scratch;
-void SumBlock(const Scratch& scratch, int64_t group, int64_t steps, int parts,
-              float (*sums)[16 * kBlockVectors]);
-
 #include "kernels/cpu/bf16_many.inc"
+// clang-format on
 
 void SumBlock(const Scratch& scratch, int64_t group, int64_t steps, int parts,
-              float (*sums)[16 * kBlockVectors]) {
+              float (*sums)[kBlockOutputs]) {
   F total[kBlockRows][kBlockVectors];
   PEFT_UNROLL
   for (int m = 0; m < kBlockRows; ++m) {

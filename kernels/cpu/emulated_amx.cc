@@ -20,6 +20,7 @@ namespace {
 // clang-format off
 #include "kernels/cpu/macros.inc"
 #include "kernels/cpu/vec_portable.inc"
+#include "kernels/cpu/tiles.inc"
 // clang-format on
 
 constexpr const KernelTable& kBase = kPortableKernels;
@@ -83,10 +84,6 @@ void Dot(int sums, int x, int weights) {
     }
   }
 }
-
-struct Scratch;
-void SumBlock(const Scratch& scratch, int64_t group, int64_t steps, int parts,
-              float (*sums)[16 * kBlockVectors]);
 
 // clang-format off
 #include "kernels/cpu/bf16_many.inc"
