@@ -121,13 +121,9 @@ absl::Status AdapterPool::Allocate() {
   }
   slots_.resize(options_.num_slots);
   // No slot has an adapter: all ranks are 0.
-  const DeviceScope scope(device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device_.driver();
-  PEFT_RETURN_IF_ERROR(
-      driver.Check(driver->cuMemsetD8Async(table_.address(), 0, table_.bytes(),
-                                           copies_.handle()),
-                   "clearing the table of adapters"));
+  PEFT_RETURN_IF_ERROR(device_.Call(
+      "clearing the table of adapters", &DriverTable::cuMemsetD8Async,
+      table_.address(), 0, table_.bytes(), copies_.handle()));
   return copies_.Synchronize();
 }
 
@@ -199,20 +195,15 @@ absl::Status AdapterPool::CopyPage(absl::Span<const HostPair> pairs,
   if (page.unused != nullptr) {
     PEFT_RETURN_IF_ERROR(page.unused->MakeWait(copies_.handle()));
   }
-  const Driver& driver = device_.driver();
-  PEFT_RETURN_IF_ERROR(
-      driver.Check(driver->cuMemcpyHtoDAsync_v2(PageAddress(page.page),
-                                                staging.buffer.data(), bytes,
-                                                copies_.handle()),
-                   "copying an adapter to the device"));
+  PEFT_RETURN_IF_ERROR(device_.Call(
+      "copying an adapter to the device", &DriverTable::cuMemcpyHtoDAsync_v2,
+      PageAddress(page.page), staging.buffer.data(), bytes, copies_.handle()));
   return staging.read.Record(copies_.handle());
 }
 
 absl::Status AdapterPool::CopyPages(absl::Span<const HostPair> pairs,
                                     const PageLayout& layout,
                                     absl::Span<const FreePage> pages) {
-  const DeviceScope scope(device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
   const absl::Span<const PagePiece> pieces(layout.pieces);
   size_t first = 0;
   for (int page = 0; page < layout.num_pages; ++page) {
@@ -341,13 +332,10 @@ absl::Status AdapterPool::CopySlot(int slot,
   Staging& staging = slot_staging_[next_slot_staging_++ % 4];
   PEFT_RETURN_IF_ERROR(staging.read.Synchronize());
   std::memcpy(staging.buffer.data(), terms.data(), SlotBytes());
-  const DeviceScope scope(device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device_.driver();
-  PEFT_RETURN_IF_ERROR(driver.Check(
-      driver->cuMemcpyHtoDAsync_v2(table_.address() + slot * SlotBytes(),
-                                   staging.buffer.data(), SlotBytes(), stream),
-      "writing a slot of the table of adapters"));
+  PEFT_RETURN_IF_ERROR(device_.Call(
+      "writing a slot of the table of adapters",
+      &DriverTable::cuMemcpyHtoDAsync_v2, table_.address() + slot * SlotBytes(),
+      staging.buffer.data(), SlotBytes(), stream));
   return staging.read.Record(stream);
 }
 

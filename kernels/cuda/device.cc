@@ -77,32 +77,26 @@ absl::StatusOr<DeviceBuffer> Device::Allocate(size_t bytes,
 
 absl::StatusOr<PinnedBuffer> Device::AllocatePinned(
     size_t bytes, absl::string_view what) const {
-  const DeviceScope scope(*this);
-  PEFT_RETURN_IF_ERROR(scope.status());
   void* data = nullptr;
-  PEFT_RETURN_IF_ERROR(driver_.Check(
-      driver_->cuMemHostAlloc(&data, bytes, 0),
-      absl::StrCat("allocating ", bytes, " pinned bytes for ", what)));
+  PEFT_RETURN_IF_ERROR(
+      Call(absl::StrCat("allocating ", bytes, " pinned bytes for ", what),
+           &DriverTable::cuMemHostAlloc, &data, bytes, 0));
   return PinnedBuffer(*this, data, bytes);
 }
 
 absl::StatusOr<Stream> Device::CreateStream() const {
-  const DeviceScope scope(*this);
-  PEFT_RETURN_IF_ERROR(scope.status());
   StreamHandle handle = nullptr;
-  PEFT_RETURN_IF_ERROR(
-      driver_.Check(driver_->cuStreamCreate(&handle, kStreamNonBlocking),
-                    "creating a CUDA stream"));
+  PEFT_RETURN_IF_ERROR(Call("creating a CUDA stream",
+                            &DriverTable::cuStreamCreate, &handle,
+                            kStreamNonBlocking));
   return Stream(*this, handle);
 }
 
 absl::StatusOr<Event> Device::CreateEvent() const {
-  const DeviceScope scope(*this);
-  PEFT_RETURN_IF_ERROR(scope.status());
   EventHandle handle = nullptr;
-  PEFT_RETURN_IF_ERROR(
-      driver_.Check(driver_->cuEventCreate(&handle, kEventDisableTiming),
-                    "creating a CUDA event"));
+  PEFT_RETURN_IF_ERROR(Call("creating a CUDA event",
+                            &DriverTable::cuEventCreate, &handle,
+                            kEventDisableTiming));
   return Event(*this, handle);
 }
 
@@ -136,11 +130,8 @@ Stream::~Stream() {
 }
 
 absl::Status Stream::Synchronize() const {
-  const DeviceScope scope(*device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device_->driver();
-  return driver.Check(driver->cuStreamSynchronize(handle_),
-                      "waiting for a CUDA stream");
+  return device_->Call("waiting for a CUDA stream",
+                       &DriverTable::cuStreamSynchronize, handle_);
 }
 
 Event::~Event() {
@@ -150,27 +141,18 @@ Event::~Event() {
 }
 
 absl::Status Event::Record(StreamHandle stream) const {
-  const DeviceScope scope(*device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device_->driver();
-  return driver.Check(driver->cuEventRecord(handle_, stream),
-                      "recording a CUDA event");
+  return device_->Call("recording a CUDA event", &DriverTable::cuEventRecord,
+                       handle_, stream);
 }
 
 absl::Status Event::MakeWait(StreamHandle stream) const {
-  const DeviceScope scope(*device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device_->driver();
-  return driver.Check(driver->cuStreamWaitEvent(stream, handle_, 0),
-                      "making a CUDA stream wait");
+  return device_->Call("making a CUDA stream wait",
+                       &DriverTable::cuStreamWaitEvent, stream, handle_, 0);
 }
 
 absl::Status Event::Synchronize() const {
-  const DeviceScope scope(*device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device_->driver();
-  return driver.Check(driver->cuEventSynchronize(handle_),
-                      "waiting for a CUDA event");
+  return device_->Call("waiting for a CUDA event",
+                       &DriverTable::cuEventSynchronize, handle_);
 }
 
 }  // namespace cuda

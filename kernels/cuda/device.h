@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "kernels/cuda/driver.h"
+#include "peft_cc/base/error.h"
 
 namespace peft {
 namespace kernels {
@@ -49,6 +50,13 @@ class Device {
   absl::StatusOr<Stream> CreateStream() const;
   absl::StatusOr<Event> CreateEvent() const;
 
+  // Calls a function of the driver on this device; `what` as in Driver::Check.
+  // For one call: several share a DeviceScope.
+  template <typename... Parameters, typename... Arguments>
+  absl::Status Call(absl::string_view what,
+                    Result (*DriverTable::*function)(Parameters...),
+                    Arguments... arguments) const;
+
  private:
   friend class DeviceScope;
 
@@ -79,6 +87,15 @@ class DeviceScope {
   const Device& device_;
   absl::Status status_;
 };
+
+template <typename... Parameters, typename... Arguments>
+absl::Status Device::Call(absl::string_view what,
+                          Result (*DriverTable::*function)(Parameters...),
+                          Arguments... arguments) const {
+  const DeviceScope scope(*this);
+  PEFT_RETURN_IF_ERROR(scope.status());
+  return driver_.Check((driver_.table().*function)(arguments...), what);
+}
 
 // A handle of the driver and the device that it belongs to; 0 where it was
 // moved from. What the four classes below share.

@@ -41,6 +41,7 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
+  const DriverTable& table() const { return table_; }
   const DriverTable* operator->() const { return &table_; }
   // 1000 * major + 10 * minor of the newest CUDA that the driver knows.
   int version() const { return version_; }

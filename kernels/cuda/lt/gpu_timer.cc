@@ -38,12 +38,10 @@ absl::StatusOr<std::unique_ptr<GpuTimer>> GpuTimer::Create(
 absl::Status GpuTimer::Start() {
   PEFT_ASSIGN_OR_RETURN(
       flush_, device_.Allocate(options_.flush_bytes, "flushing the L2 cache"));
-  const DeviceScope scope(device_);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device_.driver();
   for (EventHandle* event : {&begin_, &end_}) {
-    PEFT_RETURN_IF_ERROR(driver.Check(
-        driver->cuEventCreate(event, kEventDefault), "creating a CUDA event"));
+    PEFT_RETURN_IF_ERROR(device_.Call("creating a CUDA event",
+                                      &DriverTable::cuEventCreate, event,
+                                      kEventDefault));
   }
   return absl::OkStatus();
 }

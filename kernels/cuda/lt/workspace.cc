@@ -17,15 +17,11 @@ absl::Status CopyZeroOne(const Device& device, StreamHandle stream,
       const PinnedBuffer staging,
       device.AllocatePinned(sizeof(kZeroOne), "two constants"));
   std::memcpy(staging.data(), kZeroOne, sizeof(kZeroOne));
-  const DeviceScope scope(device);
-  PEFT_RETURN_IF_ERROR(scope.status());
-  const Driver& driver = device.driver();
-  PEFT_RETURN_IF_ERROR(
-      driver.Check(driver->cuMemcpyHtoDAsync_v2(to, staging.data(),
-                                                sizeof(kZeroOne), stream),
-                   "copying two constants"));
-  return driver.Check(driver->cuStreamSynchronize(stream),
-                      "copying two constants");
+  PEFT_RETURN_IF_ERROR(device.Call("copying two constants",
+                                   &DriverTable::cuMemcpyHtoDAsync_v2, to,
+                                   staging.data(), sizeof(kZeroOne), stream));
+  return device.Call("copying two constants", &DriverTable::cuStreamSynchronize,
+                     stream);
 }
 
 }  // namespace
