@@ -88,7 +88,7 @@ absl::StatusOr<AdapterPool::Staging> AdapterPool::MakeStaging(
   return staging;
 }
 
-absl::Status AdapterPool::Allocate() {
+void AdapterPool::CountTerms() {
   const int adapters = options_.max_adapters_per_slot;
   for (const PairShape& site : options_.sites) {
     const int pieces =
@@ -101,6 +101,10 @@ absl::Status AdapterPool::Allocate() {
     chunks_ = std::max(chunks_, NumChunks(site.rank) + adapters - 1);
   }
   terms_per_site_ = std::max(terms_per_site_, 1);
+}
+
+absl::Status AdapterPool::Allocate() {
+  CountTerms();
   PEFT_ASSIGN_OR_RETURN(
       pages_, device_.Allocate(options_.num_pages * options_.page_bytes,
                                "the pool of adapters"));
@@ -270,7 +274,7 @@ absl::Status AdapterPool::Unload(AdapterId id, StreamHandle stream) {
   PEFT_RETURN_IF_ERROR(event.Record(stream));
   const auto unused = std::make_shared<const Event>(std::move(event));
   for (const int page : adapter.pages) {
-    free_.insert(free_.begin(), {page, unused});
+    free_.push_front({page, unused});
   }
   adapters_.erase(found);
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -106,6 +107,8 @@ class AdapterPool {
   AdapterPool(const Device& device, const AdapterPoolOptions& options)
       : device_(device), options_(options) {}
   absl::Status CheckOptions() const;
+  // What a slot needs at each site for any adapters that fit into it.
+  void CountTerms();
   absl::Status Allocate();
   absl::StatusOr<Staging> MakeStaging(size_t bytes) const;
   size_t SlotBytes() const;
@@ -144,7 +147,7 @@ class AdapterPool {
   int next_page_staging_ = 0;
 
   mutable std::mutex mutex_;
-  std::vector<FreePage> free_;
+  std::deque<FreePage> free_;  // taken from the end, given back to the front
   std::map<AdapterId, Adapter> adapters_;
   AdapterId next_id_ = 1;
   std::vector<std::vector<AdapterId>> slots_;
