@@ -85,11 +85,8 @@ bool WantsScaledT(const AdaptedLinearSpec& spec) {
 }
 
 Product BaseOf(const AdaptedLinearSpec& spec, const AdaptedOutput& output) {
-  Product product;
-  product.left = spec.x;
-  product.right = output.weight;
+  Product product = ProductOf(spec.x, output.weight, output.y);
   product.right_transposed = !output.transposed;
-  product.out = output.y;
   product.bias = output.bias;
   if (output.out_scale != 0) {
     product.scale = GemmScale::kDevicePerColumn;
@@ -100,11 +97,8 @@ Product BaseOf(const AdaptedLinearSpec& spec, const AdaptedOutput& output) {
 }
 
 Product ShrinkOf(const AdaptedLinearSpec& spec) {
-  Product product;
-  product.left = spec.x;
-  product.right = spec.a;
+  Product product = ProductOf(spec.x, spec.a, spec.t);
   product.right_transposed = true;
-  product.out = spec.t;
   return product;
 }
 
@@ -113,19 +107,18 @@ constexpr char kOwnKernels[] = "a scale per column, which own kernels compute";
 // Adds t = x A^T, scaled if that serves and the library can.
 absl::Status AddShrink(const AdaptedLinearSpec& spec, PlanCache* cache,
                        Launches* launches, bool* scaled) {
-  Product product = ShrinkOf(spec);
+  const Product product = ShrinkOf(spec);
   *scaled = false;
   if (WantsScaledT(spec)) {
-    product.scale = GemmScale::kDevicePerColumn;
-    product.scale_data = spec.rank_scales;
-    const absl::Status status = launches->Add(cache, product);
+    Product with_scales = product;
+    with_scales.scale = GemmScale::kDevicePerColumn;
+    with_scales.scale_data = spec.rank_scales;
+    const absl::Status status = launches->Add(cache, with_scales);
     *scaled = status.ok();
     if (!absl::IsUnimplemented(status)) return status;
-    if (!AllUniform(spec)) {
-      return WithContext(status, kOwnKernels);
-    }
+    if (!AllUniform(spec)) return WithContext(status, kOwnKernels);
   }
-  return launches->Add(cache, ShrinkOf(spec));
+  return launches->Add(cache, product);
 }
 
 absl::Status AddBase(const AdaptedLinearSpec& spec, const AdaptedOutput& output,
@@ -148,11 +141,10 @@ absl::Status AddExpand(const AdaptedLinearSpec& spec,
   const int steps = scaled ? 1 : output.num_groups;
   for (int i = 0; i < steps; ++i) {
     const int64_t ranks = scaled ? RanksOf(groups) : groups[i].rank;
-    Product product;
-    product.left = ColumnsOf(spec.t, first_of_t, ranks);
-    product.right = ColumnsOf(output.b, first_of_b, ranks);
+    Product product =
+        ProductOf(ColumnsOf(spec.t, first_of_t, ranks),
+                  ColumnsOf(output.b, first_of_b, ranks), output.y);
     product.right_transposed = true;
-    product.out = output.y;
     product.accumulate = true;
     if (!scaled) {
       product.scale = GemmScale::kDevice;

@@ -39,10 +39,7 @@ absl::Status CheckSpec(const AdaptedLinearGradSpec& spec) {
 
 // dt = s dy B: what comes back to x A^T.
 Product ShrinkOf(const AdaptedLinearGradSpec& spec) {
-  Product product;
-  product.left = spec.dy;
-  product.right = spec.b;
-  product.out = spec.dt;
+  Product product = ProductOf(spec.dy, spec.b, spec.dt);
   product.scale = GemmScale::kDevice;
   product.scale_data = spec.scale;
   return product;
@@ -50,11 +47,8 @@ Product ShrinkOf(const AdaptedLinearGradSpec& spec) {
 
 // db = s dy^T t.
 Product GradOfB(const AdaptedLinearGradSpec& spec) {
-  Product product;
-  product.left = spec.dy;
+  Product product = ProductOf(spec.dy, spec.t, spec.db);
   product.left_transposed = true;
-  product.right = spec.t;
-  product.out = spec.db;
   product.scale = GemmScale::kDevice;
   product.scale_data = spec.scale;
   product.accumulate = spec.accumulate_factors;
@@ -63,32 +57,23 @@ Product GradOfB(const AdaptedLinearGradSpec& spec) {
 
 // da = dt^T x.
 Product GradOfA(const AdaptedLinearGradSpec& spec) {
-  Product product;
-  product.left = spec.dt;
+  Product product = ProductOf(spec.dt, spec.x, spec.da);
   product.left_transposed = true;
-  product.right = spec.x;
-  product.out = spec.da;
   product.accumulate = spec.accumulate_factors;
   return product;
 }
 
 // dx = dy W.
 Product BaseOf(const AdaptedLinearGradSpec& spec) {
-  Product product;
-  product.left = spec.dy;
-  product.right = spec.weight;
+  Product product = ProductOf(spec.dy, spec.weight, spec.dx);
   product.right_transposed = spec.transposed;
-  product.out = spec.dx;
   product.accumulate = spec.accumulate_dx;
   return product;
 }
 
 // dx += dt A.
 Product ExpandOf(const AdaptedLinearGradSpec& spec) {
-  Product product;
-  product.left = spec.dt;
-  product.right = spec.a;
-  product.out = spec.dx;
+  Product product = ProductOf(spec.dt, spec.a, spec.dx);
   product.accumulate = spec.accumulate_dx || spec.weight.data != 0;
   return product;
 }

@@ -30,6 +30,16 @@ struct Product {
   GemmActivation activation = GemmActivation::kNone;
 };
 
+// out = left right, to be made more of.
+inline Product ProductOf(const DeviceMatrix& left, const DeviceMatrix& right,
+                         const DeviceMatrix& out) {
+  Product product;
+  product.left = left;
+  product.right = right;
+  product.out = out;
+  return product;
+}
+
 // The shape of a product. Its factors must fit each other.
 inline Gemm GemmOf(const Product& product) {
   Gemm gemm;
