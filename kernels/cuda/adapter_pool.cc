@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/round_up.h"
 
 namespace peft {
 namespace kernels {
@@ -20,10 +21,6 @@ std::string ShapeText(int64_t rows, int64_t cols) {
 
 // Where a part of T may begin, for fast reads of it.
 constexpr int32_t kColumnAlignment = 4;
-
-int32_t RoundUp(int32_t column) {
-  return (column + kColumnAlignment - 1) / kColumnAlignment * kColumnAlignment;
-}
 
 int32_t NumChunks(int64_t rank) {
   return static_cast<int32_t>((rank + kTileOutputs - 1) / kTileOutputs);
@@ -96,8 +93,9 @@ void AdapterPool::CountTerms() {
     // Each adapter may begin in the rest of a page, and end with a piece of
     // less than 8 ranks.
     terms_per_site_ = std::max(terms_per_site_, pieces + 2 * (adapters - 1));
-    columns_ = std::max(columns_, RoundUp(static_cast<int32_t>(site.rank)) +
-                                      kColumnAlignment * (adapters - 1));
+    columns_ = std::max(
+        columns_, RoundUp(static_cast<int32_t>(site.rank), kColumnAlignment) +
+                      kColumnAlignment * (adapters - 1));
     chunks_ = std::max(chunks_, NumChunks(site.rank) + adapters - 1);
   }
   terms_per_site_ = std::max(terms_per_site_, 1);
@@ -323,7 +321,7 @@ absl::StatusOr<std::vector<LowRankTerm>> AdapterPool::MakeTerms(
         term.column = column;
         column += piece.rank;
       }
-      column = RoundUp(column);
+      column = RoundUp(column, kColumnAlignment);
     }
   }
   return terms;

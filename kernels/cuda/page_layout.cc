@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "peft_cc/base/round_up.h"
+
 namespace peft {
 namespace kernels {
 namespace cuda {
@@ -9,12 +11,8 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 
-size_t RoundUp(size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 size_t ABytes(const PairShape& shape, int64_t ranks, size_t element_bytes) {
-  return RoundUp(ranks * shape.in * element_bytes);
+  return RoundUp(ranks * shape.in * element_bytes, kAlignment);
 }
 
 // The most ranks, of `left`, that fit into `bytes`: all, or whole pieces.
@@ -64,7 +62,7 @@ void LayOutSite(int site, const PairShape& shape, size_t element_bytes,
 
 size_t PieceBytes(const PairShape& shape, int64_t ranks, size_t element_bytes) {
   return ABytes(shape, ranks, element_bytes) +
-         RoundUp(ranks * shape.out * element_bytes);
+         RoundUp(ranks * shape.out * element_bytes, kAlignment);
 }
 
 PageLayout LayOut(absl::Span<const PairShape> sites, size_t element_bytes,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "peft_cc/base/huge_pages.h"
+#include "peft_cc/base/round_up.h"
 
 namespace peft {
 namespace {
@@ -13,10 +14,6 @@ namespace {
 constexpr int64_t kBlockSize = 16 * static_cast<int64_t>(kHugePage);
 
 constexpr int64_t kAlignment = 64;
-
-int64_t RoundedUp(int64_t size) {
-  return (size + kAlignment - 1) / kAlignment * kAlignment;
-}
 
 }  // namespace
 
@@ -28,7 +25,7 @@ absl::StatusOr<Tensor> MergeMemory::Allocate(DType dtype,
   if (!checked.has_value() || *checked > kBlockSize) {
     return Tensor::Allocate(dtype, std::move(shape), out_data);
   }
-  const int64_t size = RoundedUp(*checked);
+  const int64_t size = RoundUp(*checked, kAlignment);
   // A block whose tensors have all gone begins anew.
   if (block_.use_count() == 1) used_ = 0;
   if (size > block_size_ - used_) {

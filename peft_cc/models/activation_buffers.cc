@@ -1,6 +1,7 @@
 #include "peft_cc/models/activation_buffers.h"
 
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/round_up.h"
 
 namespace peft {
 
@@ -32,8 +33,7 @@ absl::Status ActivationBuffers::Reserve(int64_t rows,
     if (info.parent >= 0) data_[i] = data_[info.parent] + info.offset;
     if (!HasPlace(i)) continue;
     data_[i] = next;
-    constexpr int64_t kAlign = FloatBuffer::kAlign;
-    next += (rows * info.width + kAlign - 1) / kAlign * kAlign;
+    next += RoundUp(rows * info.width, FloatBuffer::kAlign);
   }
   rows_ = rows;
   return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include "kernels/quantize.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/huge_pages.h"
+#include "peft_cc/base/round_up.h"
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
@@ -50,10 +51,6 @@ Tensor CodesTensor(DType dtype, std::vector<int64_t> shape, const Tensor& codes,
 }
 
 constexpr int64_t kCacheLine = 64;
-
-int64_t UpToLine(int64_t bytes) {
-  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
-}
 
 int64_t CodeBytes(const Tensor& weight, WeightFormat format) {
   return weight.dim(0) * weight.dim(1) / (format == WeightFormat::kQ8 ? 1 : 2);
@@ -105,7 +102,8 @@ absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
 }  // namespace
 
 int64_t CodeMemory::SizeOf(const Tensor& weight, WeightFormat format) {
-  return UpToLine(CodeBytes(weight, format)) + UpToLine(ScaleBytes(weight));
+  return RoundUp(CodeBytes(weight, format), kCacheLine) +
+         RoundUp(ScaleBytes(weight), kCacheLine);
 }
 
 absl::StatusOr<CodeMemory> CodeMemory::Create(int64_t size) {
@@ -120,7 +118,8 @@ absl::StatusOr<CodeMemory> CodeMemory::Create(int64_t size) {
 
 std::shared_ptr<uint8_t> CodeMemory::Take(int64_t size) {
   const std::shared_ptr<uint8_t> taken = rest_;
-  rest_ = std::shared_ptr<uint8_t>(taken, taken.get() + UpToLine(size));
+  rest_ =
+      std::shared_ptr<uint8_t>(taken, taken.get() + RoundUp(size, kCacheLine));
   return taken;
 }
 

@@ -6,6 +6,7 @@
 #include "absl/memory/memory.h"
 #include "peft_cc/base/dtype.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/round_up.h"
 
 namespace peft {
 namespace kernels {
@@ -18,7 +19,7 @@ constexpr int64_t kAlignment = 256;
 // operand may begin.
 int64_t BytesOf(const GemmMatrix& matrix, int64_t rows) {
   const int64_t bytes = rows * matrix.stride * DTypeSize(matrix.dtype);
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return RoundUp(bytes, kAlignment);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/round_up.h"
 
 namespace peft {
 namespace kernels {
@@ -87,8 +88,7 @@ void PackSegment(const FactorSlot& slot, const LowRankSegment& segment,
 }  // namespace
 
 int64_t PaddedRank(int64_t rank, DType dtype) {
-  const int64_t multiple = kRowBytes / DTypeSize(dtype);
-  return (rank + multiple - 1) / multiple * multiple;
+  return RoundUp(rank, kRowBytes / DTypeSize(dtype));
 }
 
 int64_t FactorSlot::total_rank() const {
