@@ -247,15 +247,7 @@ bool BaseModel::is_quantized() const {
       [](const Tensor& weight) { return weight.is_quantized(); });
 }
 
-absl::Status BaseModel::QuantizeWeights(WeightFormat format, bool with_head,
-                                        kernels::ThreadPool& pool) {
-  if (format == WeightFormat::kAsStored) return absl::OkStatus();
-  if (is_quantized()) {
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     error_id::kModelQuantized,
-                     "the model's weights are quantised already; open it with "
-                     "the weight format that leaves them as stored");
-  }
+absl::StatusOr<std::vector<int>> BaseModel::WeightsToQuantize(bool with_head) {
   // What replicated layers or a tied head share stays shared.
   std::set<const void*> seen;
   std::vector<int> chosen;
@@ -275,6 +267,20 @@ absl::Status BaseModel::QuantizeWeights(WeightFormat format, bool with_head,
     }
     if (seen.insert(weight.data()).second) chosen.push_back(site.weight);
   }
+  return chosen;
+}
+
+absl::Status BaseModel::QuantizeWeights(WeightFormat format, bool with_head,
+                                        kernels::ThreadPool& pool) {
+  if (format == WeightFormat::kAsStored) return absl::OkStatus();
+  if (is_quantized()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     error_id::kModelQuantized,
+                     "the model's weights are quantised already; open it with "
+                     "the weight format that leaves them as stored");
+  }
+  PEFT_ASSIGN_OR_RETURN(const std::vector<int> chosen,
+                        WeightsToQuantize(with_head));
   if (chosen.empty()) return absl::OkStatus();
   int64_t size = 0;
   for (const int i : chosen) size += CodeMemory::SizeOf(weights_[i], format);

@@ -97,6 +97,9 @@ class BaseModel {
   // `found` says which weights the files have, and is updated.
   void TieHead(std::vector<bool>& found);
   void AddUnusedNotes(const TensorMap& tensors);
+  // Which weights QuantizeWeights replaces, those that share memory once; notes
+  // of others that it cannot.
+  absl::StatusOr<std::vector<int>> WeightsToQuantize(bool with_head);
   void CountSizes();
   void BuildSites();
 
