@@ -93,6 +93,18 @@ TEST(HostModel, WeightsAreCopiedUnlessAskedOtherwise) {
   EXPECT_EQ(Output(model.get(), "b", kOnes)[0], 116);
 }
 
+// Of a new adapter on "a".
+OwnedStateDict StateDictOfAdapterThatSavesB(peft_model_t* model) {
+  EXPECT_PEFT_OK(
+      peft_model_add_adapter(model, "x",
+                             R"({"peft_type": "LORA", "target_modules": ["a"],
+          "modules_to_save": ["b"]})",
+                             nullptr));
+  peft_state_dict_t* dict = nullptr;
+  EXPECT_PEFT_OK(peft_model_get_adapter_state_dict(model, "x", &dict));
+  return OwnedStateDict(dict);
+}
+
 // What a tensor handle stands for has memory of its own, though a saved module
 // begins as the program's.
 TEST(HostModel, TensorsOutliveBorrowedWeights) {
@@ -101,23 +113,17 @@ TEST(HostModel, TensorsOutliveBorrowedWeights) {
   layers[1].copy_weights = 0;
   OwnedModel model;
   ASSERT_TRUE(Create(layers, 2, &model).ok());
-  ASSERT_PEFT_OK(
-      peft_model_add_adapter(model.get(), "x",
-                             R"({"peft_type": "LORA", "target_modules": ["a"],
-          "modules_to_save": ["b"]})",
-                             nullptr));
-  peft_state_dict_t* dict = nullptr;
-  ASSERT_PEFT_OK(peft_model_get_adapter_state_dict(model.get(), "x", &dict));
+  const OwnedStateDict dict = StateDictOfAdapterThatSavesB(model.get());
+  ASSERT_NE(dict, nullptr);
   model.reset();
   const float first = linear->weight[0];
   linear.reset();
   peft_tensor_t* tensor = nullptr;
-  EXPECT_PEFT_OK(peft_state_dict_get(dict, "b.weight", &tensor));
+  EXPECT_PEFT_OK(peft_state_dict_get(dict.get(), "b.weight", &tensor));
   const OwnedTensor owned(tensor);
   peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
   EXPECT_PEFT_OK(peft_tensor_get_view(tensor, &view));
   EXPECT_EQ(*static_cast<const float*>(view.data), first);
-  peft_state_dict_free(dict);
 }
 
 TEST(HostModel, InfoCountsTheLayers) {
@@ -241,16 +247,10 @@ TEST(HostModel, WhatIsSavedOfBorrowedRowsIsContiguous) {
   layers[1].copy_weights = 0;
   OwnedModel model;
   ASSERT_TRUE(Create(layers, 2, &model).ok());
-  ASSERT_PEFT_OK(
-      peft_model_add_adapter(model.get(), "x",
-                             R"({"peft_type": "LORA", "target_modules": ["a"],
-          "modules_to_save": ["b"]})",
-                             nullptr));
-  peft_state_dict_t* dict = nullptr;
-  ASSERT_PEFT_OK(peft_model_get_adapter_state_dict(model.get(), "x", &dict));
-  const OwnedStateDict owned_dict(dict);
+  const OwnedStateDict dict = StateDictOfAdapterThatSavesB(model.get());
+  ASSERT_NE(dict, nullptr);
   peft_tensor_t* tensor = nullptr;
-  ASSERT_PEFT_OK(peft_state_dict_get(dict, "b.weight", &tensor));
+  ASSERT_PEFT_OK(peft_state_dict_get(dict.get(), "b.weight", &tensor));
   const OwnedTensor owned(tensor);
   peft_tensor_view_t saved = PEFT_TENSOR_VIEW_INIT;
   ASSERT_PEFT_OK(peft_tensor_get_view(tensor, &saved));

@@ -16,28 +16,13 @@
 
 #include "gtest/gtest.h"
 #include "testing/cuda_smoke_kernel.h"
+#include "testing/fatbin.h"
 
 namespace peft {
 namespace {
 
 static_assert(CUDART_VERSION / 10 == 1300, "nvcc is pinned to CUDA 13.0");
 static_assert(CUBLAS_VER_MAJOR == 13, "the headers are those of cuBLAS 13");
-
-// What stands in front of each piece of code in the section .nv_fatbin, as far
-// as it matters. Not documented by NVIDIA, and the same since CUDA 4.
-constexpr uint16_t kPtx = 1;
-constexpr uint16_t kMachineCode = 2;
-struct FatbinEntry {
-  uint16_t kind;
-  uint16_t attributes;
-  uint32_t header_size;
-  uint64_t size;
-  uint32_t unused[3];
-  uint32_t architecture;  // 90: compute capability 9.0
-};
-
-constexpr uint32_t kFatbinMagic = 0xba55ed50;
-constexpr size_t kFatbinHeaderSize = 16;  // magic, version, size of the rest
 
 // Copies a T from `offset` of `bytes`.
 template <typename T>
@@ -81,10 +66,11 @@ std::string WhyNoGpu() {
 
 TEST(CudaSmokeTest, HasMachineCodeForHopperAndPtx) {
   const std::string section = FatbinSection();
-  ASSERT_EQ(ReadAt<uint32_t>(section, 0), kFatbinMagic);
-  const auto first = ReadAt<FatbinEntry>(section, kFatbinHeaderSize);
+  const auto header = ReadAt<FatbinHeader>(section, 0);
+  ASSERT_EQ(header.magic, kFatbinMagic);
+  const auto first = ReadAt<FatbinEntry>(section, header.header_size);
   const auto second = ReadAt<FatbinEntry>(
-      section, kFatbinHeaderSize + first.header_size + first.size);
+      section, header.header_size + first.header_size + first.size);
   EXPECT_EQ(first.kind, kMachineCode);
   EXPECT_EQ(first.architecture, 90u);
   EXPECT_EQ(second.kind, kPtx);

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "kernels/cuda/lt/testing/on_test_device.h"
 #include "kernels/cuda/lt/testing/reference.h"
 #include "kernels/cuda/lt/testing/test_device.h"
 #include "peft_cc/base/error.h"
@@ -22,21 +23,14 @@ constexpr float kScale = 0.75f;
 constexpr int kRoundings = 3;
 
 // Each test runs on the fake, and on a GPU where there is one.
-class AdaptedLinearGradTest : public ::testing::TestWithParam<bool> {
+class AdaptedLinearGradTest : public OnTestDevice {
  protected:
   void SetUp() override {
-    if (!GetParam()) {
-      device_ = TestDevice::Fake();
-    } else {
-      auto gpu = TestDevice::Gpu();
-      if (!gpu.ok()) GTEST_SKIP() << "no GPU: " << gpu.status();
-      device_ = *std::move(gpu);
-    }
-    cache_ = std::make_unique<PlanCache>(device_->handle(), LtSettings());
+    OnTestDevice::SetUp();
+    if (IsSkipped()) return;
+    cache_ = std::make_unique<PlanCache>(device()->handle(), LtSettings());
     Make(DType::kBF16, DType::kBF16);
   }
-
-  TestDevice* device() { return device_.get(); }
 
   // All operands; gradients of factors are in `grad_dtype`.
   void Make(DType dtype, DType grad_dtype) {
@@ -90,7 +84,6 @@ class AdaptedLinearGradTest : public ::testing::TestWithParam<bool> {
     ExpectNear(device(), found, expected, ToleranceOf(dtype_, kRoundings));
   }
 
-  std::unique_ptr<TestDevice> device_;
   std::unique_ptr<PlanCache> cache_;
   DType dtype_ = DType::kBF16;
   TestMatrix dy_, x_, t_, a_, b_, weight_, dt_, da_, db_, dx_;

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/cuda/lt/pack.h"
+#include "kernels/cuda/lt/testing/on_test_device.h"
 #include "kernels/cuda/lt/testing/reference.h"
 #include "kernels/cuda/lt/testing/test_device.h"
 #include "peft_cc/base/error.h"
@@ -36,20 +37,13 @@ struct Layer {
 
 // Layers that share x, with adapters of random factors; each test runs on the
 // fake, and on a GPU where there is one.
-class AdaptedLinearTest : public ::testing::TestWithParam<bool> {
+class AdaptedLinearTest : public OnTestDevice {
  protected:
   void SetUp() override {
-    if (!GetParam()) {
-      device_ = TestDevice::Fake();
-    } else {
-      auto gpu = TestDevice::Gpu();
-      if (!gpu.ok()) GTEST_SKIP() << "no GPU: " << gpu.status();
-      device_ = *std::move(gpu);
-    }
-    cache_ = std::make_unique<PlanCache>(device_->handle(), LtSettings());
+    OnTestDevice::SetUp();
+    if (IsSkipped()) return;
+    cache_ = std::make_unique<PlanCache>(device()->handle(), LtSettings());
   }
-
-  TestDevice* device() { return device_.get(); }
 
   // x and the stacked A of groups of these ranks, whose ranks all have the
   // group's scale.
@@ -164,7 +158,6 @@ class AdaptedLinearTest : public ::testing::TestWithParam<bool> {
   }
 
   DType dtype_ = DType::kBF16;
-  std::unique_ptr<TestDevice> device_;
   std::unique_ptr<PlanCache> cache_;
   TestMatrix x_;
   TestMatrix a_;

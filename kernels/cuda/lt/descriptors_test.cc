@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "kernels/cuda/lt/library.h"
+#include "kernels/cuda/lt/testing/example_gemm.h"
 
 namespace peft {
 namespace kernels {
@@ -34,13 +35,8 @@ class LtDescriptorsTest : public ::testing::TestWithParam<bool> {
 };
 
 TEST_P(LtDescriptorsTest, WhatWeDescribeIsAccepted) {
-  Gemm gemm;
-  gemm.m = 8;
-  gemm.n = 32;
-  gemm.k = 64;
-  gemm.left = {DType::kBF16, 64, 16, false};
-  gemm.right = {DType::kBF16, 64, 16, true};
-  gemm.out = {DType::kF32, 32, 16, false};
+  Gemm gemm = LinearGemm(8);
+  gemm.out.dtype = DType::kF32;
   gemm.bias_alignment = 16;
   gemm.scale = GemmScale::kDevice;
   for (bool deterministic : {false, true}) {

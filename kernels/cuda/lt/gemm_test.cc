@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/cuda/lt/testing/example_gemm.h"
 #include "peft_cc/base/error.h"
 
 namespace peft {
@@ -14,26 +15,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// y[8, 32] = x[8, 64] w[32, 64]^T in BF16.
-Gemm Example() {
-  Gemm gemm;
-  gemm.m = 8;
-  gemm.n = 32;
-  gemm.k = 64;
-  gemm.left = {DType::kBF16, 64, 16, false};
-  gemm.right = {DType::kBF16, 64, 16, true};
-  gemm.out = {DType::kBF16, 32, 16, false};
-  return gemm;
-}
-
 absl::StatusCode CodeOf(const std::function<void(Gemm*)>& change) {
-  Gemm gemm = Example();
+  Gemm gemm = LinearGemm(8);
   change(&gemm);
   return ValidateGemm(gemm).code();
 }
 
 TEST(GemmTest, AcceptsALinearLayer) {
-  EXPECT_TRUE(ValidateGemm(Example()).ok());
+  EXPECT_TRUE(ValidateGemm(LinearGemm(8)).ok());
 }
 
 TEST(GemmTest, RefusesSizesOutOfRange) {
@@ -44,7 +33,7 @@ TEST(GemmTest, RefusesSizesOutOfRange) {
 }
 
 TEST(GemmTest, RefusesRowsThatOverlap) {
-  Gemm gemm = Example();
+  Gemm gemm = LinearGemm(8);
   gemm.right.stride = 63;
   const absl::Status status = ValidateGemm(gemm);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -54,7 +43,7 @@ TEST(GemmTest, RefusesRowsThatOverlap) {
 }
 
 TEST(GemmTest, TheStrideIsThatOfWhatIsStored) {
-  Gemm gemm = Example();
+  Gemm gemm = LinearGemm(8);
   gemm.right.transposed = false;  // now [64, 32]
   gemm.right.stride = 32;
   EXPECT_TRUE(ValidateGemm(gemm).ok());
@@ -88,7 +77,7 @@ TEST(GemmTest, NamesDTypesThatCannotBeMultiplied) {
 }
 
 TEST(GemmTest, AScalePerColumnIsNotAccumulated) {
-  Gemm gemm = Example();
+  Gemm gemm = LinearGemm(8);
   gemm.scale = GemmScale::kDevicePerColumn;
   EXPECT_TRUE(ValidateGemm(gemm).ok());
   gemm.accumulate = true;
@@ -109,9 +98,9 @@ TEST(GemmTest, EveryFieldIsInTheKey) {
       [](Gemm* gemm) { gemm->bias_alignment = 16; },
       [](Gemm* gemm) { gemm->activation = GemmActivation::kRelu; }};
   for (const auto& change : changes) {
-    Gemm gemm = Example();
+    Gemm gemm = LinearGemm(8);
     change(&gemm);
-    EXPECT_NE(KeyOf(gemm), KeyOf(Example()));
+    EXPECT_NE(KeyOf(gemm), KeyOf(LinearGemm(8)));
     Gemm back;
     ASSERT_TRUE(GemmFromKey(KeyOf(gemm), &back));
     EXPECT_EQ(KeyOf(back), KeyOf(gemm));
@@ -120,7 +109,7 @@ TEST(GemmTest, EveryFieldIsInTheKey) {
 
 TEST(GemmTest, KeysOfNoGemmAreFound) {
   for (int i = 3; i < kGemmKeySize; ++i) {
-    GemmKey key = KeyOf(Example());
+    GemmKey key = KeyOf(LinearGemm(8));
     // Larger than a flag, an activation, or 32 bits.
     key[i] = (int64_t{1} << 40) + 7;
     Gemm gemm;
@@ -129,7 +118,7 @@ TEST(GemmTest, KeysOfNoGemmAreFound) {
 }
 
 TEST(GemmTest, BucketsRoundTheRowsOfABatch) {
-  Gemm gemm = Example();
+  Gemm gemm = LinearGemm(8);
   gemm.m = 33;
   EXPECT_EQ(BucketOf(gemm).m, 64);
   gemm.m = 64;

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "kernels/cuda/lt/testing/example_gemm.h"
 #include "kernels/cuda/lt/testing/test_device.h"
 #include "peft_cc/base/error.h"
 
@@ -15,18 +16,7 @@ namespace {
 
 constexpr int kId = static_cast<int>(LtAlgoAttribute::kId);
 
-// x[m, 64] w[32, 64]^T in BF16: the fake has three algorithms for it.
-Gemm Linear(int64_t m) {
-  Gemm gemm;
-  gemm.m = m;
-  gemm.n = 32;
-  gemm.k = 64;
-  gemm.left = {DType::kBF16, 64, 16, false};
-  gemm.right = {DType::kBF16, 64, 16, true};
-  gemm.out = {DType::kBF16, 32, 16, false};
-  return gemm;
-}
-
+// The fake has three algorithms for LinearGemm.
 class PlanCacheTest : public ::testing::Test {
  protected:
   uint32_t AlgoOf(const Gemm& gemm) {
@@ -44,51 +34,51 @@ absl::StatusOr<double> Prefer(uint32_t id, const GemmPlan& plan) {
 }
 
 TEST_F(PlanCacheTest, APlanIsMadeOnce) {
-  const auto first = cache_.Get(Linear(8)).value();
-  EXPECT_EQ(cache_.Get(Linear(8)).value(), first);
-  EXPECT_NE(cache_.Get(Linear(9)).value(), first);
+  const auto first = cache_.Get(LinearGemm(8)).value();
+  EXPECT_EQ(cache_.Get(LinearGemm(8)).value(), first);
+  EXPECT_NE(cache_.Get(LinearGemm(9)).value(), first);
   EXPECT_EQ(cache_.stats().hits, 1);
   EXPECT_EQ(cache_.stats().misses, 2);
 }
 
 TEST_F(PlanCacheTest, ForgetsThePlanThatWasUsedFirst) {
-  const auto first = cache_.Get(Linear(1)).value();
-  for (int64_t m : {2, 3, 1, 4}) ASSERT_TRUE(cache_.Get(Linear(m)).ok());
+  const auto first = cache_.Get(LinearGemm(1)).value();
+  for (int64_t m : {2, 3, 1, 4}) ASSERT_TRUE(cache_.Get(LinearGemm(m)).ok());
   EXPECT_EQ(cache_.stats().misses, 4);
-  EXPECT_EQ(cache_.Get(Linear(1)).value(), first);
+  EXPECT_EQ(cache_.Get(LinearGemm(1)).value(), first);
   EXPECT_EQ(cache_.stats().misses, 4);
-  ASSERT_TRUE(cache_.Get(Linear(2)).ok());
+  ASSERT_TRUE(cache_.Get(LinearGemm(2)).ok());
   EXPECT_EQ(cache_.stats().misses, 5);
 }
 
 TEST_F(PlanCacheTest, AForgottenPlanStillRuns) {
-  const auto plan = cache_.Get(Linear(1)).value();
-  for (int64_t m : {2, 3, 4}) ASSERT_TRUE(cache_.Get(Linear(m)).ok());
+  const auto plan = cache_.Get(LinearGemm(1)).value();
+  for (int64_t m : {2, 3, 4}) ASSERT_TRUE(cache_.Get(LinearGemm(m)).ok());
   EXPECT_EQ(plan->gemm().m, 1);
   EXPECT_TRUE(plan->Config().ok());
 }
 
 TEST_F(PlanCacheTest, AFailureIsNotKept) {
-  Gemm wrong = Linear(8);
+  Gemm wrong = LinearGemm(8);
   wrong.left.stride = 1;
   EXPECT_EQ(cache_.Get(wrong).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(cache_.Get(Linear(8)).ok());
+  EXPECT_TRUE(cache_.Get(LinearGemm(8)).ok());
 }
 
 TEST_F(PlanCacheTest, TuningTakesTheFastestForTheWholeBucket) {
   for (uint32_t id : {0, 1, 2}) {
     int timed = 0;
     const absl::Status status =
-        cache_.Tune(Linear(5), 8, [&](const GemmPlan& plan) {
+        cache_.Tune(LinearGemm(5), 8, [&](const GemmPlan& plan) {
           EXPECT_EQ(plan.gemm().m, 8);
           ++timed;
           return Prefer(id, plan);
         });
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(timed, 3);
-    for (int64_t m : {5, 6, 8}) EXPECT_EQ(AlgoOf(Linear(m)), id);
-    EXPECT_EQ(AlgoOf(Linear(4)), 2u);  // the library's own choice
+    for (int64_t m : {5, 6, 8}) EXPECT_EQ(AlgoOf(LinearGemm(m)), id);
+    EXPECT_EQ(AlgoOf(LinearGemm(4)), 2u);  // the library's own choice
   }
   EXPECT_EQ(cache_.tuned().size(), 1u);
 }
@@ -96,7 +86,7 @@ TEST_F(PlanCacheTest, TuningTakesTheFastestForTheWholeBucket) {
 TEST_F(PlanCacheTest, TuningAsksForNoMoreThanItWasTold) {
   int timed = 0;
   ASSERT_TRUE(cache_
-                  .Tune(Linear(8), 2,
+                  .Tune(LinearGemm(8), 2,
                         [&](const GemmPlan& plan) {
                           ++timed;
                           return Prefer(0, plan);
@@ -106,8 +96,8 @@ TEST_F(PlanCacheTest, TuningAsksForNoMoreThanItWasTold) {
 }
 
 TEST_F(PlanCacheTest, ATimerThatFailsChangesNothing) {
-  const absl::Status status =
-      cache_.Tune(Linear(8), 8, [](const GemmPlan&) -> absl::StatusOr<double> {
+  const absl::Status status = cache_.Tune(
+      LinearGemm(8), 8, [](const GemmPlan&) -> absl::StatusOr<double> {
         return absl::InternalError("the device is gone");
       });
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
@@ -116,33 +106,33 @@ TEST_F(PlanCacheTest, ATimerThatFailsChangesNothing) {
 
 TEST_F(PlanCacheTest, WhatWasTunedCanBeAddedElsewhere) {
   ASSERT_TRUE(cache_
-                  .Tune(Linear(8), 8,
+                  .Tune(LinearGemm(8), 8,
                         [](const GemmPlan& plan) { return Prefer(0, plan); })
                   .ok());
   PlanCache other(device_->handle(), LtSettings());
-  ASSERT_TRUE(other.Get(Linear(8)).ok());
+  ASSERT_TRUE(other.Get(LinearGemm(8)).ok());
   other.Add(cache_.tuned());
-  EXPECT_EQ(other.Get(Linear(8)).value()->Config().value()[kId], 0u);
+  EXPECT_EQ(other.Get(LinearGemm(8)).value()->Config().value()[kId], 0u);
 }
 
 TEST_F(PlanCacheTest, AnAlgorithmThatDoesNotFitIsCountedAndNotUsed) {
   TunedAlgo algo;
   algo.config = {99};
-  cache_.Add({{KeyOf(Linear(8)), algo}});
-  EXPECT_EQ(AlgoOf(Linear(8)), 2u);
+  cache_.Add({{KeyOf(LinearGemm(8)), algo}});
+  EXPECT_EQ(AlgoOf(LinearGemm(8)), 2u);
   EXPECT_EQ(cache_.stats().tuned_rejected, 1);
 }
 
 TEST_F(PlanCacheTest, DeterministicModeRefusesAlgorithmsThatSplitSums) {
   ASSERT_TRUE(cache_
-                  .Tune(Linear(8), 8,
+                  .Tune(LinearGemm(8), 8,
                         [](const GemmPlan& plan) { return Prefer(2, plan); })
                   .ok());
   LtSettings settings;
   settings.deterministic = true;
   PlanCache strict(device_->handle(), settings);
   strict.Add(cache_.tuned());
-  EXPECT_NE(strict.Get(Linear(8)).value()->Config().value()[kId], 2u);
+  EXPECT_NE(strict.Get(LinearGemm(8)).value()->Config().value()[kId], 2u);
   EXPECT_EQ(strict.stats().tuned_rejected, 1);
 }
 
@@ -151,7 +141,7 @@ TEST_F(PlanCacheTest, ThreadsShareIt) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([this] {
       for (int64_t m = 1; m <= 50; ++m) {
-        EXPECT_TRUE(cache_.Get(Linear(m % 7 + 1)).ok());
+        EXPECT_TRUE(cache_.Get(LinearGemm(m % 7 + 1)).ok());
       }
     });
   }

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/cuda/lt/testing/example_gemm.h"
 #include "kernels/cuda/lt/testing/test_device.h"
 #include "peft_cc/base/error.h"
 
@@ -26,21 +27,10 @@ TuningPlace Place() {
   return place;
 }
 
-Gemm Linear(int64_t m) {
-  Gemm gemm;
-  gemm.m = m;
-  gemm.n = 32;
-  gemm.k = 64;
-  gemm.left = {DType::kBF16, 64, 16, false};
-  gemm.right = {DType::kBF16, 64, 16, true};
-  gemm.out = {DType::kBF16, 32, 16, false};
-  return gemm;
-}
-
 TunedAlgos Tuned() {
   TunedAlgos tuned;
   for (int64_t m : {1, 8, 64}) {
-    TunedAlgo& algo = tuned[KeyOf(Linear(m))];
+    TunedAlgo& algo = tuned[KeyOf(LinearGemm(m))];
     algo.config = {66, 20, 4, 2, 1, 3, 35, 7, 300};
     algo.seconds = 1e-5 * static_cast<double>(m);
   }
@@ -106,7 +96,7 @@ TEST(PlanFileTest, RefusesAnotherKindOfFile) {
 
 TEST(PlanFileTest, RefusesPlansOfNoProduct) {
   TunedAlgos tuned = Tuned();
-  GemmKey key = KeyOf(Linear(8));
+  GemmKey key = KeyOf(LinearGemm(8));
   key[0] = 7;  // not the largest of a bucket
   tuned[key] = {};
   EXPECT_EQ(StatusOf(Place(), WritePlans(Place(), tuned).value()).code(),
@@ -129,7 +119,7 @@ TEST(PlanFileTest, RefusesTooLargeAFile) {
 
 TEST(PlanFileTest, TheLargestFileCanBeReadAgain) {
   TunedAlgos tuned;
-  GemmKey key = KeyOf(Linear(1));
+  GemmKey key = KeyOf(LinearGemm(1));
   while (static_cast<int64_t>(tuned.size()) < kMaxPlanFilePlans) {
     ++key[1];  // n, and the stride of the result
     key[12] = key[1];
@@ -153,7 +143,7 @@ TEST(PlanFileTest, ATunedCacheRunsTheSameElsewhere) {
   // The algorithm that is the last that the library would choose.
   double seconds = 1;
   ASSERT_TRUE(cache
-                  .Tune(Linear(8), 8,
+                  .Tune(LinearGemm(8), 8,
                         [&](const GemmPlan&) -> absl::StatusOr<double> {
                           return seconds /= 2;
                         })
@@ -161,8 +151,8 @@ TEST(PlanFileTest, ATunedCacheRunsTheSameElsewhere) {
   const std::string bytes = WritePlans(Place(), cache.tuned()).value();
   PlanCache other(device->handle(), LtSettings());
   other.Add(ReadPlans(Place(), bytes).value());
-  EXPECT_EQ(other.Get(Linear(6)).value()->Config().value(),
-            cache.Get(Linear(6)).value()->Config().value());
+  EXPECT_EQ(other.Get(LinearGemm(6)).value()->Config().value(),
+            cache.Get(LinearGemm(6)).value()->Config().value());
   EXPECT_EQ(other.stats().tuned_rejected, 0);
 }
 

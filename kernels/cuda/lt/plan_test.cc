@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/cuda/lt/testing/on_test_device.h"
 #include "kernels/cuda/lt/testing/reference.h"
 #include "kernels/cuda/lt/testing/test_device.h"
 #include "peft_cc/base/error.h"
@@ -17,28 +18,16 @@ namespace {
 using ::testing::HasSubstr;
 
 // Each test runs on the fake, and on a GPU where there is one.
-class GemmPlanTest : public ::testing::TestWithParam<bool> {
+class GemmPlanTest : public OnTestDevice {
  protected:
-  void SetUp() override {
-    if (!GetParam()) {
-      device_ = TestDevice::Fake();
-      return;
-    }
-    auto gpu = TestDevice::Gpu();
-    if (!gpu.ok()) GTEST_SKIP() << "no GPU: " << gpu.status();
-    device_ = *std::move(gpu);
-  }
-
-  TestDevice* device() { return device_.get(); }
-
   // The plan of the library's first choice.
   absl::StatusOr<GemmPlan> Plan(const Gemm& gemm,
                                 const LtSettings& settings = {}) {
     PEFT_ASSIGN_OR_RETURN(const auto descriptors,
-                          DescribeGemm(device_->library(), gemm, settings));
+                          DescribeGemm(device()->library(), gemm, settings));
     PEFT_ASSIGN_OR_RETURN(const auto candidates,
-                          FindCandidates(device_->handle(), descriptors, 1));
-    return GemmPlan(device_->handle(), gemm, descriptors, candidates[0]);
+                          FindCandidates(device()->handle(), descriptors, 1));
+    return GemmPlan(device()->handle(), gemm, descriptors, candidates[0]);
   }
 
   // Makes the operands of a product, `gap` elements behind each row.
@@ -77,7 +66,6 @@ class GemmPlanTest : public ::testing::TestWithParam<bool> {
     ExpectNear(device(), &out_, expected, ToleranceOf(out_.device.dtype, 2));
   }
 
-  std::unique_ptr<TestDevice> device_;
   TestMatrix left_;
   TestMatrix right_;
   TestMatrix out_;
