@@ -36,9 +36,10 @@ awk -F'"' '
     layers["peft_cc/methods"] = 5
     layers["peft_cc/adapters"] = 6
     layers["peft_cc/models"] = 7
-    layers["peft_c"] = 8
-    layers["tools"] = 9
-    layers["examples"] = 9
+    layers["peft_cc/cuda"] = 8
+    layers["peft_c"] = 9
+    layers["tools"] = 10
+    layers["examples"] = 10
   }
 
   $3 == " -> " {
