@@ -7,8 +7,12 @@ load("//testing:sanitized_test.bzl", "sanitized_test")
 # Packages without a loop that anybody waits for: libpeft.so is to be small.
 _COMPILED_FOR_SIZE = [
     "hub",
+    "kernels/cuda",
+    "kernels/cuda/lt",
+    "kernels/cuda/sites",
     "peft_c",
     "peft_cc/config",
+    "peft_cc/cuda",
 ]
 
 def peft_cc_library(name, copts = [], **kwargs):

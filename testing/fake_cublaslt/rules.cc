@@ -203,6 +203,7 @@ std::map<void*, StreamHandle>& Owners() {
 }
 
 LtStatus CheckWorkspaceOwner(const Operands& operands) {
+  if (Settings().shared_workspaces) return kLtSuccess;
   std::lock_guard<std::mutex> lock(owners_mutex);
   const auto owner =
       Owners().emplace(operands.workspace, operands.stream).first;
