@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "kernels/cuda/testing/fake_machine.h"
+#include "kernels/cuda/testing/test_machine.h"
 #include "peft_c/host_model_test_util.h"
 #include "peft_c/peft_c.h"
 #include "peft_c/test_util.h"
@@ -243,7 +243,7 @@ class CudaHostModelTest : public testing::Test {
   static constexpr peft_run_layer_options_t kNoOptions =
       PEFT_RUN_LAYER_OPTIONS_INIT;
 
-  kernels::cuda::FakeMachine machine_;
+  kernels::cuda::TestMachine machine_;
   std::mt19937 random_{20261126};
   DType dtype_ = DType::kF32;
   std::vector<Layer> layers_ = {{"q", 40, PEFT_LAYER_LINEAR, true},

@@ -1950,18 +1950,21 @@ PEFT_API void peft_cuda_options_init(peft_cuda_options_t* options,
  * peft_layer_runner_add_delta then take x and y in the memory of that device
  * and of the options' dtype, put their work on the stream of their options and
  * return without waiting for it; adapters are copied to the device when they
- * first act there. The runner is for one stream at a time: a call on another
- * one waits there for what was put on the last. Linear layers, Conv1D,
- * MultiheadAttention's in_proj and parameters run; UNIMPLEMENTED
- * ("UNIMPLEMENTED") are the other kinds, and adapters with other weights or
- * rows (modules_to_save, trainable_token_indices), with invocation tokens, or
- * with factors between two of them at one layer (an IA3 inside of a LoRA).
+ * first act there. A call on another stream than the last waits there for what
+ * that was given. Linear layers, Conv1D, MultiheadAttention's in_proj and
+ * parameters run; UNIMPLEMENTED ("UNIMPLEMENTED") are the other kinds, and
+ * adapters with other weights or rows (modules_to_save,
+ * trainable_token_indices), with invocation tokens, or with factors between two
+ * of them at one layer (an IA3 inside of a LoRA). Calls may also fail with
+ * RESOURCE_EXHAUSTED ("OUT_OF_MEMORY", "CUDA_ACTIVATIONS").
  *
  * In a CUDA graph. A call that is captured allocates and copies nothing: run
  * the same calls once before, uncaptured, or it fails with FAILED_PRECONDITION
  * ("CUDA_GRAPH"). A graph of calls that name no adapters runs what was active
  * on the model when peft_layer_runner_update was last called: it need not be
  * captured again. What acts on calls that name adapters is part of the graph.
+ * Calls share a workspace: launch graphs on the stream of the other calls, or
+ * put them in order, and free the runner when they run no more.
  *
  * Fails with FAILED_PRECONDITION ("CUDA_DRIVER", "CUBLASLT") where the driver,
  * cuBLASLt or code for the device is missing or too old, RESOURCE_EXHAUSTED

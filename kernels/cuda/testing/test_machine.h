@@ -1,7 +1,9 @@
-// A machine with a fake GPU for programs that open CUDA's libraries by their
-// paths: libfake_cuda.so and libfake_cublaslt.so, which work together.
-#ifndef KERNELS_CUDA_TESTING_FAKE_MACHINE_H_
-#define KERNELS_CUDA_TESTING_FAKE_MACHINE_H_
+// A machine for programs that open CUDA's libraries by their paths: a fake one
+// (libfake_cuda.so and libfake_cublaslt.so, which work together), or with
+// PEFT_TEST_GPU in the environment the real one, where PEFT_CUBLASLT may name
+// the library.
+#ifndef KERNELS_CUDA_TESTING_TEST_MACHINE_H_
+#define KERNELS_CUDA_TESTING_TEST_MACHINE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -17,18 +19,22 @@ namespace cuda {
 
 // For the length of a test. What was done wrong on the device fails it. One at
 // a time in a process, as there is one device.
-class FakeMachine {
+class TestMachine {
  public:
   // Fails the test where the libraries, data of the target, are missing.
-  FakeMachine();
-  ~FakeMachine();
-  FakeMachine(const FakeMachine&) = delete;
-  FakeMachine& operator=(const FakeMachine&) = delete;
+  TestMachine();
+  ~TestMachine();
+  TestMachine(const TestMachine&) = delete;
+  TestMachine& operator=(const TestMachine&) = delete;
 
+  // What CUDA is opened by; null: as without a test.
   const char* driver_path() const;
   const char* cublaslt_path() const;
-  // A file that stands for the kernels' machine code: the device has them.
+  // A file that stands for the kernels' machine code: the fake device has them.
   const char* kernels_path() const;
+
+  // False on a GPU: then it is not known what ran.
+  bool is_fake() const;
 
   // The device as the test's own code uses it, with its context for this
   // thread.
@@ -40,15 +46,15 @@ class FakeMachine {
   void Write(DevicePtr to, const void* from, size_t bytes);
   void Read(DevicePtr from, void* to, size_t bytes);
 
-  // What ran since it was asked last: the names of our kernels, a line each,
-  // and how many products.
+  // What ran on a fake since it was asked last: the names of our kernels, a
+  // line each, and how many products.
   std::string TakeKernels();
   int64_t TakeProducts();
-  // What was done wrong, and forgets it: for tests that expect it.
-  std::string TakeDefects();
 
  private:
   struct Libraries;
+
+  void OpenFakes();
 
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<Libraries> libraries_;
@@ -61,4 +67,4 @@ class FakeMachine {
 }  // namespace kernels
 }  // namespace peft
 
-#endif  // KERNELS_CUDA_TESTING_FAKE_MACHINE_H_
+#endif  // KERNELS_CUDA_TESTING_TEST_MACHINE_H_
