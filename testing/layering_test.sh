@@ -47,6 +47,8 @@ awk -F'"' '
     to = $4
     if (from !~ /^\/\//) next  # What others depend on is their own affair.
     ++edges
+    # What a select() asks for, and what a target is incompatible by.
+    if (to == "//testing:cuda" || to ~ /:needs_config_cuda$/) next
     if (to ~ /^@libtorch|^@python_oracle|^\/\/testing[:\/]/) {
       fail(from " depends on " to ", which no program may embed")
     }
