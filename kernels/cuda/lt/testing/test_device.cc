@@ -68,9 +68,10 @@ testing::FakeCublasLtSettings TestDevice::FakeSettings() {
   return settings;
 }
 
-std::unique_ptr<TestDevice> TestDevice::Fake() {
+std::unique_ptr<TestDevice> TestDevice::Fake(
+    const FakeCudaOptions& options) {
   std::unique_ptr<TestDevice> device(new TestDevice);
-  device->fake_cuda_ = std::make_unique<FakeCuda>();
+  device->fake_cuda_ = std::make_unique<FakeCuda>(options);
   device->driver_ = device->fake_cuda_->driver();
   device->fake_ = testing::FakeCublasLt::Open(kFakePath);
   the_fake_cuda = device->fake_cuda_.get();

@@ -1,0 +1,56 @@
+#include "benchmarks/cuda/fake_bench.h"
+
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "kernels/cuda/testing/emulated_kernels.h"
+#include "kernels/cuda/testing/fake_cuda.h"
+
+namespace peft {
+
+using kernels::cuda::AdapterKernels;
+using kernels::cuda::Device;
+using kernels::cuda::FakeCudaOptions;
+using kernels::cuda::GpuTimer;
+using kernels::cuda::GpuTimerOptions;
+using kernels::cuda::LtSettings;
+using kernels::cuda::TestDevice;
+
+FakeBench::FakeBench() {
+  FakeCudaOptions options;
+  options.kernels = &kernels::cuda::EmulatedKernels();
+  fakes_ = TestDevice::Fake(options);
+  device_ = Device::Open(fakes_->driver(), 0).value();
+  kernels_ = AdapterKernels::Load(*device_, "any image").value();
+  GpuTimerOptions timer_options;
+  timer_options.repeats = 1;
+  timer_options.flush_bytes = 1024;
+  timer_ = GpuTimer::Create(*device_, LtSettings(), timer_options).value();
+  cache_.emplace(fakes_->handle(), LtSettings());
+}
+
+CudaBench FakeBench::With(MakeSide peer) {
+  return {*device_, *kernels_, *cache_, *timer_, numbers_, std::move(peer)};
+}
+
+SingleLayers SmallLayers() {
+  SingleLayers layers;
+  layers.sizes = {{64, 30}, {72, 12}};
+  layers.ranks = {8, 16};
+  layers.rows = {1, 16, 40};
+  layers.training_rows = 16;
+  return layers;
+}
+
+DecodeSteps SmallSteps() {
+  DecodeSteps steps;
+  steps.layers = 2;
+  steps.hidden = 64;
+  steps.intermediate = 88;
+  steps.rank = 8;
+  steps.rows = {1, 17};
+  steps.batch = 4;
+  return steps;
+}
+
+}  // namespace peft
