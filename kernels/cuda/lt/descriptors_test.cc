@@ -120,6 +120,46 @@ TEST_P(LtDescriptorsTest, WithoutAHandleNothingIsChosen) {
             kLtNotInitialized);
 }
 
+TEST_P(LtDescriptorsTest, GroupsAreDescribedByArrays) {
+  if (GetParam() && !library_->has_grouped()) GTEST_SKIP() << "an older one";
+  LtMatrixLayout layout;
+  const void* const array = &layout;  // nobody looks
+  EXPECT_NE(lt().cublasLtGroupedMatrixLayoutInit_internal(
+                &layout, sizeof(layout) - 8, LtDataType::kBF16, 3, array, array,
+                array),
+            kLtSuccess);
+  ASSERT_EQ(
+      lt().cublasLtGroupedMatrixLayoutInit_internal(
+          &layout, sizeof(layout), LtDataType::kBF16, 3, array, array, array),
+      kLtSuccess);
+  const LtIntegerWidth width = LtIntegerWidth::k64;
+  for (auto attribute :
+       {LtLayoutAttribute::kSizesWidth, LtLayoutAttribute::kLdWidth}) {
+    EXPECT_EQ(lt().cublasLtMatrixLayoutSetAttribute(&layout, attribute, &width,
+                                                    sizeof(width)),
+              kLtSuccess);
+  }
+}
+
+// The header says 32 bits.
+TEST_P(LtDescriptorsTest, AveragesOfGroupsHave64Bits) {
+  if (GetParam() && !library_->has_grouped()) GTEST_SKIP() << "an older one";
+  LtPreference preference;
+  ASSERT_EQ(lt().cublasLtMatmulPreferenceInit_internal(&preference,
+                                                       sizeof(preference)),
+            kLtSuccess);
+  const uint64_t average = 16;
+  for (auto attribute : {LtPreferenceAttribute::kGroupedAverageK,
+                         LtPreferenceAttribute::kGroupedAverageRows,
+                         LtPreferenceAttribute::kGroupedAverageCols}) {
+    for (size_t size : {sizeof(uint32_t), sizeof(uint64_t)}) {
+      const LtStatus status = lt().cublasLtMatmulPreferenceSetAttribute(
+          &preference, attribute, &average, size);
+      EXPECT_EQ(status == kLtSuccess, size == sizeof(uint64_t));
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Libraries, LtDescriptorsTest, ::testing::Bool(),
                          [](const ::testing::TestParamInfo<bool>& info) {
                            return info.param ? "Real" : "Fake";
