@@ -124,24 +124,37 @@ absl::StatusOr<DeviceMatrix> BenchMemory::Matrix(const CudaBench& bench,
 absl::StatusOr<KnownMatrix> BenchMemory::Known(const CudaBench& bench,
                                                int64_t rows, int64_t cols,
                                                int64_t terms, int64_t seed) {
+  const auto exponent = static_cast<int>(
+      std::lround(0.5 * std::log2(static_cast<double>(terms))));
+  // Far from each other, and never at a multiple of a row.
+  return Fill(bench, rows, cols, seed * 7919 % Numbers::kPeriod, exponent);
+}
+
+absl::StatusOr<KnownMatrix> BenchMemory::Scaled(const CudaBench& bench,
+                                                const KnownMatrix& known,
+                                                int doublings) {
+  return Fill(bench, known.device.rows, known.device.cols, known.place,
+              -std::ilogb(known.factor) - doublings);
+}
+
+absl::StatusOr<KnownMatrix> BenchMemory::Fill(const CudaBench& bench,
+                                              int64_t rows, int64_t cols,
+                                              int64_t place, int exponent) {
   if (cols > Numbers::kLongestRow) {
     return absl::InvalidArgumentError("a benchmark's row is too long");
   }
-  const auto exponent = static_cast<int>(
-      std::lround(0.5 * std::log2(static_cast<double>(terms))));
   KnownMatrix known;
   known.numbers = &bench.numbers;
-  // Far from each other, and never at a multiple of a row.
-  known.place = seed * 7919 % Numbers::kPeriod;
+  known.place = place;
   known.factor = std::ldexp(1.0f, -exponent);
   PEFT_ASSIGN_OR_RETURN(known.device, Matrix(bench, rows, cols));
   const char* const bytes = bench.numbers.Bytes(exponent).data();
   const int64_t size = rows * cols;
   for (int64_t done = 0; done < size;) {
-    const int64_t place = (known.place + done) % Numbers::kPeriod;
-    const int64_t count = std::min(size - done, Numbers::kPeriod - place);
+    const int64_t next = (place + done) % Numbers::kPeriod;
+    const int64_t count = std::min(size - done, Numbers::kPeriod - next);
     PEFT_RETURN_IF_ERROR(CopyToDevice(bench, known.device.data + kBytes * done,
-                                      bytes + kBytes * place, kBytes * count));
+                                      bytes + kBytes * next, kBytes * count));
     done += count;
   }
   return known;

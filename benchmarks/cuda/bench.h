@@ -105,6 +105,9 @@ class BenchMemory {
   // about 1; another place for each `seed`.
   absl::StatusOr<KnownMatrix> Known(const CudaBench& bench, int64_t rows,
                                     int64_t cols, int64_t terms, int64_t seed);
+  // The same numbers times 2^doublings.
+  absl::StatusOr<KnownMatrix> Scaled(const CudaBench& bench,
+                                     const KnownMatrix& known, int doublings);
   absl::StatusOr<kernels::cuda::DevicePtr> Upload(const CudaBench& bench,
                                                   const void* data,
                                                   int64_t bytes);
@@ -116,6 +119,10 @@ class BenchMemory {
   }
 
  private:
+  // Adds a matrix of the numbers from `place` on, times 2^-exponent.
+  absl::StatusOr<KnownMatrix> Fill(const CudaBench& bench, int64_t rows,
+                                   int64_t cols, int64_t place, int exponent);
+
   std::vector<kernels::cuda::DeviceBuffer> buffers_;
 };
 

@@ -78,13 +78,16 @@ MakeSide FindPeer(const Options& options) {
 absl::Status Measure(const CudaBench& bench, const Options& options,
                      Report& report) {
   SingleLayers layers;
+  RowGroups groups;
   DecodeSteps steps;
   if (options.quick) {
     layers.ranks = {16};
     layers.rows = {1, 16, 256, 2048};
+    groups.rows = {256};
     steps.rows = {1};
   }
   PEFT_RETURN_IF_ERROR(MeasureSingleLayers(bench, layers, report));
+  PEFT_RETURN_IF_ERROR(MeasureRowGroups(bench, groups, report));
   PEFT_RETURN_IF_ERROR(MeasureDecodeSteps(bench, steps, report));
   return MeasureSwitch(bench, steps, report);
 }
@@ -115,6 +118,8 @@ absl::Status Run(const Driver& driver, const LtLibrary& library,
   PEFT_ASSIGN_OR_RETURN(const auto handle, LtHandle::Create(library));
   GpuTimerOptions timer_options;
   timer_options.repeats = 21;
+  // Long enough for the host to have launched a graph of all linears by then.
+  timer_options.flush_bytes = int64_t{512} << 20;
   PEFT_ASSIGN_OR_RETURN(const auto timer,
                         GpuTimer::Create(*device, settings, timer_options));
   PlanCache cache(*handle, settings);

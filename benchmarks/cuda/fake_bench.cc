@@ -19,7 +19,9 @@ using kernels::cuda::TestDevice;
 FakeBench::FakeBench() {
   FakeCudaOptions options;
   options.kernels = &kernels::cuda::EmulatedKernels();
-  fakes_ = TestDevice::Fake(options);
+  auto settings = TestDevice::FakeSettings();
+  settings.version = 130400;  // one with products of groups
+  fakes_ = TestDevice::Fake(options, settings);
   device_ = Device::Open(fakes_->driver(), 0).value();
   kernels_ = AdapterKernels::Load(*device_, "any image").value();
   GpuTimerOptions timer_options;

@@ -13,8 +13,9 @@
 
 namespace peft {
 
-// The scale of all adapters.
-constexpr float kScale = 2.0f;
+// The scale of all adapters, and how often it doubles.
+constexpr int kScaleDoublings = 1;
+constexpr float kScale = 1 << kScaleDoublings;
 
 // Layers that share their input, each with an adapter of its own rank; or with
 // `adapters` of them, for equal parts of the rows.

@@ -27,6 +27,14 @@ struct SingleLayers {
   int64_t training_rows = 256;
 };
 
+// One layer for rows of several adapters, many of each.
+struct RowGroups {
+  int64_t size = 4096;
+  int64_t rank = 16;
+  int64_t adapters = 4;
+  std::vector<int64_t> rows = {64, 256, 1024};  // of each adapter
+};
+
 // All linears of one decode step; a model of 7B parameters by default.
 struct DecodeSteps {
   int layers = 32;
@@ -40,6 +48,8 @@ struct DecodeSteps {
 
 absl::Status MeasureSingleLayers(const CudaBench& bench,
                                  const SingleLayers& cases, Report& report);
+absl::Status MeasureRowGroups(const CudaBench& bench, const RowGroups& cases,
+                              Report& report);
 absl::Status MeasureDecodeSteps(const CudaBench& bench,
                                 const DecodeSteps& cases, Report& report);
 // Exchanges two adapters of such a model that are in device memory.

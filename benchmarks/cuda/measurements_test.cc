@@ -66,6 +66,22 @@ TEST_F(MeasurementsTest, TimesStepsOfOneAdapterAndOfMany) {
   EXPECT_NEAR(At(2, 6), 2 * (14 + 4), 1e-3);  // q, k and v share a shrink
 }
 
+TEST_F(MeasurementsTest, TimesGroupsOfRows) {
+  RowGroups groups;
+  groups.size = 64;
+  groups.rank = 8;
+  groups.adapters = 3;
+  groups.rows = {5, 20};
+  const absl::Status status =
+      MeasureRowGroups(fake_.With(nullptr), groups, report_);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_EQ(report_.tables().back().rows.size(), 2u);
+  EXPECT_NEAR(At(1, 1), 1, 1e-3);
+  EXPECT_NEAR(At(1, 2), 3, 1e-3);
+  EXPECT_NEAR(At(1, 3), 3, 1e-3);
+  EXPECT_EQ(At(1, 4), 2);
+}
+
 TEST_F(MeasurementsTest, TimesASwitch) {
   const absl::Status status =
       MeasureSwitch(fake_.With(nullptr), SmallSteps(), report_);

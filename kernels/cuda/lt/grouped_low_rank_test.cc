@@ -40,6 +40,8 @@ class GroupedLowRankTest : public OnTestDevice {
   // Changes what the fake says of itself, and opens it anew.
   template <typename Change>
   void SetFake(Change change) {
+    cache_.reset();
+    handle_.reset();
     if (device()->fake() != nullptr) {
       auto settings = TestDevice::FakeSettings();
       settings.version = kWithGroups;
