@@ -19,6 +19,7 @@ using kernels::cuda::TestDevice;
 FakeBench::FakeBench() {
   FakeCudaOptions options;
   options.kernels = &kernels::cuda::EmulatedKernels();
+  options.memory = 64 << 20;
   auto settings = TestDevice::FakeSettings();
   settings.version = 130400;  // one with products of groups
   fakes_ = TestDevice::Fake(options, settings);
@@ -27,8 +28,10 @@ FakeBench::FakeBench() {
   GpuTimerOptions timer_options;
   timer_options.repeats = 1;
   timer_options.flush_bytes = 1024;
-  timer_ = GpuTimer::Create(*device_, LtSettings(), timer_options).value();
-  cache_.emplace(fakes_->handle(), LtSettings());
+  LtSettings lt_settings;
+  lt_settings.workspace_bytes = 1 << 20;
+  timer_ = GpuTimer::Create(*device_, lt_settings, timer_options).value();
+  cache_.emplace(fakes_->handle(), lt_settings);
 }
 
 CudaBench FakeBench::With(MakeSide peer) {
@@ -38,7 +41,7 @@ CudaBench FakeBench::With(MakeSide peer) {
 SingleLayers SmallLayers() {
   SingleLayers layers;
   layers.sizes = {{64, 30}, {72, 12}};
-  layers.ranks = {8, 16};
+  layers.ranks = {16};
   layers.rows = {1, 16, 40};
   layers.training_rows = 16;
   return layers;

@@ -4,8 +4,8 @@
 #
 #   kernels/cuda/check_on_gpu.sh [tests] [sanitizer] [benchmark]
 #
-# All three without arguments. Writes cuda_linear.json, or what JSON names, in
-# the current folder. From the environment:
+# All three without arguments. The benchmark writes cuda_linear.json in the
+# current folder. From the environment:
 #   PEFT_CUBLASLT    a libcublasLt.so that the dynamic linker does not find
 #   LIBTORCH         a libtorch for CUDA, for the benchmark: the folder torch of
 #                    a Python installation
@@ -14,7 +14,7 @@
 # Exits with 0 when all that was asked for has passed; bounds that are not met
 # are in the benchmark's output.
 set -u
-json=$(pwd)/${JSON:-cuda_linear.json}
+json=$(pwd)/cuda_linear.json
 cd "$(dirname "$0")/../.." || exit 2
 
 if ! command -v nvidia-smi >/dev/null || ! nvidia-smi; then
@@ -24,28 +24,27 @@ fi
 
 failed=''
 
-# Tests that run on the GPU, which the sandbox may hide, one at a time. The
-# fake's are left out: they run anywhere.
+# gpu_tests NAME BAZEL_ARGUMENTS...: tests that run on the GPU, which the
+# sandbox may hide, one at a time. The fake's are left out: they run anywhere.
+# One that found no GPU, or no cuBLASLt, has passed, too: its log says so.
 gpu_tests() {
+  name=$1
+  shift
+  start=$(mktemp)
   ./bazelw test --config=cuda --strategy=TestRunner=local \
     --local_test_jobs=1 --nocache_test_results --keep_going \
     --test_env=PEFT_CUBLASLT --test_env=LD_LIBRARY_PATH \
-    --test_filter='*Gpu*:*Real*' "$@"
-}
-
-# A test that found no GPU, or no cuBLASLt, has passed, too: its log says so.
-skipped() {
-  grep -l 'no GPU: ' -r bazel-testlogs/kernels/cuda/ 2>/dev/null
-}
-
-run_tests() {
-  gpu_tests --test_output=errors //kernels/cuda/... || failed="$failed tests"
-  logs=$(skipped)
+    --test_filter='*Gpu*:*Real*' "$@" || failed="$failed $name"
+  logs=$(find -L bazel-testlogs/kernels/cuda -name test.log -newer "$start" \
+    -exec grep -l 'no GPU: ' {} +)
+  rm "$start"
   [ -z "$logs" ] && return
   echo "some tests were skipped, which these logs explain:" >&2
   echo "$logs" >&2
-  failed="$failed skipped-tests"
+  failed="$failed $name-skipped"
 }
+
+run_tests() { gpu_tests tests --test_output=errors //kernels/cuda/...; }
 
 run_sanitizer() {
   sanitizer=$(command -v compute-sanitizer)
@@ -55,10 +54,10 @@ run_sanitizer() {
     return
   fi
   for tool in memcheck racecheck synccheck initcheck; do
-    gpu_tests --test_output=errors --test_timeout=3600 \
+    gpu_tests "$tool" --test_output=errors --test_timeout=3600 \
       --run_under="$sanitizer --tool=$tool --error-exitcode=9" \
       //kernels/cuda:captured_step_test //kernels/cuda:elementwise_test \
-      //kernels/cuda:low_rank_test || failed="$failed $tool"
+      //kernels/cuda:low_rank_test
   done
 }
 

@@ -211,8 +211,9 @@ LtStatus cublasLtMatmulAlgoGetHeuristic(
   if (preferred.magic != kMagic || !AlignmentsAreValid(problem, preferred)) {
     return Refuse(kLtInvalidValue, "an alignment is not one of memory");
   }
-  if (IsGrouped(problem))
+  if (IsGrouped(problem)) {
     return ChooseGrouped(problem, preferred, results, found);
+  }
   // Long sums of few results are split first, as on a real device.
   const int64_t splits = problem.k() >= 4 * problem.m() ? 4 : 2;
   *found = 0;
