@@ -17,6 +17,7 @@ namespace {
 // Newest first. Versions 12 and 13 are the same in all that we call.
 constexpr const char* kNames[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
 constexpr int64_t kOldestVersion = 120000;
+constexpr int64_t kOldestGroupedVersion = 130200;
 
 absl::Status LibraryError(absl::string_view message,
                           const ErrorDetails& details = {}) {
@@ -57,6 +58,10 @@ absl::StatusOr<LtTable> FindFunctions(void* file, const std::string& path) {
   PEFT_RETURN_IF_ERROR(FindFunction(file, path, #name, table.name));
 #include "kernels/cuda/lt/functions.inc"
 #undef PEFT_LT_FUNCTION
+#define PEFT_LT_FUNCTION(type, name, parameters) \
+  table.name = reinterpret_cast<decltype(table.name)>(dlsym(file, #name));
+#include "kernels/cuda/lt/grouped_functions.inc"
+#undef PEFT_LT_FUNCTION
   return table;
 }
 
@@ -90,6 +95,11 @@ absl::StatusOr<std::unique_ptr<LtLibrary>> LtLibrary::Open(
         {opened, VersionText(kOldestVersion), VersionText(version)});
   }
   return absl::WrapUnique(new LtLibrary(std::move(opened), table, version));
+}
+
+bool LtLibrary::has_grouped() const {
+  return table_.cublasLtGroupedMatrixLayoutInit_internal != nullptr &&
+         version_ >= kOldestGroupedVersion;
 }
 
 absl::Status LtLibrary::Check(LtStatus status, absl::string_view what) const {
