@@ -44,7 +44,11 @@ gpu_tests() {
   failed="$failed $name-skipped"
 }
 
-run_tests() { gpu_tests tests --test_output=errors //kernels/cuda/...; }
+run_tests() {
+  gpu_tests tests --test_output=errors //kernels/cuda/...
+  gpu_tests c-api --test_output=errors --test_env=PEFT_TEST_GPU=1 \
+    --test_filter='*' //peft_c:cuda_graph_test //peft_c:layer_runner_cuda_test
+}
 
 run_sanitizer() {
   sanitizer=$(command -v compute-sanitizer)

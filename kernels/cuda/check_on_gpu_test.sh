@@ -48,6 +48,7 @@ expect 0 'bazelw test --config=cuda .*//kernels/cuda/\.\.\.'
 for tool in memcheck racecheck synccheck initcheck; do
   expect 0 "run_under=$TEST_TMPDIR/bin/compute-sanitizer --tool=$tool"
 done
+expect 0 'PEFT_TEST_GPU=1 .*//peft_c:layer_runner_cuda_test'
 expect 0 'bazelw run --config=cuda //benchmarks/cuda:cuda_linear -- --json /'
 expect 0 'all of it has passed' tests benchmark
 expect 2 'usage' everything
@@ -59,10 +60,10 @@ eval "$skips"
 sleep 1
 expect 0 'all of it has passed' tests
 fake "$folder/bazelw" "sleep 1; $skips"
-expect 1 'FAILED: tests-skipped' tests
+expect 1 'FAILED: tests-skipped c-api-skipped' tests
 
 fake "$folder/bazelw" 'exit 3'
-expect 1 'FAILED: tests' tests
+expect 1 'FAILED: tests c-api' tests
 expect 1 'FAILED: memcheck racecheck synccheck initcheck' sanitizer
 expect 1 'FAILED: benchmark' benchmark
 exit $failures

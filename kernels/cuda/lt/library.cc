@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -40,28 +42,37 @@ void* OpenFile(const std::string& path, std::string* tried) {
   return nullptr;
 }
 
-template <typename Function>
-absl::Status FindFunction(void* file, const std::string& path, const char* name,
-                          Function*& function) {
-  function = reinterpret_cast<Function*>(dlsym(file, name));
-  if (function != nullptr) return absl::OkStatus();
-  return LibraryError(
-      absl::StrCat(path, " has no ", name,
-                   ": it is not cuBLASLt, or older than version ",
-                   VersionText(kOldestVersion)),
-      {name, VersionText(kOldestVersion), ""});
-}
-
-absl::StatusOr<LtTable> FindFunctions(void* file, const std::string& path) {
-  LtTable table;
+// Where the table has each function.
+struct TableEntry {
+  const char* name;
+  size_t offset;
+  bool is_needed;
+};
+constexpr TableEntry kFunctions[] = {
 #define PEFT_LT_FUNCTION(type, name, parameters) \
-  PEFT_RETURN_IF_ERROR(FindFunction(file, path, #name, table.name));
+  {#name, offsetof(LtTable, name), true},
 #include "kernels/cuda/lt/functions.inc"
 #undef PEFT_LT_FUNCTION
 #define PEFT_LT_FUNCTION(type, name, parameters) \
-  table.name = reinterpret_cast<decltype(table.name)>(dlsym(file, #name));
+  {#name, offsetof(LtTable, name), false},
 #include "kernels/cuda/lt/grouped_functions.inc"
 #undef PEFT_LT_FUNCTION
+};
+
+absl::StatusOr<LtTable> FindFunctions(void* file, const std::string& path) {
+  LtTable table;
+  for (const TableEntry& entry : kFunctions) {
+    void* const function = dlsym(file, entry.name);
+    if (function == nullptr && entry.is_needed) {
+      return LibraryError(
+          absl::StrCat(path, " has no ", entry.name,
+                       ": it is not cuBLASLt, or older than version ",
+                       VersionText(kOldestVersion)),
+          {entry.name, VersionText(kOldestVersion), ""});
+    }
+    std::memcpy(reinterpret_cast<char*>(&table) + entry.offset, &function,
+                sizeof(function));
+  }
   return table;
 }
 
