@@ -250,8 +250,14 @@ std::string UnexpectedHint(const TensorKey& key) {
   if (absl::StrContains(key.module, "_orig_mod")) {
     return "it was saved from a compiled model: save the original one";
   }
+  if (absl::StartsWith(key.file_name, "module.") ||
+      absl::StrContains(key.module, "_wrapped_module")) {
+    return "it was saved from a model in a wrapper for training (DDP, FSDP, "
+           "checkpointing): save the one inside";
+  }
   if (absl::StrContains(key.part, "lora_magnitude_vector")) {
-    return "it belongs to DoRA, but use_dora is not set in the config";
+    return "it belongs to DoRA, but use_dora is not set in the config, or the "
+           "model has no such layer";
   }
   if (key.part == "lora_B.bias") {
     return "it is a bias of lora_B, but lora_bias is not set in the config";
