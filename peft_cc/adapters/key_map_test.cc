@@ -169,6 +169,8 @@ TEST(UnexpectedHintTest, TellsWhatIsWrong) {
   }
   EXPECT_THAT(hint("lm_head.lora_magnitude_vector"), HasSubstr("DoRA"));
   EXPECT_THAT(hint("lm_head.lora_B.bias"), HasSubstr("lora_bias"));
+  EXPECT_THAT(hint("base_model.model.score.weight"), HasSubstr("head"));
+  EXPECT_THAT(hint("base_model.model.classifier.bias"), HasSubstr("head"));
   EXPECT_EQ(hint("lm_head.lora_A.weight"), "");
 }
 
