@@ -102,6 +102,7 @@ fi
 
 # inspect
 run 2 inspect
+run 2 inspect '' && complains 'an argument is empty'
 run 0 inspect $data/adapters/french && says 'LORA'
 run 0 inspect $data/adapters/german --model $data/base && says 'q_proj'
 run 0 inspect $data/adapters/roman --json && says '"peft_type": "LORA"'
