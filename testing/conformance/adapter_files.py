@@ -1,29 +1,16 @@
 """Adapters' folders that say the same as PEFT's in another way, as other tools
-and releases wrote them: they load to what PEFT makes of its own.
+and releases wrote them."""
 
-  adapter_files_test.py --library libpeft.so [--cases 40] [--seed S] [--only I]
-"""
-
-import argparse
 import collections
 import copy
 import json
-import pathlib
-import random
 import re
-import sys
-import tempfile
-import warnings
 
-import numpy as np
 import peft
 import safetensors.torch
 import torch
 
-from testing import peft_ctypes
-from testing import peft_verbs
 from testing.conformance import adapters
-from testing.conformance import compare
 from testing.conformance import random_models
 
 METHODS = ["lora", "lora", "lora", "dora", "adalora", "ia3"]
@@ -160,75 +147,29 @@ CONTAINERS = [_safetensors, _safetensors, _beside_a_broken_one, _old_torch,
               _parameters, _strided, _views_of_one_storage]
 
 
-def _output(model, ids, mask, layout):
-    with torch.no_grad():
-        output = model(input_ids=torch.tensor(ids),
-                       attention_mask=torch.tensor(mask))
-    return getattr(output, layout.output).numpy()
-
-
-def check(library, seed, index, path):
-    rng = random.Random(f"{seed}/{index}")
+def make(rng, path):
+    """A random model and adapter. Returns both folders, PEFT's model of its own
+    files, its layout, and a text about it."""
     model, layout = random_models.make_model(
         rng, rng.choice(random_models.FAMILIES), rng.getrandbits(31))
     random_models.save_model(copy.deepcopy(model), path / "base", torch.float32)
     adapter = adapters.make_adapter(rng, model, layout, rng.choice(METHODS),
-                                    "x", path / "peft", index)
+                                    "x", path / "peft", rng.getrandbits(31))
     config = json.loads((adapter.folder / "adapter_config.json").read_text())
     tensors = adapters.read_tensors(adapter.folder)
-    of_config = rng.sample(CONFIGS, rng.randint(1, 3))
-    for change in of_config:
+    changes = rng.sample(CONFIGS, rng.randint(1, 3))
+    for change in changes:
         change(rng, config)
-    of_tensors = rng.sample(TENSORS, rng.randint(0, 2))
-    for change in of_tensors:
+    for change in rng.sample(TENSORS, rng.randint(0, 2)):
         tensors = change(rng, tensors)
-    container = rng.choice(CONTAINERS)
-    (path / "changed").mkdir()
-    (path / "changed" / "adapter_config.json").write_text(
+        changes.append(change)
+    changes.append(rng.choice(CONTAINERS))
+    changed = path / "changed"
+    changed.mkdir()
+    (changed / "adapter_config.json").write_text(
         json.dumps(config, ensure_ascii=rng.random() < 0.5))
-    container(tensors, path / "changed")
+    changes[-1](tensors, changed)
+    theirs = peft.PeftModel.from_pretrained(model, adapter.folder).eval()
     what = f"{type(model).__name__}, {sorted(adapter.labels)}, " + ", ".join(
-        f.__name__ for f in (*of_config, *of_tensors, container))
-    ids, mask = compare.left_padded_batch(rng, random_models.VOCABULARY)
-    ours = peft_verbs.Model(library, path / "base", layout.output)
-    try:
-        ours.load(path / "changed", "changed")
-        got = ours.forward(ids, mask)
-    except peft_ctypes.PeftError as error:
-        raise compare.Mismatch(f"{what}: {error}") from error
-    finally:
-        ours.close()
-    adapted = peft.PeftModel.from_pretrained(model, adapter.folder).eval()
-    right = _output(adapted, ids, mask, layout)
-    if right.ndim == 3:
-        got, right = got[mask == 1], right[mask == 1]
-    error = np.abs(got - right).max() / np.abs(right).max()
-    if not error <= compare.F32_TOLERANCE:
-        raise compare.Mismatch(f"{what}: off by {error:.1e}")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--library", required=True)
-    parser.add_argument("--cases", type=int, default=40)
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("--only", type=int, help="run this case alone")
-    arguments = parser.parse_args()
-    adapters.quiet()
-    warnings.simplefilter("ignore")
-    library = peft_ctypes.Library(arguments.library)
-    failed = 0
-    for index in range(arguments.cases):
-        if arguments.only not in (None, index):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                check(library, arguments.seed, index, pathlib.Path(folder))
-            except compare.Mismatch as error:
-                failed += 1
-                print(f"case {index} FAILED: {error}")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        change.__name__ for change in changes)
+    return path / "base", changed, theirs, layout, what
