@@ -52,6 +52,27 @@ absl::Status CheckReplacement(const TensorKey& key, const Site& site,
   return absl::OkStatus();
 }
 
+// Settles `tensor`, which is the base's `own`.
+void SettleEqual(const TensorKey& key, const Tensor& tensor, const Tensor& own,
+                 absl::string_view what, TensorTaker& taker,
+                 LoadReport& report) {
+  // The base's own tensor stands for it, so that it is in memory once.
+  const bool is_same = tensor.dtype() == own.dtype() && own.is_contiguous();
+  taker.Settle(key.module, key.part, is_same ? own : tensor);
+  report.lines.push_back(
+      {ReportKind::kNote, key.file_name,
+       absl::StrCat("equals the base model's ", what, " and is not used")});
+}
+
+// PEFT saves a head's bias with its weight. True if it is the base's.
+bool SettleBias(const TensorKey& key, const Site& site, TensorTaker& taker,
+                LoadReport& report) {
+  const Tensor tensor = *taker.Peek(key.module, key.part);
+  if (!site.has_bias() || !EqualValues(tensor, site.bias)) return false;
+  SettleEqual(key, tensor, site.bias, "bias", taker, report);
+  return true;
+}
+
 // Settles the weight of site `index`; true if it is not the base's.
 absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
                                   int index, TensorTaker& taker,
@@ -59,12 +80,7 @@ absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
                                   std::map<int, SiteProgram>& programs) {
   const Tensor tensor = *taker.Peek(key.module, key.part);
   if (EqualValues(tensor, site.weight)) {
-    // The base's own tensor stands for it, so that it is in memory once.
-    const bool is_same =
-        tensor.dtype() == site.weight.dtype() && site.weight.is_contiguous();
-    taker.Settle(key.module, key.part, is_same ? site.weight : tensor);
-    report.lines.push_back({ReportKind::kNote, key.file_name,
-                            "equals the base model's weight and is not used"});
+    SettleEqual(key, tensor, site.weight, "weight", taker, report);
     return false;
   }
   PEFT_RETURN_IF_ERROR(
@@ -85,6 +101,10 @@ bool IsBaseWeight(const TensorKey& key) {
   return key.part == "weight" || key.part == "base_layer.weight";
 }
 
+bool IsBaseBias(const TensorKey& key) {
+  return key.part == "bias" || key.part == "base_layer.bias";
+}
+
 }  // namespace
 
 absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
@@ -95,9 +115,12 @@ absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
   std::vector<int> settled;
   const int embedding = FindInputEmbedding(sites);
   for (const TensorKey* key : taker.Unused()) {
-    if (!IsBaseWeight(*key)) continue;
     const int index = sites.Find(key->module);
     if (index < 0) continue;
+    if (IsBaseBias(*key)) {
+      any |= SettleBias(*key, sites.sites()[index], taker, report);
+    }
+    if (!IsBaseWeight(*key)) continue;
     PEFT_ASSIGN_OR_RETURN(const bool is_changed,
                           SettleWeight(*key, sites.sites()[index], index, taker,
                                        report, programs));
