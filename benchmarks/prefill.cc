@@ -27,11 +27,10 @@ constexpr int kMaxThreads = 2;
 // Prefill of one session, without and with the adapter in turns.
 class PrefillTrial {
  public:
-  PrefillTrial(const LlamaFolders& folders, BaseKind kind, int threads,
-               bool round_activations)
+  PrefillTrial(const LlamaFolders& folders, int threads, bool round_activations)
       : threads_(threads),
         rounded_(round_activations),
-        side_(folders, kind, threads, 1, round_activations) {}
+        side_(folders, threads, 1, round_activations) {}
 
   void Measure(int64_t tokens) {
     Trial& trial = trials_[tokens];
@@ -80,7 +79,7 @@ void MeasurePrefill(BaseKind kind, int rounds) {
     for (const bool rounded : {false, true}) {
       if (rounded && kind != BaseKind::kBF16) continue;
       trials.push_back(
-          std::make_unique<PrefillTrial>(folders, kind, threads, rounded));
+          std::make_unique<PrefillTrial>(folders, threads, rounded));
     }
   }
   for (int round = 0; round < rounds; ++round) {
