@@ -282,7 +282,7 @@ def measure_processes(sides, arguments, folder, rounds=3):
 
 
 def print_row(label, ours, theirs, unit):
-    """One line; None is what was not measured."""
+    """One line; a peer's ratios are to each of ours. None: not measured."""
     cells = [f"{value:.3g} {unit}" for value in ours]
     for value in theirs:
         ratios = [] if value is None else [f"{value / our:.2f}" for our in ours]
