@@ -1,6 +1,7 @@
 // Results are bit-equal for any number of threads. Also run with the thread
 // sanitizer: this is where kernels and pools meet.
 
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -59,6 +60,30 @@ TEST(DeterminismTest, LinearWithFewRows) {
 TEST(DeterminismTest, LinearWithManyRows) {
   ExpectLinearSame(9);
   ExpectLinearSame(100);
+}
+
+TEST(DeterminismTest, LinearWithAnAdapterForEachRow) {
+  Random random(5);
+  const RandomMatrix weight(DType::kBF16, 300, 700, random);
+  for (const int64_t rows : {8, 64}) {
+    std::deque<RandomMatrix> factors;
+    std::deque<LinearPlan> plans;
+    std::vector<LinearGroup> groups;
+    for (int64_t i = 0; i < rows; ++i) {
+      factors.emplace_back(DType::kF32, 16, 700, random);
+      const MatrixView a = factors.back().view();
+      factors.emplace_back(DType::kF32, 300, 16, random);
+      plans.emplace_back();
+      plans.back().weight = weight.view();
+      plans.back().stages = {{{{a, factors.back().view(), 0.5f}}, {}}};
+      groups.push_back({&plans.back(), 1});
+    }
+    RandomRows x(rows, 700, 0, random);
+    ExpectSameForAnyThreads(rows, 300, [&](Rows y, ThreadPool& pool) {
+      std::vector<float> workspace(LinearWorkspaceFloats(groups));
+      RunLinear(groups, x.view(), y, workspace.data(), pool);
+    });
+  }
 }
 
 void ExpectAttentionSame(int64_t first_position, int64_t rows) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <deque>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -253,15 +254,117 @@ TEST_P(LinearGroupsTest, LayersThatShareAnInputAreAsTheyAreAlone) {
 TEST_P(LinearGroupsTest, MoreGroupsThanOneHandOutTakes) {
   Random random(99);
   const RandomMatrix weight(DType::kF32, kOut, kIn, random);
-  for (int i = 0; i < 200; ++i) {
+  constexpr int kRows = 400;
+  for (int i = 0; i < kRows; ++i) {
     plans_.emplace_back(&weight, false, 1, random);
     groups_.push_back(plans_.back().group());
   }
-  RandomRows x(200, kIn, 0, random);
-  RandomRows y(200, kOut, 0, random);
+  RandomRows x(kRows, kIn, 0, random);
+  RandomRows y(kRows, kOut, 0, random);
   std::vector<float> workspace(LinearWorkspaceFloats(groups_));
   RunLinear(groups_, x.view(), y.view(), workspace.data(), InlineThreadPool());
   ExpectRight(x, y);
+}
+
+// A layer with an adapter of some rank, and what it does to a row.
+class RandomLowRank {
+ public:
+  RandomLowRank(const RandomMatrix& weight, DType dtype, int64_t rank,
+                Random& random)
+      : weight_(weight),
+        a_(DType::kF32, rank, kIn, random),
+        b_(dtype, kOut, rank, random),
+        bias_(DType::kF16, 1, kOut, random),
+        factor_(RandomFloats(kOut, random)) {
+    plan_.weight = weight.view();
+    plan_.bias = bias_.vector();
+    plan_.stages = {
+        {{{a_.view(), b_.view(), 0.5f}}, {factor_.data(), DType::kF32, kOut}}};
+  }
+
+  const LinearPlan& plan() const { return plan_; }
+
+  // `size` becomes the sum of the magnitudes of all that is added.
+  double Expected(const RandomRows& x, int64_t row, int64_t o,
+                  double* size) const {
+    double sum = 0;
+    const auto add = [&](double value) {
+      sum += value;
+      *size += std::abs(value);
+    };
+    for (int64_t i = 0; i < kIn; ++i) add(weight_.At(o, i) * x.At(row, i));
+    for (int64_t r = 0; r < a_.view().rows; ++r) {
+      for (int64_t i = 0; i < kIn; ++i) {
+        add(0.5 * a_.At(r, i) * x.At(row, i) * b_.At(o, r));
+      }
+    }
+    *size *= std::abs(factor_[o]);
+    return sum * factor_[o] + bias_.At(0, o);
+  }
+
+ private:
+  const RandomMatrix& weight_;
+  const RandomMatrix a_;
+  const RandomMatrix b_;
+  const RandomMatrix bias_;
+  const std::vector<float> factor_;
+  LinearPlan plan_;
+};
+
+TEST_P(LinearGroupsTest, RowsOfTheirOwnTakeAdaptersOfAnyRank) {
+  for (int64_t rank = 1; rank < 70; rank += rank % 8 == 0 ? 1 : 3) {
+    Random random(static_cast<unsigned>(rank));
+    const RandomMatrix weight(DType::kF32, kOut, kIn, random);
+    std::deque<RandomLowRank> adapters;
+    for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+      adapters.emplace_back(weight, dtype, rank, random);
+    }
+    groups_.clear();
+    for (const RandomLowRank& adapter : adapters) {
+      groups_.push_back({&adapter.plan(), 1});
+    }
+    RandomRows x(3, kIn, 1, random);
+    RandomRows y(3, kOut, 2, random);
+    std::vector<float> workspace(LinearWorkspaceFloats(groups_));
+    RunLinear(groups_, x.view(), y.view(), workspace.data(),
+              InlineThreadPool());
+    for (int64_t row = 0; row < 3; ++row) {
+      for (int64_t o = 0; o < kOut; ++o) {
+        double size = 0;
+        const double expected = adapters[row].Expected(x, row, o, &size);
+        ASSERT_NEAR(y.At(row, o), expected, 2e-6 * size)
+            << "rank " << rank << " row " << row << " output " << o;
+      }
+    }
+  }
+}
+
+// A row beside others of its adapter is what it is alone.
+TEST_P(LinearGroupsTest, RowsDoNotDependOnTheSizeOfTheirGroup) {
+  for (int64_t rank = 1; rank < 70; ++rank) {
+    Random random(static_cast<unsigned>(rank));
+    const RandomMatrix weight(DType::kBF16, kOut, kIn, random);
+    const RandomLowRank one(weight, DType::kF32, rank, random);
+    const RandomLowRank other(weight, DType::kF32, rank, random);
+    RandomRows x(6, kIn, 0, random);
+    RandomRows alone(6, kOut, 0, random);
+    RandomRows together(6, kOut, 0, random);
+    const auto run = [&](std::vector<int64_t> sizes, RandomRows& y) {
+      groups_.clear();
+      for (const int64_t rows : sizes) groups_.push_back({&one.plan(), rows});
+      groups_.push_back({&other.plan(), 1});
+      std::vector<float> workspace(LinearWorkspaceFloats(groups_));
+      RunLinear(groups_, x.view(), y.view(), workspace.data(),
+                InlineThreadPool());
+    };
+    run({1, 1, 1, 1, 1}, alone);
+    run({2, 3}, together);
+    for (int64_t row = 0; row < 6; ++row) {
+      for (int64_t o = 0; o < kOut; ++o) {
+        ASSERT_EQ(together.At(row, o), alone.At(row, o)) << "rank " << rank;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "kernels/cpu/dispatch.h"
 #include "kernels/elem.h"
 #include "kernels/lanes.h"
+#include "peft_cc/base/round_up.h"
 
 namespace peft {
 namespace kernels {
@@ -34,11 +35,12 @@ constexpr int64_t kWakingWork = 32 * 1024;
 // Below this many even the help of one that is awake does.
 constexpr int64_t kInlineWork = 4 * 1024;
 
-// Pieces that a product with few rows has at least, where it has the outputs.
+// Pieces that products with few rows have at least together, where they have
+// the outputs.
 constexpr int64_t kLeastPieces = 4;
 
-// What is fetched of a weight when its product is queued, before its turn
-// comes: kernels fetch ahead only from where they are.
+// What is fetched of a piece's weights before its turn comes: kernels fetch
+// ahead only from where they are.
 constexpr int64_t kFetchedBytes = 1024;
 
 int64_t WorkPerOutput(const LinearTile& tile) {
@@ -95,9 +97,14 @@ bool IsTransposed(const LinearTile& tile) {
   return false;
 }
 
-void FetchStart(const LinearTile& tile) {
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The weights of few rows from output `first` on.
+void FetchStart(const LinearTile& tile, int64_t first) {
   for (int i = 0; i < tile.num_terms; ++i) {
-    const auto* const weight = static_cast<const char*>(tile.terms[i].weight);
+    const Term& term = tile.terms[i];
+    const auto* const weight = static_cast<const char*>(term.weight) +
+                               first * term.stride * BitsOf(term.elem) / 8;
     for (int64_t byte = 0; byte < kFetchedBytes; byte += 64) {
       __builtin_prefetch(weight + byte, 0, 2);
     }
@@ -154,22 +161,49 @@ float* PackInputs(int64_t rows, float* workspace, Term* term) {
   return packed + rows * floats;
 }
 
-ProductQueue::Product ProductQueue::Cut(const LinearTile& tile) {
-  Product product = {tile, tile.rows <= kFewRows && !IsTransposed(tile), 0, 0};
-  if (product.few) {
-    product.rows_at_once = kFewRows;
-    const int64_t outputs = std::min(kPieceBytes / BytesPerOutput(tile),
-                                     tile.last_output / kLeastPieces);
-    const int64_t together = OutputsTogether(tile);
-    product.outputs_at_once = std::max(together, outputs / together * together);
-    return product;
+int64_t ProductQueue::FewBytes() const {
+  int64_t bytes = 0;
+  for (int i = 0; i < num_products_; ++i) {
+    const LinearTile& tile = products_[i].all;
+    if (products_[i].few) bytes += tile.last_output * BytesPerOutput(tile);
   }
-  product.outputs_at_once = OutputsAtOnce(tile);
+  return bytes;
+}
+
+void ProductQueue::CutFew(int64_t piece_bytes, Product* product) {
+  const LinearTile& tile = product->all;
+  const int64_t bytes = tile.last_output * BytesPerOutput(tile);
+  const int64_t pieces = std::max<int64_t>(1, CeilDiv(bytes, piece_bytes));
+  const int64_t outputs =
+      std::max<int64_t>(1, CeilDiv(tile.last_output, pieces));
+  product->rows_at_once = kFewRows;
+  product->outputs_at_once = RoundUp(outputs, OutputsTogether(tile));
+}
+
+void ProductQueue::CutMany(Product* product) {
+  const LinearTile& tile = product->all;
+  product->outputs_at_once = OutputsAtOnce(tile);
   const bool narrow =
       tile.last_output <= (kNarrow - 1) * cpu::Kernels().panel_width;
-  product.rows_at_once =
+  product->rows_at_once =
       RowsAtOnce(tile.rows, narrow ? kPieceRowsOfNarrow : kPieceRows);
-  return product;
+}
+
+int64_t ProductQueue::Cut() {
+  const int64_t piece_bytes =
+      std::min(kPieceBytes, FewBytes() / kLeastPieces + 1);
+  int64_t pieces = 0;
+  for (int i = 0; i < num_products_; ++i) {
+    Product& product = products_[i];
+    if (product.few) {
+      CutFew(piece_bytes, &product);
+    } else {
+      CutMany(&product);
+    }
+    product.first_piece = pieces;
+    pieces += product.Pieces();
+  }
+  return pieces;
 }
 
 void ProductQueue::RunPiece(const Product& product, int64_t piece) {
@@ -200,26 +234,39 @@ Term* ProductQueue::ReserveTerms(int count) {
 }
 
 void ProductQueue::Add(const LinearTile& tile) {
-  products_[num_products_++] = Cut(tile);
-  if (products_[num_products_ - 1].few) FetchStart(tile);
+  const bool few = tile.rows <= kFewRows && !IsTransposed(tile);
+  if (few && num_products_ == 0) FetchStart(tile, 0);
+  products_[num_products_++] = {tile, few, 0, 0, 0};
+}
+
+const ProductQueue::Product& ProductQueue::ProductOf(int64_t piece) const {
+  const Product* const next =
+      std::upper_bound(products_, products_ + num_products_, piece,
+                       [](int64_t index, const Product& product) {
+                         return index < product.first_piece;
+                       });
+  return *(next - 1);  // those that have no pieces stand before it
+}
+
+void ProductQueue::FetchPiece(int64_t piece) const {
+  const Product& product = ProductOf(piece);
+  if (!product.few) return;
+  FetchStart(product.all,
+             (piece - product.first_piece) * product.outputs_at_once);
 }
 
 void ProductQueue::Run() {
-  int64_t pieces = 0;
+  const int64_t pieces = Cut();
   int64_t work = 0;
   for (int i = 0; i < num_products_; ++i) {
     const LinearTile& tile = products_[i].all;
-    pieces += products_[i].Pieces();
     work += tile.rows * tile.last_output * WorkPerOutput(tile);
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
   const auto run = [&](int64_t piece, int64_t) {
-    const Product* product = products_;
-    while (piece >= product->Pieces()) {
-      piece -= product->Pieces();
-      ++product;
-    }
-    RunPiece(*product, piece);
+    if (piece + 1 < pieces) FetchPiece(piece + 1);
+    const Product& product = ProductOf(piece);
+    RunPiece(product, piece - product.first_piece);
   };
   RunInLanes(pieces, threads, run,
              work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong);

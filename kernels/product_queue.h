@@ -53,16 +53,18 @@ class ProductQueue {
   void Run();
 
  private:
-  static constexpr int kMaxProducts = 32;
-  static constexpr int kAllTerms = 128;
+  // Of four layers for 64 groups of rows.
+  static constexpr int kMaxProducts = 256;
+  static constexpr int kAllTerms = 320;
 
   // A product over all outputs of one y, and how it is cut into pieces. The cut
-  // depends on shapes only, and results not even on the cut.
+  // depends on the shapes of what is queued, and results not even on the cut.
   struct Product {
     cpu::LinearTile all;
     bool few;
     int64_t rows_at_once;
     int64_t outputs_at_once;
+    int64_t first_piece;  // among those of all products
 
     int64_t RowBlocks() const {
       return (all.rows + rows_at_once - 1) / rows_at_once;
@@ -73,7 +75,16 @@ class ProductQueue {
     int64_t Pieces() const { return RowBlocks() * OutputBlocks(); }
   };
 
-  static Product Cut(const cpu::LinearTile& tile);
+  // Cuts all products; the number of pieces.
+  int64_t Cut();
+  // Bytes of the weights of few rows.
+  int64_t FewBytes() const;
+  static void CutFew(int64_t piece_bytes, Product* product);
+  static void CutMany(Product* product);
+
+  const Product& ProductOf(int64_t piece) const;
+  // Fetches where a piece starts, of few rows.
+  void FetchPiece(int64_t piece) const;
   static void RunPiece(const Product& product, int64_t piece);
 
   ThreadPool& pool_;
