@@ -64,15 +64,6 @@ void SettleEqual(const TensorKey& key, const Tensor& tensor, const Tensor& own,
        absl::StrCat("equals the base model's ", what, " and is not used")});
 }
 
-// PEFT saves a head's bias with its weight. True if it is the base's.
-bool SettleBias(const TensorKey& key, const Site& site, TensorTaker& taker,
-                LoadReport& report) {
-  const Tensor tensor = *taker.Peek(key.module, key.part);
-  if (!site.has_bias() || !EqualValues(tensor, site.bias)) return false;
-  SettleEqual(key, tensor, site.bias, "bias", taker, report);
-  return true;
-}
-
 // Settles the weight of site `index`; true if it is not the base's.
 absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
                                   int index, TensorTaker& taker,
@@ -115,12 +106,9 @@ absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
   std::vector<int> settled;
   const int embedding = FindInputEmbedding(sites);
   for (const TensorKey* key : taker.Unused()) {
+    if (!IsBaseWeight(*key)) continue;
     const int index = sites.Find(key->module);
     if (index < 0) continue;
-    if (IsBaseBias(*key)) {
-      any |= SettleBias(*key, sites.sites()[index], taker, report);
-    }
-    if (!IsBaseWeight(*key)) continue;
     PEFT_ASSIGN_OR_RETURN(const bool is_changed,
                           SettleWeight(*key, sites.sites()[index], index, taker,
                                        report, programs));
@@ -139,6 +127,19 @@ absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
   // Such a weight is often a hundred times larger than the adapter: let go of
   // the memory into which the file was read.
   return any ? taker.CopyRemaining() : absl::OkStatus();
+}
+
+void SettleSavedBaseBiases(const SiteTable& sites, TensorTaker& taker,
+                           LoadReport& report) {
+  for (const TensorKey* key : taker.Unused()) {
+    if (!IsBaseBias(*key)) continue;
+    const int index = sites.Find(key->module);
+    if (index < 0 || !sites.sites()[index].has_bias()) continue;
+    const Tensor& own = sites.sites()[index].bias;
+    const Tensor tensor = *taker.Peek(key->module, key->part);
+    if (!EqualValues(tensor, own)) continue;
+    SettleEqual(*key, tensor, own, "bias", taker, report);
+  }
 }
 
 }  // namespace peft

@@ -17,13 +17,17 @@ namespace peft {
 // Settles every such weight: one with the base's values is a note in `report`
 // and takes no memory. PEFT loads others into the base; here they are the
 // adapter's own: `programs` replaces the weight, and that of heads tied to it
-// which the file has not. Of biases only those with the base's values are
-// settled; others stay tensors that nothing uses. UNIMPLEMENTED
-// (ADAPTER_FEATURE_UNSUPPORTED) for a weight of another shape, and for one of a
-// layer that `programs` replaces already.
+// which the file has not. UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED) for one
+// of another shape, and for one of a layer that `programs` replaces already.
 absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
                                     LoadReport& report,
                                     std::map<int, SiteProgram>& programs);
+
+// Settles the biases that PEFT saved with such weights, where they have the
+// base's values; others stay tensors that nothing uses. Comes after trained
+// biases are taken, which may have the base's values too.
+void SettleSavedBaseBiases(const SiteTable& sites, TensorTaker& taker,
+                           LoadReport& report);
 
 }  // namespace peft
 

@@ -81,6 +81,17 @@ TEST_F(SavedBaseWeightsTest, OfBiasesOnlyTheBasesOwnAreTaken) {
   EXPECT_EQ(ErrorId(Build().status()), error_id::kTensorUnexpected);
 }
 
+TEST_F(SavedBaseWeightsTest, ATrainedBiasMayHaveTheBasesValues) {
+  constexpr char kQuery[] = "model.layers.0.self_attn.q_proj";
+  AddFactors(sites_, kQuery, tensors_);
+  tensors_[std::string("base_model.model.") + kQuery + ".base_layer.bias"] =
+      sites_.sites()[sites_.Find(kQuery)].bias;
+  AdapterConfig config = MakeLoraConfig({kQuery, kHead});
+  config.targets.bias = BiasMode::kLoraOnly;
+  const auto loaded = BuildAdapter(sites_, "mine", config, tensors_, {});
+  EXPECT_TRUE(loaded.ok()) << loaded.status();
+}
+
 TEST_F(SavedBaseWeightsTest, OtherValuesReplaceTheBasesWhileActive) {
   tensors_[kSaved] = MakeTensor({10, 8}, {1});
   const LoadedAdapter loaded = *Build();
