@@ -69,11 +69,6 @@ class CudaGraphTest : public CudaHostModelTest {
     }
   }
 
-  void SetActive(std::vector<const char*> names) {
-    ASSERT_PEFT_OK(peft_model_set_adapter(model_.get(), names.data(),
-                                          names.size(), nullptr));
-  }
-
   static constexpr int64_t kRows = 3;
   StreamHandle stream_ = nullptr;
   peft_run_layer_options_t options_ = kNoOptions;

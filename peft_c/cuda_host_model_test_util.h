@@ -170,6 +170,11 @@ class CudaHostModelTest : public testing::Test {
     ASSERT_TRUE(outcome.ok()) << outcome;
   }
 
+  void SetActive(std::vector<const char*> names) {
+    ASSERT_PEFT_OK(peft_model_set_adapter(model_.get(), names.data(),
+                                          names.size(), nullptr));
+  }
+
   Layer& Find(const std::string& name) {
     for (Layer& layer : layers_) {
       if (name == layer.name) return layer;

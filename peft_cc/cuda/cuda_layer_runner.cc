@@ -43,6 +43,12 @@ absl::Status NeedsWarmUp(absl::string_view what) {
                    "; run the same calls once before, uncaptured"));
 }
 
+absl::Status CheckKind(const Site& site) {
+  if (IsLinear(site.kind)) return absl::OkStatus();
+  return UnimplementedLayer(site,
+                            "layers of this kind do not run on CUDA devices");
+}
+
 absl::Status CheckElements(const Site& site, absl::string_view what,
                            DType expected, const ArrayView& view) {
   if (view.dtype != expected) {
@@ -94,10 +100,7 @@ CudaLayerRunner::~CudaLayerRunner() {
 
 absl::Status CudaLayerRunner::SetWeight(int index, const ArrayView& weight) {
   const Site& site = sites_.sites()[index];
-  if (!IsLinear(site.kind)) {
-    return UnimplementedLayer(site,
-                              "layers of this kind do not run on CUDA devices");
-  }
+  PEFT_RETURN_IF_ERROR(CheckKind(site));
   PEFT_RETURN_IF_ERROR(CheckElements(site, "weight", options_.dtype, weight));
   int64_t sizes[] = {site.out_features, site.in_features};
   if (site.is_transposed()) std::swap(sizes[0], sizes[1]);
@@ -106,7 +109,6 @@ absl::Status CudaLayerRunner::SetWeight(int index, const ArrayView& weight) {
   }
   const std::optional<ArrayRows> rows = RowsOf(weight, 1);
   if (!rows.has_value()) return WrongStrides(site, "weight");
-  if (weight.data == nullptr) return MissingWeight(site);
   weights_[index] = MatrixOf(weight, *rows);
   return absl::OkStatus();
 }
@@ -115,10 +117,7 @@ absl::Status CudaLayerRunner::CheckArrays(CudaLayerMode mode, int index,
                                           const ArrayView& x,
                                           const ArrayView& y) {
   const Site& site = sites_.sites()[index];
-  if (!IsLinear(site.kind)) {
-    return UnimplementedLayer(site,
-                              "layers of this kind do not run on CUDA devices");
-  }
+  PEFT_RETURN_IF_ERROR(CheckKind(site));
   PEFT_RETURN_IF_ERROR(CheckElements(site, "input", options_.dtype, x));
   PEFT_RETURN_IF_ERROR(CheckElements(site, "output", options_.dtype, y));
   if (x.rank() == 0 || x.sizes.back() != site.in_features) {
@@ -343,14 +342,29 @@ absl::Status CudaLayerRunner::Run(CudaLayerMode mode, int site,
   const DeviceScope scope(backend_->device());
   PEFT_RETURN_IF_ERROR(scope.status());
   PEFT_RETURN_IF_ERROR(UseStream(stream));
+  return Recorded(Enqueue(mode, site, plans, is_models, x, y, stream), stream);
+}
+
+absl::Status CudaLayerRunner::Enqueue(CudaLayerMode mode, int site,
+                                      absl::Span<const Plan* const> plans,
+                                      bool is_models, const ArrayView& x,
+                                      const ArrayView& y, StreamHandle stream) {
   PEFT_RETURN_IF_ERROR(SetGroups(plans, is_models, x, stream));
   if (x_rows_.rows == 0) return absl::OkStatus();
   PEFT_ASSIGN_OR_RETURN(const SiteCall call,
                         MakeCall(mode, site, x, y, stream));
   PEFT_RETURN_IF_ERROR(Launch(call, stream));
-  if (!is_captured_) return last_call_.Record(stream);
+  if (!is_captured_) return absl::OkStatus();
   for (const Group& group : groups_) slots_->Pin(group.first, site);
   return absl::OkStatus();
+}
+
+// A call that has failed may have copied before.
+absl::Status CudaLayerRunner::Recorded(const absl::Status& status,
+                                       StreamHandle stream) const {
+  if (is_captured_) return status;
+  const absl::Status recorded = last_call_.Record(stream);
+  return status.ok() ? recorded : status;
 }
 
 absl::Status CudaLayerRunner::Update(const Plan& plan, StreamHandle stream) {
@@ -359,8 +373,7 @@ absl::Status CudaLayerRunner::Update(const Plan& plan, StreamHandle stream) {
   PEFT_RETURN_IF_ERROR(UseStream(stream));
   if (is_captured_) return NeedsWarmUp("copy what is active on the model");
   if (slots_->Holds(kModelSlot, plan)) return absl::OkStatus();
-  PEFT_RETURN_IF_ERROR(slots_->Write(kModelSlot, plan, stream));
-  return last_call_.Record(stream);
+  return Recorded(slots_->Write(kModelSlot, plan, stream), stream);
 }
 
 }  // namespace peft

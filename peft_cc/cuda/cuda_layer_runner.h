@@ -95,6 +95,13 @@ class CudaLayerRunner {
   absl::Status CheckPlans(CudaLayerMode mode, int site,
                           absl::Span<const Plan* const> plans) const;
   absl::Status UseStream(kernels::cuda::StreamHandle stream);
+  // The status of what was put on the stream, which others then wait for.
+  absl::Status Recorded(const absl::Status& status,
+                        kernels::cuda::StreamHandle stream) const;
+  absl::Status Enqueue(CudaLayerMode mode, int site,
+                       absl::Span<const Plan* const> plans, bool is_models,
+                       const ArrayView& x, const ArrayView& y,
+                       kernels::cuda::StreamHandle stream);
   absl::Status SetGroups(absl::Span<const Plan* const> plans, bool is_models,
                          const ArrayView& x,
                          kernels::cuda::StreamHandle stream);
