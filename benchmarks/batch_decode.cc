@@ -66,7 +66,7 @@ void MeasureBatch(BaseKind kind, int64_t batch, int rounds) {
       "and reading |\n|---|---|---|---|---|---|---|\n",
       NameOf(kind), static_cast<int>(batch));
   for (int threads = 1; threads <= kMaxThreads; ++threads) {
-    LlamaSide side(folders, kind, threads, batch);
+    LlamaSide side(folders, threads, batch);
     BatchSamples samples;
     for (int round = 0; round < rounds; ++round) Measure(side, read, samples);
     Print(threads, batch, folders.adapter_bytes(), samples);

@@ -3,11 +3,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <random>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "peft_cc/models/model.h"
 #include "peft_cc/tensors/safetensors.h"
 #include "peft_cc/tensors/tensor.h"
 
@@ -106,12 +109,16 @@ std::string WithBitsAndBytes(std::string config) {
 
 }  // namespace
 
-LlamaFolders::LlamaFolders(BaseKind kind)
+LlamaFolders::LlamaFolders(BaseKind kind, DType adapter_dtype)
     : folder_(std::filesystem::temp_directory_path().string() +
               "/peft_llama_XXXXXX") {
   Check(mkdtemp(folder_.data()) != nullptr);
-  WriteBase(kind);
-  WriteAdapter();
+  if (kind == BaseKind::kQ4 || kind == BaseKind::kQ8) {
+    WriteQuantizedBase(kind);
+  } else {
+    WriteBase(kind, base());
+  }
+  WriteAdapter(adapter_dtype);
 }
 
 LlamaFolders::~LlamaFolders() {
@@ -119,10 +126,23 @@ LlamaFolders::~LlamaFolders() {
   std::filesystem::remove_all(folder_, error);
 }
 
-void LlamaFolders::WriteBase(BaseKind kind) {
+void LlamaFolders::WriteQuantizedBase(BaseKind kind) {
+  const std::string plain = folder_ + "/plain";
+  WriteBase(BaseKind::kBF16, plain);
+  ModelOptions options;
+  options.weight_format =
+      kind == BaseKind::kQ4 ? WeightFormat::kQ4 : WeightFormat::kQ8;
+  options.quantize_head = true;
+  absl::StatusOr<std::unique_ptr<Model>> model = Model::Open(plain, options);
+  Check(model.ok());
+  Check((*model)->WriteQuantized(base(), nullptr).ok());
+  std::filesystem::remove_all(plain);
+}
+
+void LlamaFolders::WriteBase(BaseKind kind, const std::string& path) {
   const DType dtype = kind == BaseKind::kF32 ? DType::kF32 : DType::kBF16;
-  std::filesystem::create_directory(base());
-  std::ofstream(base() + "/config.json")
+  std::filesystem::create_directory(path);
+  std::ofstream(path + "/config.json")
       << (kind == BaseKind::kNF4 ? WithBitsAndBytes(kBaseConfig) : kBaseConfig);
   TensorMap tensors;
   tensors["model.embed_tokens.weight"] =
@@ -143,10 +163,10 @@ void LlamaFolders::WriteBase(BaseKind kind) {
           RandomTensor(dtype, {kHidden});
     }
   }
-  Write(base(), "model.safetensors", tensors);
+  Write(path, "model.safetensors", tensors);
 }
 
-void LlamaFolders::WriteAdapter() {
+void LlamaFolders::WriteAdapter(DType dtype) {
   std::filesystem::create_directory(adapter());
   std::ofstream(adapter() + "/adapter_config.json") << kAdapterConfig;
   TensorMap tensors;
@@ -155,9 +175,9 @@ void LlamaFolders::WriteAdapter() {
       const std::string prefix = absl::StrCat("base_model.model.model.layers.",
                                               layer, ".", linear.name);
       tensors[prefix + ".lora_A.weight"] =
-          RandomTensor(DType::kF32, {kRank, linear.in});
+          RandomTensor(dtype, {kRank, linear.in});
       tensors[prefix + ".lora_B.weight"] =
-          RandomTensor(DType::kF32, {linear.out, kRank});
+          RandomTensor(dtype, {linear.out, kRank});
     }
   }
   adapter_bytes_ = Write(adapter(), "adapter_model.safetensors", tensors);

@@ -6,22 +6,23 @@
 #include <cstdint>
 #include <string>
 
+#include "peft_cc/base/dtype.h"
+
 namespace peft {
 
-// How a base's weights are stored, or made to when it is opened.
+// How a base's weights are stored.
 enum class BaseKind {
   kF32,
   kBF16,
   kNF4,  // as bitsandbytes has it; head, embedding and norms in bf16
-  kQ4,   // bf16, to be opened with that weight format
+  kQ4,   // as `peft quantize` makes it of bf16, head included
   kQ8,
 };
 
 // Folders of their own below the temporary folder, removed with the object.
 class LlamaFolders {
  public:
-  // The adapter's weights are F32.
-  explicit LlamaFolders(BaseKind kind);
+  explicit LlamaFolders(BaseKind kind, DType adapter_dtype = DType::kF32);
   LlamaFolders(const LlamaFolders&) = delete;
   LlamaFolders& operator=(const LlamaFolders&) = delete;
   ~LlamaFolders();
@@ -31,8 +32,9 @@ class LlamaFolders {
   int64_t adapter_bytes() const { return adapter_bytes_; }
 
  private:
-  void WriteBase(BaseKind kind);
-  void WriteAdapter();
+  void WriteBase(BaseKind kind, const std::string& path);
+  void WriteQuantizedBase(BaseKind kind);
+  void WriteAdapter(DType dtype);
 
   std::string folder_;
   int64_t adapter_bytes_ = 0;

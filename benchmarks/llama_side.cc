@@ -22,12 +22,6 @@ T Require(absl::StatusOr<T> result) {
   std::abort();
 }
 
-WeightFormat FormatOf(BaseKind kind) {
-  return kind == BaseKind::kQ4   ? WeightFormat::kQ4
-         : kind == BaseKind::kQ8 ? WeightFormat::kQ8
-                                 : WeightFormat::kAsStored;
-}
-
 }  // namespace
 
 const char* NameOf(BaseKind kind) {
@@ -46,13 +40,11 @@ const char* NameOf(BaseKind kind) {
   return "q8";
 }
 
-LlamaSide::LlamaSide(const LlamaFolders& folders, BaseKind kind, int threads,
-                     int64_t batch, bool round_activations)
+LlamaSide::LlamaSide(const LlamaFolders& folders, int threads, int64_t batch,
+                     bool round_activations)
     : batch_(batch), pool_(kernels::CreateThreadPool(threads)) {
   ModelOptions options;
   options.thread_pool = pool_;
-  options.weight_format = FormatOf(kind);
-  options.quantize_head = true;
   model_ = Require(Model::Open(folders.base(), options));
   std::vector<std::string> names;
   for (int64_t i = 0; i < batch; ++i) {

@@ -25,8 +25,8 @@ class LlamaSide {
 
   // `batch` rows. Loads as many adapters, each with memory of its own, of which
   // the first is active.
-  LlamaSide(const LlamaFolders& folders, BaseKind kind, int threads,
-            int64_t batch = 1, bool round_activations = false);
+  LlamaSide(const LlamaFolders& folders, int threads, int64_t batch = 1,
+            bool round_activations = false);
 
   // The adapter on or off.
   void SetAdapter(bool active);

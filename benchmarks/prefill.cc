@@ -1,7 +1,9 @@
 // Prefill without and with an adapter, in turns, of bf16 also with rounded
 // activations: what part of the time is the adapter's, beside its part of the
 // multiplications, and how near all of it comes to the rate of multiply-adds.
-// Prints a table for docs/performance.md.
+// Prints a table for docs/performance.md. Of one thread the adapter's part is
+// also given by the time in which that thread ran ("own"), which other programs
+// disturb less.
 //
 //   ./bazelw run //benchmarks:prefill -- [--rounds=N] [--dtype=f32|bf16]
 
@@ -27,11 +29,10 @@ constexpr int kMaxThreads = 2;
 // Prefill of one session, without and with the adapter in turns.
 class PrefillTrial {
  public:
-  PrefillTrial(const LlamaFolders& folders, BaseKind kind, int threads,
-               bool round_activations)
+  PrefillTrial(const LlamaFolders& folders, int threads, bool round_activations)
       : threads_(threads),
         rounded_(round_activations),
-        side_(folders, kind, threads, 1, round_activations) {}
+        side_(folders, threads, 1, round_activations) {}
 
   void Measure(int64_t tokens) {
     Trial& trial = trials_[tokens];
@@ -47,17 +48,20 @@ class PrefillTrial {
   void Print() const {
     for (const auto& [tokens, trial] : trials_) {
       const double time = 1 - trial.base.Wall() / trial.adapted.Wall();
+      const double own = 1 - trial.base.Own() / trial.adapted.Own();
       const double flops =
           1 - ForwardFlops(tokens, false) / ForwardFlops(tokens, true);
       const double limit = trial.limit.Wall() / flops_;
       std::printf(
           "| %lld%s | %d | %.3g | %.3g | %.0f %%, %.0f %% | %.1f %% | %.1f %% "
-          "| %.2f |\n",
+          "| %.2f",
           static_cast<long long>(tokens), rounded_ ? ", rounded" : "", threads_,
           1e3 * trial.base.Wall(), 1e3 * trial.adapted.Wall(),
           100 * limit * ForwardFlops(tokens, false) / trial.base.Wall(),
           100 * limit * ForwardFlops(tokens, true) / trial.adapted.Wall(),
           100 * time, 100 * flops, time / flops);
+      if (threads_ == 1) std::printf(", own %.2f", own / flops);
+      std::printf(" |\n");
     }
   }
 
@@ -80,7 +84,7 @@ void MeasurePrefill(BaseKind kind, int rounds) {
     for (const bool rounded : {false, true}) {
       if (rounded && kind != BaseKind::kBF16) continue;
       trials.push_back(
-          std::make_unique<PrefillTrial>(folders, kind, threads, rounded));
+          std::make_unique<PrefillTrial>(folders, threads, rounded));
     }
   }
   for (int round = 0; round < rounds; ++round) {

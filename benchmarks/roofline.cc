@@ -3,11 +3,14 @@
 // in turns in one run. Prints a table for docs/performance.md.
 //
 //   ./bazelw run //benchmarks:roofline -- [--rounds=N]
-//       [--dtype=f32|bf16|nf4|q4|q8] [--no-prefill] [--contention] [--batch=N]
+//       [--dtype=f32|bf16|nf4|q4|q8] [--adapter=f32|bf16] [--no-prefill]
+//       [--contention] [--batch=N]
 //
-// Of a quantised base (nf4 with a head of bf16, q4 and q8 with a quantised one)
-// it also measures the bf16 model that it was, in the same turns, and prints
-// how many times as fast it decodes.
+// Of a quantised base (nf4 with a head of bf16, q4 and q8 with a quantised one,
+// as `peft quantize` writes it) it also measures the bf16 model that it was, in
+// the same turns, and prints how many times as fast it decodes, with and
+// without the adapter, and what reading alone would allow. --adapter is how the
+// adapter is stored.
 //
 // With --contention it measures instead what two threads decode while another
 // process keeps one core busy, beside what one thread decodes without; with
@@ -37,6 +40,7 @@
 #include "benchmarks/machine_limits.h"
 #include "benchmarks/samples.h"
 #include "kernels/cpu_variant.h"
+#include "peft_cc/base/dtype.h"
 
 namespace peft {
 namespace {
@@ -46,6 +50,7 @@ constexpr int kMaxThreads = 2;
 struct Options {
   int rounds = 15;
   std::vector<BaseKind> kinds = {BaseKind::kF32, BaseKind::kBF16};
+  DType adapter = DType::kF32;
   bool prefill = true;
   bool contention = false;
   int64_t batch = 0;  // 0: no batches
@@ -54,16 +59,16 @@ struct Options {
 // All measurements of one kind of base, by name and threads.
 class Roofline {
  public:
-  Roofline(BaseKind kind, bool with_prefill)
-      : kind_(kind), with_prefill_(with_prefill), folders_(kind) {
+  Roofline(BaseKind kind, DType adapter, bool with_prefill)
+      : kind_(kind), with_prefill_(with_prefill), folders_(kind, adapter) {
     for (int threads = 1; threads <= kMaxThreads; ++threads) {
-      sides_.push_back(std::make_unique<LlamaSide>(folders_, kind, threads));
+      sides_.push_back(std::make_unique<LlamaSide>(folders_, threads));
     }
     if (kind == BaseKind::kF32 || kind == BaseKind::kBF16) return;
-    bf16_folders_ = std::make_unique<LlamaFolders>(BaseKind::kBF16);
+    bf16_folders_ = std::make_unique<LlamaFolders>(BaseKind::kBF16, adapter);
     for (int threads = 1; threads <= kMaxThreads; ++threads) {
-      bf16_sides_.push_back(std::make_unique<LlamaSide>(
-          *bf16_folders_, BaseKind::kBF16, threads));
+      bf16_sides_.push_back(
+          std::make_unique<LlamaSide>(*bf16_folders_, threads));
     }
   }
 
@@ -91,7 +96,9 @@ class Roofline {
       for (const int64_t tokens : {256, 1024}) {
         if (with_prefill_) PrintPrefill(tokens, threads);
       }
-      if (!bf16_sides_.empty()) PrintRatio(threads);
+      for (const bool adapter : {false, true}) {
+        if (!bf16_sides_.empty()) PrintRatio(threads, adapter);
+      }
     }
   }
 
@@ -132,29 +139,44 @@ class Roofline {
     }
   }
 
-  // Decoding with the adapter, here and by the bf16 model, in turns.
+  static const char* AdapterName(bool adapter) {
+    return adapter ? "adapter" : "base";
+  }
+
+  // Decoding here and by the bf16 model, in turns.
   void MeasureRatio(int index) {
-    for (LlamaSide* side : {sides_[index].get(), bf16_sides_[index].get()}) {
-      side->SetAdapter(true);
-      side->StartDecoding();
-    }
-    for (int i = 0; i < 8; ++i) {
-      Of("quantised", index + 1).Time([&] { sides_[index]->DecodeSome(); });
-      Of("bf16", index + 1).Time([&] { bf16_sides_[index]->DecodeSome(); });
+    for (const bool adapter : {false, true}) {
+      const std::string name = AdapterName(adapter);
+      for (LlamaSide* side : {sides_[index].get(), bf16_sides_[index].get()}) {
+        side->SetAdapter(adapter);
+        side->StartDecoding();
+      }
+      for (int i = 0; i < 6; ++i) {
+        Of("quantised, " + name, index + 1).Time([&] {
+          sides_[index]->DecodeSome();
+        });
+        Of("bf16, " + name, index + 1).Time([&] {
+          bf16_sides_[index]->DecodeSome();
+        });
+      }
     }
   }
 
-  void PrintRatio(int threads) const {
-    const Samples& here = Of("quantised", threads);
-    const Samples& bf16 = Of("bf16", threads);
-    std::printf("| tokens/s, adapter | %d | %.3g | %.3g | ", threads,
+  void PrintRatio(int threads, bool adapter) const {
+    const std::string name = AdapterName(adapter);
+    const Samples& here = Of("quantised, " + name, threads);
+    const Samples& bf16 = Of("bf16, " + name, threads);
+    const int64_t more = adapter ? folders_.adapter_bytes() : 0;
+    std::printf("| tokens/s, %s | %d | %.3g | %.3g | ", name.c_str(), threads,
                 LlamaSide::kStepsAtOnce / here.Wall(),
                 LlamaSide::kStepsAtOnce / here.Best());
     PrintOwn(threads, "%.3g", LlamaSide::kStepsAtOnce / here.Own());
     std::printf(" | %.2f, %.2f", bf16.Wall() / here.Wall(),
                 bf16.Best() / here.Best());
     PrintOwn(threads, ", %.2f", bf16.Own() / here.Own());
-    std::printf(" times bf16's |\n");
+    std::printf(" times bf16's, by bytes %.2f |\n",
+                static_cast<double>(bf16_sides_[0]->base_bytes() + more) /
+                    static_cast<double>(sides_[0]->base_bytes() + more));
   }
 
   // A thread's own time says nothing of several.
@@ -240,8 +262,8 @@ class BusyProcess {
 
 void MeasureContention(BaseKind kind, int rounds) {
   const LlamaFolders folders(kind);
-  LlamaSide one(folders, kind, 1);
-  LlamaSide two(folders, kind, 2);
+  LlamaSide one(folders, 1);
+  LlamaSide two(folders, 2);
   for (LlamaSide* side : {&one, &two}) side->StartDecoding();
   Samples alone, both, beside;
   for (int round = 0; round < rounds; ++round) {
@@ -287,6 +309,9 @@ bool ParseOptions(int count, char** arguments, Options* options) {
       if (!absl::SimpleAtoi(argument, &options->batch) || options->batch < 2) {
         return false;
       }
+    } else if (argument == "--adapter=f32" || argument == "--adapter=bf16") {
+      options->adapter =
+          argument == "--adapter=f32" ? DType::kF32 : DType::kBF16;
     } else if (absl::ConsumePrefix(&argument, "--dtype=")) {
       if (!ParseKind(argument, options)) return false;
     } else if (!absl::ConsumePrefix(&argument, "--rounds=") ||
@@ -306,7 +331,8 @@ int main(int count, char** arguments) {
   if (!peft::ParseOptions(count, arguments, &options)) {
     std::fprintf(stderr,
                  "usage: %s [--rounds=N] [--dtype=f32|bf16|nf4|q4|q8] "
-                 "[--no-prefill] [--contention] [--batch=N]\n",
+                 "[--adapter=f32|bf16] [--no-prefill] [--contention] "
+                 "[--batch=N]\n",
                  arguments[0]);
     return 2;
   }
@@ -319,7 +345,7 @@ int main(int count, char** arguments) {
       peft::MeasureBatch(kind, options.batch, options.rounds);
       continue;
     }
-    peft::Roofline roofline(kind, options.prefill);
+    peft::Roofline roofline(kind, options.adapter, options.prefill);
     roofline.Run(options.rounds);
     roofline.Print();
   }

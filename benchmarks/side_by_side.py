@@ -1,7 +1,7 @@
 """Measures the SDK beside its peers, all in one interleaved run.
 
   ./bazelw run //benchmarks:side_by_side -- [--dtype f32] [--rounds 5]
-      [--peers peft,llama.cpp] [--threads 1,2] [--contention]
+      [--peers peft,llama.cpp] [--threads 1,2] [--contention] [--rounded]
 
 Makes a Llama of 135M parameters (SmolLM's shape, random weights) and two LoRA
 adapters (r=16 on all seven linears), then times the sides in turns, so that a
@@ -9,6 +9,11 @@ noisy machine disturbs all alike: a table for each number of threads. Each
 figure is a median; a ratio above 1 means that the SDK is that many times faster
 (or smaller). With --contention a process of its own keeps one core busy during
 another set of decode steps.
+
+With --rounded another column has the SDK with its session option
+`round_activations`: products with bf16 weights round their inputs to bf16, as
+torch and llama.cpp do for such weights, where the SDK keeps them in f32
+otherwise. A peer then has a second ratio, to that column. It needs --dtype bf16.
 
 Peers are transformers + PEFT, and llama.cpp, with files converted before
 anything is measured; llama.cpp is built from source the first time.
@@ -66,7 +71,7 @@ def make_files(folder, shape, dtype):
 class Sdk:
     """Our side, through the C ABI."""
 
-    round_activations = False  # of all models
+    round_activations = False
 
     def __init__(self, folder, threads, library):
         from testing import peft_ctypes
@@ -97,6 +102,12 @@ class Sdk:
 
     def logits(self, count):
         return self.module.view_to_numpy(self.last).reshape(-1)[-count:]
+
+
+class RoundedSdk(Sdk):
+    """Our side with the inputs of bf16 products in bf16, as peers have them."""
+
+    round_activations = True
 
 
 class Peft:
@@ -160,7 +171,7 @@ class LlamaCpp(llama_cpp_peer.LlamaCpp):
         self.threads = threads
 
 
-KINDS = {"peft": Peft, "llama.cpp": LlamaCpp}
+PEERS = {"peft": Peft, "llama.cpp": LlamaCpp}
 
 
 def measure_decode(timer, sides, label):
@@ -270,30 +281,34 @@ def measure_processes(sides, arguments, folder, rounds=3):
             for name, rows in results.items()}
 
 
-def print_row(label, values, unit):
-    """One line; None is what was not measured."""
-    ours, *theirs = values
-    cells = [f"{ours:.3g} {unit}"]
+def print_row(label, ours, theirs, unit):
+    """One line; a peer's ratios are to each of ours. None: not measured."""
+    cells = [f"{value:.3g} {unit}" for value in ours]
     for value in theirs:
-        cells += (["", ""] if value is None else
-                  [f"{value:.3g} {unit}", f"{value / ours:.2f}"])
+        ratios = [] if value is None else [f"{value / our:.2f}" for our in ours]
+        cells += ["" if value is None else f"{value:.3g} {unit}",
+                  ", ".join(ratios)]
     print("| " + " | ".join([label, *cells]) + " |")
 
 
-def print_table(timer, processes, names, peers, title):
-    """One number of threads; `names` are its sides, ours first."""
+def print_table(timer, processes, ours, peers, count, title):
+    """One number of threads; `ours` and `peers` are kinds of sides."""
     print(f"\n{title}\n")
-    header = ["", "SDK"]
+    header = ["", *ours]
     for peer in peers:
         header += [peer, "ratio"]
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
+
+    def row(label, value_of, unit):
+        print_row(label, *([value_of(f"{kind}, {count}") for kind in kinds]
+                           for kinds in (ours, peers)), unit)
+
     for label in dict.fromkeys(m for m, _ in timer.samples):
-        print_row(label, [timer.median(label, n) for n in names], "ms")
+        row(label, lambda name: timer.median(label, name), "ms")
     rows = [("process start to libraries loaded", "ms"),
             ("process start to first token", "ms"), ("peak memory", "MiB")]
     for i, (label, unit) in enumerate(rows):
-        print_row(label, [processes[n][i] if n in processes else None
-                          for n in names], unit)
+        row(label, lambda name: processes.get(name, [None] * 3)[i], unit)
 
 
 def parse_arguments():
@@ -307,26 +322,30 @@ def parse_arguments():
                         help="thread counts, of all sides")
     parser.add_argument("--peers", default="peft,llama.cpp",
                         help="of peft and llama.cpp")
-    parser.add_argument("--round-activations", action="store_true",
-                        help="the SDK rounds them to bf16, see peft_c.h")
+    parser.add_argument("--rounded", action="store_true",
+                        help="the SDK also with activations rounded to bf16")
     parser.add_argument("--contention", action="store_true",
                         help="decode also while another process takes a core")
     arguments = parser.parse_args()
-    arguments.peers = arguments.peers.split(",")
-    if not set(arguments.peers) <= set(KINDS):
-        parser.error(f"--peers: expected some of {', '.join(KINDS)}")
+    arguments.peers = [peer for peer in arguments.peers.split(",") if peer]
+    if not set(arguments.peers) <= set(PEERS):
+        parser.error(f"--peers: expected some of {', '.join(PEERS)}")
+    if arguments.rounded and arguments.dtype != "bf16":
+        parser.error("--rounded: expected --dtype bf16, as only products with "
+                     "bf16 weights round")
     return arguments
 
 
 def main():
     arguments = parse_arguments()
     arguments.library = os.path.abspath(arguments.library)
-    Sdk.round_activations = arguments.round_activations
     counts = sorted({int(t) for t in arguments.threads.split(",")})
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         make_files(folder, arguments.shape, arguments.dtype)
-        kinds = {"SDK": Sdk} | {peer: KINDS[peer] for peer in arguments.peers}
+        ours = {"SDK": Sdk} | ({"SDK, rounded": RoundedSdk}
+                               if arguments.rounded else {})
+        kinds = ours | {peer: PEERS[peer] for peer in arguments.peers}
         sides = {f"{label}, {count}": kind(folder, count, arguments.library)
                  for count in counts for label, kind in kinds.items()}
         timer = measure(sides, arguments)
@@ -336,8 +355,7 @@ def main():
             {name: side for name, side in sides.items()
              if not isinstance(side, LlamaCpp)}, arguments, folder)
     for count in counts:
-        print_table(timer, processes, [f"{label}, {count}" for label in kinds],
-                    arguments.peers,
+        print_table(timer, processes, ours, arguments.peers, count,
                     f"{arguments.shape} Llama shape, {arguments.dtype}, "
                     f"{count} threads, medians of {arguments.rounds} "
                     "interleaved rounds")

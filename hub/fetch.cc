@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "hub/download.h"
 #include "hub/https_transport.h"
@@ -49,8 +50,10 @@ absl::StatusOr<Source> Fetch(decltype(&FindAdapter) find, const char* file,
   if (options.is_cancelled) download.is_cancelled = options.is_cancelled;
   const absl::StatusOr<Source> found =
       find(path, subfolder, options, *client, download);
-  // A mistyped path may well read as a repository's name.
-  if (ErrorId(found.status()) == error_id::kHubRepositoryNotFound) {
+  // A mistyped path may well read as a repository's name, also where the Hub
+  // cannot be asked.
+  const std::string id = ErrorId(found.status());
+  if (absl::StartsWith(id, "HUB_") && id != error_id::kHubLocalEntryNotFound) {
     return WithContext(found.status(),
                        absl::StrCat("there is no folder ", Quoted(path),
                                     " with ", file, ", and on the Hub"));

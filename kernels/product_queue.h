@@ -53,7 +53,7 @@ class ProductQueue {
   void Run();
 
  private:
-  // Enough for kMaxLinears layers of 64 groups of rows.
+  // Enough for three layers, as q, k and v are, of 64 groups of rows.
   static constexpr int kMaxProducts = 256;
   static constexpr int kAllTerms = 320;
 

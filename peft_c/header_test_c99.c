@@ -33,6 +33,7 @@ static const peft_file_t kFile = PEFT_FILE_INIT;
 static const peft_form_t kForm = PEFT_FORM_INIT;
 static const peft_layer_t kLayer = PEFT_LAYER_INIT;
 static const peft_run_layer_options_t kRunOptions = PEFT_RUN_LAYER_OPTIONS_INIT;
+static const peft_cuda_options_t kCudaOptions = PEFT_CUDA_OPTIONS_INIT;
 
 /* The sum keeps the compiler from finding them unused. */
 size_t peft_header_test_c99(void);
@@ -48,5 +49,6 @@ size_t peft_header_test_c99(void) {
          kAddOptions.struct_size + kSaveOptions.struct_size +
          kAdapterInfo.struct_size + kEstimate.struct_size +
          kAllocator.struct_size + kThreadPool.struct_size + kFile.struct_size +
-         kForm.struct_size + kLayer.struct_size + kRunOptions.struct_size;
+         kForm.struct_size + kLayer.struct_size + kRunOptions.struct_size +
+         kCudaOptions.struct_size;
 }

@@ -32,6 +32,7 @@ size_t PEFT_HEADER_TEST_NAME() {
   const peft_form_t form = PEFT_FORM_INIT;
   const peft_layer_t layer = PEFT_LAYER_INIT;
   const peft_run_layer_options_t run_options = PEFT_RUN_LAYER_OPTIONS_INIT;
+  const peft_cuda_options_t cuda_options = PEFT_CUDA_OPTIONS_INIT;
   return build_info.struct_size + view.struct_size + model_options.struct_size +
          model_info.struct_size + load_options.struct_size +
          set_options.struct_size + line.struct_size +
@@ -43,5 +44,6 @@ size_t PEFT_HEADER_TEST_NAME() {
          add_options.struct_size + save_options.struct_size +
          adapter_info.struct_size + estimate.struct_size +
          allocator.struct_size + thread_pool.struct_size + file.struct_size +
-         form.struct_size + layer.struct_size + run_options.struct_size;
+         form.struct_size + layer.struct_size + run_options.struct_size +
+         cuda_options.struct_size;
 }

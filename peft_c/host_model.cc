@@ -179,6 +179,10 @@ peft_status_t* peft_model_run_layer(const peft_model_t* model, const char* name,
                           peft::TextArgument("name", name));
     peft_run_layer_options_t known = PEFT_RUN_LAYER_OPTIONS_INIT;
     PEFT_RETURN_IF_ERROR(peft::ReadOptions(options, &known));
+    if (known.stream != nullptr) {
+      return peft::BadArgument("options.stream",
+                               "is not NULL, and layers run on the CPU here");
+    }
     PEFT_ASSIGN_OR_RETURN(const peft::Tensor input,
                           peft::CopyTensorView("x", x));
     // Before the plans are made, which a merge into the weights would outdate.

@@ -283,6 +283,20 @@ TEST(HostModel, LayersOfSeveralSizesAreRefused) {
   EXPECT_EQ(Create(layers, 1).subject, "layers[0].struct_size");
 }
 
+TEST(HostModel, AStreamIsRefusedWhereThereIsNone) {
+  const Linear linear;
+  const peft_layer_t layer = linear.Layer();
+  OwnedModel model;
+  ASSERT_TRUE(Create(&layer, 1, &model).ok());
+  peft_run_layer_options_t options = PEFT_RUN_LAYER_OPTIONS_INIT;
+  options.stream = &options;
+  peft_tensor_t* y = nullptr;
+  const Outcome outcome = Take(peft_model_run_layer(
+      model.get(), "fc", &linear.weight_view, &options, &y));
+  EXPECT_EQ(outcome.subject, "options.stream");
+  EXPECT_EQ(y, nullptr);
+}
+
 TEST(HostModel, InitWritesTheDefaults) {
   peft_layer_t layer;
   peft_layer_init(&layer, sizeof(layer));

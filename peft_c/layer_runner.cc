@@ -1,8 +1,8 @@
 // Layers of a host model run in the program's own memory.
 
-#include <atomic>
+#include "peft_c/layer_runner.h"
+
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,57 +20,30 @@
 
 namespace peft {
 
-// What a runner handle stands for. What it keeps between calls is there so that
-// calls allocate nothing.
-struct LayerRunnerObject {
-  explicit LayerRunnerObject(std::shared_ptr<Model> its_model)
-      : model(std::move(its_model)), runner(model->sites(), model->pool()) {}
+absl::StatusOr<RunnerUse> RunnerUse::Begin(const peft_layer_runner_t* handle) {
+  PEFT_ASSIGN_OR_RETURN(auto object, Lookup("runner", handle));
+  if (!object->is_busy.exchange(true)) return RunnerUse(std::move(object));
+  return MakeError(absl::StatusCode::kFailedPrecondition, error_id::kRunnerBusy,
+                   "the runner is in use by another call that has not ended; "
+                   "make one for each thread");
+}
 
-  const std::shared_ptr<Model> model;  // outlives the runner
-  LayerRunner runner;
-  AdapterRegistry::Running running;
-  std::optional<BatchPlan> plans;  // of adapters by their names
-  std::vector<std::shared_ptr<const ActivationObject>> activations;
-  std::vector<const Plan*> rows;
-  std::atomic<bool> is_busy{false};
-};
+RunnerUse::~RunnerUse() {
+  if (object_ == nullptr) return;
+  object_->activations.clear();
+  object_->plans.reset();
+  object_->is_busy.store(false);
+}
 
-template <>
-struct HandleTraits<peft_layer_runner_t> {
-  using Object = LayerRunnerObject;
-  static constexpr HandleKind kKind = HandleKind::kLayerRunner;
-};
+absl::Status RefreshRunning(LayerRunnerObject& runner) {
+  if (runner.running.version == runner.model->running_version()) {
+    return absl::OkStatus();
+  }
+  PEFT_ASSIGN_OR_RETURN(runner.running, runner.model->GetRunning());
+  return absl::OkStatus();
+}
 
 namespace {
-
-// A runner for the length of one call.
-class RunnerUse {
- public:
-  static absl::StatusOr<RunnerUse> Begin(const peft_layer_runner_t* handle) {
-    PEFT_ASSIGN_OR_RETURN(auto object, Lookup("runner", handle));
-    if (!object->is_busy.exchange(true)) return RunnerUse(std::move(object));
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     error_id::kRunnerBusy,
-                     "the runner is in use by another call that has not ended; "
-                     "make one for each thread");
-  }
-
-  RunnerUse(RunnerUse&&) = default;
-  ~RunnerUse() {
-    if (object_ == nullptr) return;
-    object_->activations.clear();
-    object_->plans.reset();
-    object_->is_busy.store(false);
-  }
-
-  LayerRunnerObject* operator->() const { return object_.get(); }
-
- private:
-  explicit RunnerUse(std::shared_ptr<LayerRunnerObject> object)
-      : object_(std::move(object)) {}
-
-  std::shared_ptr<LayerRunnerObject> object_;
-};
 
 absl::Status TakeActivations(const peft_run_layer_options_t& options,
                              LayerRunnerObject& runner) {
@@ -124,20 +97,51 @@ absl::Status TakeRows(const peft_run_layer_options_t& options,
     return BadArgument("options.adapter_names",
                        "and options.activations are both given");
   }
-  if (runner.running.version != runner.model->running_version()) {
-    PEFT_ASSIGN_OR_RETURN(runner.running, runner.model->GetRunning());
-  }
+  PEFT_RETURN_IF_ERROR(RefreshRunning(runner));
   if (options.num_adapter_names > 0) return TakeNames(options, runner);
   if (options.num_activations > 0) return TakeActivations(options, runner);
   runner.rows.push_back(runner.running.current.get());
   return absl::OkStatus();
 }
 
-using RunFunction = absl::Status (LayerRunner::*)(int, RowPlans,
-                                                  const ArrayView&,
-                                                  const ArrayView&);
+using RunnerMode = CudaLayerMode;
 
-peft_status_t* RunLayerAs(RunFunction function, peft_layer_runner_t* runner,
+absl::Status RunOnCpu(RunnerMode mode, int layer, const peft_tensor_view_t* x,
+                      const peft_run_layer_options_t& options,
+                      const peft_tensor_view_t* y, LayerRunnerObject& runner) {
+  if (options.stream != nullptr) {
+    return BadArgument("options.stream",
+                       "is not NULL, and the runner is not on a CUDA device");
+  }
+  PEFT_ASSIGN_OR_RETURN(const ArrayView input, ReadArrayView("x", x));
+  PEFT_ASSIGN_OR_RETURN(const ArrayView output, ReadArrayView("y", y));
+  PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use weights,
+                        runner.model->UseWeights());
+  PEFT_RETURN_IF_ERROR(TakeRows(options, runner));
+  return mode == RunnerMode::kWhole
+             ? runner.runner.Run(layer, runner.rows, input, output)
+             : runner.runner.AddDelta(layer, runner.rows, input, output);
+}
+
+absl::Status RunOnCuda(RunnerMode mode, int layer, const peft_tensor_view_t* x,
+                       const peft_run_layer_options_t& options,
+                       const peft_tensor_view_t* y, LayerRunnerObject& runner) {
+  CudaLayerRunner& cuda = *runner.cuda;
+  const int device = cuda.device_index();
+  PEFT_ASSIGN_OR_RETURN(const ArrayView input,
+                        ReadCudaArrayView("x", x, device));
+  PEFT_ASSIGN_OR_RETURN(const ArrayView output,
+                        ReadCudaArrayView("y", y, device));
+  PEFT_RETURN_IF_ERROR(TakeRows(options, runner));
+  // What is merged is not in the weights on the device.
+  PEFT_RETURN_IF_ERROR(runner.running.rows);
+  const bool is_models =
+      options.num_adapter_names == 0 && options.num_activations == 0;
+  return cuda.Run(mode, layer, runner.rows, is_models, input, output,
+                  static_cast<kernels::cuda::StreamHandle>(options.stream));
+}
+
+peft_status_t* RunLayerAs(RunnerMode mode, peft_layer_runner_t* runner,
                           int64_t layer, const peft_tensor_view_t* x,
                           const peft_run_layer_options_t* options,
                           const peft_tensor_view_t* y) {
@@ -146,13 +150,8 @@ peft_status_t* RunLayerAs(RunFunction function, peft_layer_runner_t* runner,
     PEFT_ASSIGN_OR_RETURN(const int index, LayerIndex(*use->model, layer));
     peft_run_layer_options_t known = PEFT_RUN_LAYER_OPTIONS_INIT;
     PEFT_RETURN_IF_ERROR(ReadOptions(options, &known));
-    PEFT_ASSIGN_OR_RETURN(const ArrayView input, ReadArrayView("x", x));
-    PEFT_ASSIGN_OR_RETURN(const ArrayView output, ReadArrayView("y", y));
-    PEFT_ASSIGN_OR_RETURN(const WeightsGate::Use weights,
-                          use->model->UseWeights());
-    PEFT_RETURN_IF_ERROR(TakeRows(known, *use.operator->()));
-    return ((*use.operator->()).runner.*function)(index, use->rows, input,
-                                                  output);
+    const auto run = use->cuda == nullptr ? RunOnCpu : RunOnCuda;
+    return run(mode, index, x, known, y, *use);
   });
 }
 
@@ -191,13 +190,13 @@ peft_status_t* peft_layer_runner_run(peft_layer_runner_t* runner, int64_t layer,
                                      const peft_tensor_view_t* x,
                                      const peft_run_layer_options_t* options,
                                      const peft_tensor_view_t* y) {
-  return peft::RunLayerAs(&peft::LayerRunner::Run, runner, layer, x, options,
+  return peft::RunLayerAs(peft::RunnerMode::kWhole, runner, layer, x, options,
                           y);
 }
 
 peft_status_t* peft_layer_runner_add_delta(
     peft_layer_runner_t* runner, int64_t layer, const peft_tensor_view_t* x,
     const peft_run_layer_options_t* options, const peft_tensor_view_t* y) {
-  return peft::RunLayerAs(&peft::LayerRunner::AddDelta, runner, layer, x,
-                          options, y);
+  return peft::RunLayerAs(peft::RunnerMode::kDelta, runner, layer, x, options,
+                          y);
 }

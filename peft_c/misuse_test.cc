@@ -187,6 +187,9 @@ void UseEverywhere(uintptr_t value, const char* reason) {
   expect(peft_layer_runner_create(model, &out_runner));
   expect(peft_layer_runner_run(runner, 0, &view, nullptr, &view));
   expect(peft_layer_runner_add_delta(runner, 0, &view, nullptr, &view));
+  expect(peft_layer_runner_create_cuda(model, nullptr, &out_runner));
+  expect(peft_layer_runner_set_weight(runner, 0, &view));
+  expect(peft_layer_runner_update(runner, nullptr));
   expect(peft_model_lower_layer(model, 0, nullptr, &out_lowered));
   expect(peft_lowered_get_form(lowered, 0, &form));
   expect(peft_lowered_get_tensor(lowered, 0, 1, &view));

@@ -602,7 +602,10 @@ enum class DType : std::int32_t {
   kF6E3M2 = PEFT_DTYPE_F6_E3M2,
 };
 
-enum class DeviceType : std::int32_t { kCpu = PEFT_DEVICE_CPU };
+enum class DeviceType : std::int32_t {
+  kCpu = PEFT_DEVICE_CPU,
+  kCuda = PEFT_DEVICE_CUDA,
+};
 
 // The element type of a C++ type; no other types have one.
 template <typename T>
@@ -649,21 +652,36 @@ struct TensorView {
     return view;
   }
 
-  // The elements in order, where they are T's, contiguous and aligned.
+  // Elements at `data` in the memory of a CUDA device, contiguous.
+  static TensorView OnCuda(const void* data, DType dtype,
+                           std::vector<std::int64_t> sizes,
+                           std::int32_t device_index = 0) {
+    TensorView view;
+    view.data = data;
+    view.dtype = dtype;
+    view.device_type = DeviceType::kCuda;
+    view.device_index = device_index;
+    view.sizes = std::move(sizes);
+    return view;
+  }
+
+  // The elements in order, where they are T's in the memory of the process,
+  // contiguous and aligned.
   template <typename T>
   std::optional<Span<const T>> As() const {
-    const std::optional<std::size_t> count = Extent();
-    if (dtype != kDTypeOf<T> || !IsContiguous() || !count) return {};
+    const std::optional<std::size_t> count = Readable<T>();
+    if (!count) return {};
     if (reinterpret_cast<std::uintptr_t>(data) % alignof(T) != 0) return {};
     return Span<const T>(static_cast<const T*>(data), *count);
   }
 
-  // A copy of the elements in order, where they are T's and contiguous.
+  // A copy of the elements in order, where they are T's in the memory of the
+  // process and contiguous.
   template <typename T>
   std::optional<std::vector<T>> Copy() const {
     static_assert(!std::is_same_v<T, bool>, "std::vector<bool> has no data()");
-    const std::optional<std::size_t> count = Extent();
-    if (dtype != kDTypeOf<T> || !IsContiguous() || !count) return {};
+    const std::optional<std::size_t> count = Readable<T>();
+    if (!count) return {};
     std::vector<T> values(*count);
     if (*count != 0) std::memcpy(values.data(), data, *count * sizeof(T));
     return values;
@@ -701,6 +719,15 @@ struct TensorView {
       extent += steps * factor;
     }
     return is_empty ? 0 : extent;
+  }
+
+ private:
+  // The number of contiguous T's that the process can read at `data`.
+  template <typename T>
+  std::optional<std::size_t> Readable() const {
+    const bool is_host = device_type == DeviceType::kCpu;
+    if (!is_host || dtype != kDTypeOf<T> || !IsContiguous()) return {};
+    return Extent();
   }
 };
 
@@ -1438,6 +1465,33 @@ struct RunLayerOptions {
   std::vector<std::string> adapter_names;
   // One for all rows or one for each; nullptr is the base model.
   std::vector<const Activation*> activations;
+  // Of a runner on a CUDA device: the CUstream or cudaStream_t that the work is
+  // put on; nullptr is the default stream.
+  void* stream = nullptr;
+};
+
+// How layers run on a CUDA device. peft_cuda_options_t.
+struct CudaOptions {
+  std::int32_t device_index = 0;
+  // Of x, y and weights: kF32, kF16 or kBF16.
+  DType dtype = DType::kBF16;
+  // Adapters are kept in it on the device: one of the same three.
+  DType adapter_dtype = DType::kBF16;
+  // Results depend on shapes alone.
+  bool deterministic = false;
+  // Adapters that act together, at most, and the largest sum of their ranks.
+  std::int32_t max_adapters = 2;
+  std::int32_t max_rank = 64;
+  // Different activations that rows of calls may name before one makes room.
+  std::int32_t max_activations = 8;
+  // Of device memory, for adapters.
+  std::int64_t adapter_bytes = std::int64_t{256} << 20;
+  // Files to open in place of the system's.
+  std::optional<std::string> driver_path;
+  std::optional<std::string> cublaslt_path;
+  // The machine code of the kernels, for a library that was built without. It
+  // is run.
+  std::optional<std::string> kernels_path;
 };
 
 // The kinds of forms; docs/lowered.md has the formulas.
@@ -1515,6 +1569,7 @@ class CRunLayerOptions {
     c_.num_adapter_names = adapter_names_.size();
     c_.activations = OrNull(activations_);
     c_.num_activations = activations_.size();
+    c_.stream = options.stream;
   }
   const peft_run_layer_options_t* get() const noexcept { return &c_; }
 
@@ -1523,6 +1578,24 @@ class CRunLayerOptions {
   std::vector<const peft_activation_t*> activations_;
   peft_run_layer_options_t c_;
 };
+
+// Borrows `options`.
+inline peft_cuda_options_t ToC(const CudaOptions& options) noexcept {
+  peft_cuda_options_t c;
+  peft_cuda_options_init(&c, sizeof(c));
+  c.device_index = options.device_index;
+  c.dtype = static_cast<std::int32_t>(options.dtype);
+  c.adapter_dtype = static_cast<std::int32_t>(options.adapter_dtype);
+  c.deterministic = options.deterministic;
+  c.max_adapters = options.max_adapters;
+  c.max_rank = options.max_rank;
+  c.max_activations = options.max_activations;
+  c.adapter_bytes = options.adapter_bytes;
+  c.driver_path = OrNull(options.driver_path);
+  c.cublaslt_path = OrNull(options.cublaslt_path);
+  c.kernels_path = OrNull(options.kernels_path);
+  return c;
+}
 
 // Layers as C takes them, borrowed from the C++ ones.
 class CLayers {
@@ -1922,7 +1995,10 @@ inline Result<std::string> InspectFiles(Span<const File> files,
 }
 
 // Workspace in which layers of a model run, for a program's own forward: one
-// for each thread. peft_layer_runner_t.
+// for each thread. One on a CUDA device takes x and y in the memory of that
+// device (TensorView::OnCuda), and its calls return before their work is done;
+// no CUDA graph of them may run when it is gone.
+// peft_layer_runner_t.
 class LayerRunner
     : public detail::Handle<peft_layer_runner_t, peft_layer_runner_free> {
  public:
@@ -1933,6 +2009,15 @@ class LayerRunner
     return detail::Make<LayerRunner, peft_layer_runner_t>(
         [&](peft_layer_runner_t** out) {
           return peft_layer_runner_create(model.get(), out);
+        });
+  }
+  // On a CUDA device, with its primary context. peft_layer_runner_create_cuda.
+  static Result<LayerRunner> CreateCuda(const Model& model,
+                                        const CudaOptions& options = {}) {
+    const peft_cuda_options_t c = detail::ToC(options);
+    return detail::Make<LayerRunner, peft_layer_runner_t>(
+        [&](peft_layer_runner_t** out) {
+          return peft_layer_runner_create_cuda(model.get(), &c, out);
         });
   }
 
@@ -1947,6 +2032,21 @@ class LayerRunner
   Status AddDelta(std::int64_t layer, const TensorView& x, const TensorView& y,
                   const RunLayerOptions& options = {}) {
     return Call(peft_layer_runner_add_delta, layer, x, y, options);
+  }
+
+  // Says where the layer has its weight on the CUDA device, whose memory must
+  // not go before the runner did and its work has ended. Run needs it.
+  // peft_layer_runner_set_weight.
+  Status SetWeight(std::int64_t layer, const TensorView& weight) {
+    Status status = detail::Check(weight);
+    if (!status.ok()) return status;
+    const peft_tensor_view_t c = detail::ToC(weight);
+    return Status(peft_layer_runner_set_weight(get(), layer, &c));
+  }
+  // Makes what is active on the model now act in all work that is put on
+  // `stream` afterwards, in CUDA graphs, too. peft_layer_runner_update.
+  Status Update(void* stream = nullptr) {
+    return Status(peft_layer_runner_update(get(), stream));
   }
 
  private:

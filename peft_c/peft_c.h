@@ -109,7 +109,7 @@ extern "C" {
 
 /* The API number of this header. It grows by one with each addition; nothing
  * is ever removed or changed within a major version. */
-#define PEFT_API_VERSION 4
+#define PEFT_API_VERSION 5
 
 /* Returns the API number of the library that is loaded; a program needs it to
  * be at least the PEFT_API_VERSION that it was compiled with. Since: 1. */
@@ -387,6 +387,9 @@ PEFT_API void peft_string_list_free(peft_string_list_t* list);
 
 /* Where a tensor's memory is; numbers as in DLPack. Since: 1. */
 #define PEFT_DEVICE_CPU 1
+/* A CUDA device, device_index says which. Taken by the calls below
+ * peft_layer_runner_create_cuda alone. Since: 5. */
+#define PEFT_DEVICE_CUDA 2
 
 /* A plain description of elements in memory; owns nothing. Since: 1. */
 typedef struct peft_tensor_view {
@@ -396,7 +399,7 @@ typedef struct peft_tensor_view {
   const void* data;
   /* PEFT_DTYPE_... */
   int32_t dtype;
-  /* PEFT_DEVICE_..., and which of them: 0. */
+  /* PEFT_DEVICE_..., and which of them: 0 for the CPU. */
   int32_t device_type;
   int32_t device_index;
   /* The number of sizes; 0 for a scalar. */
@@ -1822,11 +1825,14 @@ typedef struct peft_run_layer_options {
    * Since: 4. */
   const peft_activation_t* const* activations;
   size_t num_activations;
+  /* Of a runner on a CUDA device: the CUstream (or cudaStream_t) that the work
+   * is put on. Default NULL: the default stream. Since: 5. */
+  void* stream;
 } peft_run_layer_options_t;
 
 /* All defaults. Since: 1. */
 #define PEFT_RUN_LAYER_OPTIONS_INIT \
-  { sizeof(peft_run_layer_options_t), -1, NULL, 0, NULL, 0 }
+  { sizeof(peft_run_layer_options_t), -1, NULL, 0, NULL, 0, NULL }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
 PEFT_API void peft_run_layer_options_init(peft_run_layer_options_t* options,
@@ -1887,6 +1893,107 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_run(
 PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_add_delta(
     peft_layer_runner_t* runner, int64_t layer, const peft_tensor_view_t* x,
     const peft_run_layer_options_t* options, const peft_tensor_view_t* y);
+
+/* --------------------------------------------------------- CUDA devices */
+
+/* How layers run on a CUDA device. The library is not linked to CUDA: the
+ * driver and cuBLASLt are opened by peft_layer_runner_create_cuda, and all
+ * device memory is allocated there, but for weights and what grows with the
+ * rows of a call. Since: 5. */
+typedef struct peft_cuda_options {
+  size_t struct_size;
+  /* CUDA's number of the device. Default 0. */
+  int32_t device_index;
+  /* Of x, y and weights: PEFT_DTYPE_F32, PEFT_DTYPE_F16 or PEFT_DTYPE_BF16.
+   * Default BF16. */
+  int32_t dtype;
+  /* Adapters are kept in it on the device: one of the same three. Default BF16.
+   */
+  int32_t adapter_dtype;
+  /* 1: sums of cuBLASLt are never split, so that results depend on shapes
+   * alone. Default 0. */
+  int32_t deterministic;
+  /* Adapters that act together, at most, and the largest sum of their ranks at
+   * a layer. Defaults 2 and 64. */
+  int32_t max_adapters;
+  int32_t max_rank;
+  /* Different activations that rows of calls may name before one that was used
+   * last must make room: 1 to 1024, beside what is active on the model. Default
+   * 8. */
+  int32_t max_activations;
+  /* Bytes of device memory for adapters, at least enough for one. They stay
+   * there until others need the room. Default 256 MiB. */
+  int64_t adapter_bytes;
+  /* Files to open in place of "libcuda.so.1" and of libcublasLt.so.13 or .12 as
+   * the dynamic linker finds them. Default NULL. */
+  const char* driver_path;
+  const char* cublaslt_path;
+  /* A file with the machine code of our kernels, for a library that was built
+   * without (docs/cuda.md). It is run: it must be one that you trust. Default
+   * NULL: what was built in. */
+  const char* kernels_path;
+} peft_cuda_options_t;
+
+/* All defaults. Since: 5. */
+#define PEFT_CUDA_OPTIONS_INIT                                              \
+  {                                                                         \
+    sizeof(peft_cuda_options_t), 0, PEFT_DTYPE_BF16, PEFT_DTYPE_BF16, 0, 2, \
+        64, 8, 268435456, NULL, NULL, NULL                                  \
+  }
+
+/* Writes the defaults to the `struct_size` bytes at `options`. Since: 5. */
+PEFT_API void peft_cuda_options_init(peft_cuda_options_t* options,
+                                     size_t struct_size);
+
+/* Returns new: a runner of the layers of `model` on a CUDA device, with the
+ * device's primary context. peft_layer_runner_run and
+ * peft_layer_runner_add_delta then take x and y in the memory of that device
+ * and of the options' dtype, put their work on the stream of their options and
+ * return without waiting for it; adapters are copied to the device when they
+ * first act there. A call on another stream than the last waits there for what
+ * that was given. Linear layers, Conv1D, MultiheadAttention's in_proj and
+ * parameters run; UNIMPLEMENTED ("UNIMPLEMENTED") are the other kinds, and
+ * adapters with other weights or rows (modules_to_save,
+ * trainable_token_indices), with invocation tokens, or with factors between two
+ * of them at one layer (an IA3 inside of a LoRA). Calls may also fail with
+ * RESOURCE_EXHAUSTED ("OUT_OF_MEMORY", "CUDA_ACTIVATIONS").
+ *
+ * In a CUDA graph. A call that is captured allocates and copies nothing: run
+ * the same calls once before, uncaptured, or it fails with FAILED_PRECONDITION
+ * ("CUDA_GRAPH"). A graph of calls that name no adapters runs what was active
+ * on the model when peft_layer_runner_update was last called: it need not be
+ * captured again. What acts on calls that name adapters is part of the graph.
+ * Calls share a workspace: launch graphs on the stream of the other calls, or
+ * put them in order, and free the runner when they run no more.
+ *
+ * Fails with FAILED_PRECONDITION ("CUDA_DRIVER", "CUBLASLT") where the driver,
+ * cuBLASLt or code for the device is missing or too old, RESOURCE_EXHAUSTED
+ * ("OUT_OF_MEMORY"), or INVALID_ARGUMENT ("ARGUMENT"). Since: 5. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_create_cuda(
+    const peft_model_t* model, const peft_cuda_options_t* options,
+    peft_layer_runner_t** out_runner);
+
+/* Says where layer `layer` has its weight on the runner's device: `weight` is
+ * (out, in), or (in, out) for a Conv1D or a transposed parameter, of the
+ * options' dtype, with any distance between rows. It is not copied: its memory
+ * must not go before the runner was freed and its work has ended.
+ * peft_layer_runner_run needs it, peft_layer_runner_add_delta does not. The
+ * model's own weight, where it has one, must be the same: norms of DoRA come
+ * from there. The bias is the model's. Fails with INVALID_ARGUMENT
+ * ("TENSOR_SHAPE_MISMATCH", "TENSOR_DTYPE", "ARGUMENT"). Since: 5. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_set_weight(
+    peft_layer_runner_t* runner, int64_t layer,
+    const peft_tensor_view_t* weight);
+
+/* Makes what is active on the model now act in all work that is put on `stream`
+ * (a CUstream, or NULL) afterwards, graphs that were captured before included.
+ * Calls that are not captured do this by themselves. Fails with
+ * FAILED_PRECONDITION ("CUDA_GRAPH") where a captured graph lacks a step that
+ * it would need (scaled inputs or outputs, or biases, that nothing active had
+ * when it was captured); then nothing has changed. Fails as
+ * peft_layer_runner_run. Since: 5. */
+PEFT_API PEFT_MUST_USE peft_status_t* peft_layer_runner_update(
+    peft_layer_runner_t* runner, void* stream);
 
 /* --------------------------------------------------------- lowered adapters */
 

@@ -70,6 +70,41 @@ TEST_F(PeftHppHost, ARunnerWritesToTheProgramsMemory) {
             "ARGUMENT");
 }
 
+TEST_F(PeftHppHost, ARunnerOnCudaNeedsADriver) {
+  peft::CudaOptions options;
+  options.driver_path = "/no/driver";
+  EXPECT_EQ(peft::LayerRunner::CreateCuda(model_, options).status().id(),
+            "CUDA_DRIVER");
+  options.dtype = peft::DType::kI32;
+  EXPECT_EQ(peft::LayerRunner::CreateCuda(model_, options).status().id(),
+            "ARGUMENT");
+}
+
+TEST_F(PeftHppHost, ARunnerOnTheCpuRefusesWhatIsOfCuda) {
+  auto runner = peft::OrThrow(peft::LayerRunner::Create(model_));
+  std::vector<float> y = {7, 7};
+  const auto x_view = peft::TensorView::Of(ones_, {1, 3});
+  const auto y_view = peft::TensorView::Of(y, {1, 2});
+  peft::RunLayerOptions options;
+  options.stream = &y;
+  EXPECT_EQ(runner.Run(layer_, x_view, y_view, options).id(), "ARGUMENT");
+  const auto device =
+      peft::TensorView::OnCuda(y.data(), peft::DType::kF32, {1, 2});
+  EXPECT_EQ(runner.Run(layer_, x_view, device).id(), "ARGUMENT");
+  EXPECT_EQ(y, (std::vector<float>{7, 7}));
+  EXPECT_EQ(runner.SetWeight(layer_, device).id(), "ARGUMENT");
+  EXPECT_EQ(runner.Update().id(), "ARGUMENT");
+}
+
+TEST(PeftHppTensorView, IsNotReadOnADevice) {
+  const std::vector<float> values = {1, 2};
+  const auto view =
+      peft::TensorView::OnCuda(values.data(), peft::DType::kF32, {2}, 1);
+  EXPECT_EQ(view.device_index, 1);
+  EXPECT_FALSE(view.As<float>());
+  EXPECT_FALSE(view.Copy<float>());
+}
+
 TEST_F(PeftHppHost, LoweredAdaptersAreForms) {
   const auto lowered = peft::OrThrow(model_.LowerLayer(layer_));
   ASSERT_EQ(lowered.Size(), 1u);

@@ -35,6 +35,7 @@ TEST(PeftHppOptions, DefaultsAreThoseOfC) {
   ExpectDefaults(detail::ToC(peft::MergeOptions()), peft_merge_options_init);
   ExpectDefaults(detail::ToC(peft::MergeAndUnloadOptions(), {}),
                  peft_merge_and_unload_options_init);
+  ExpectDefaults(detail::ToC(peft::CudaOptions()), peft_cuda_options_init);
   ExpectDefaults(detail::ToC(peft::CombineOptions()),
                  peft_combine_options_init);
   peft_probe_options_t probe = PEFT_PROBE_OPTIONS_INIT;

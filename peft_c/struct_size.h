@@ -49,6 +49,7 @@ PEFT_FIRST_VERSION_ENDS_WITH(peft_allocator_t, deallocate);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_thread_pool_t, num_threads);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_file_t, user_data);
 PEFT_FIRST_VERSION_ENDS_WITH(peft_form_t, scale);
+PEFT_FIRST_VERSION_ENDS_WITH(peft_cuda_options_t, kernels_path);
 
 #undef PEFT_FIRST_VERSION_ENDS_WITH
 

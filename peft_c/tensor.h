@@ -51,6 +51,10 @@ absl::StatusOr<Tensor> BorrowStridedView(absl::string_view argument,
 // checked as above. Allocates nothing.
 absl::StatusOr<ArrayView> ReadArrayView(absl::string_view argument,
                                         const peft_tensor_view_t* view);
+// The same in the memory of a CUDA device.
+absl::StatusOr<ArrayView> ReadCudaArrayView(absl::string_view argument,
+                                            const peft_tensor_view_t* view,
+                                            int device_index);
 
 }  // namespace peft
 

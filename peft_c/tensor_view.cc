@@ -40,15 +40,32 @@ absl::Status CheckDType(absl::string_view argument, int32_t dtype) {
              absl::StrCat("is ", dtype, ", expected a PEFT_DTYPE_..."));
 }
 
-absl::Status CheckFields(absl::string_view argument,
-                         const peft_tensor_view_t& view) {
-  PEFT_RETURN_IF_ERROR(CheckDType(argument, view.dtype));
-  if (view.device_type != PEFT_DEVICE_CPU || view.device_index != 0) {
-    return Bad(
-        argument, "device_type",
-        absl::StrCat("is ", view.device_type, " with index ", view.device_index,
-                     ", expected PEFT_DEVICE_CPU", " with index 0"));
+// Where a view's memory has to be.
+struct Place {
+  int32_t device_type = PEFT_DEVICE_CPU;
+  int32_t device_index = 0;
+};
+
+absl::Status CheckPlace(absl::string_view argument, const Place& place,
+                        const peft_tensor_view_t& view) {
+  if (view.device_type == place.device_type &&
+      view.device_index == place.device_index) {
+    return absl::OkStatus();
   }
+  const absl::string_view name = place.device_type == PEFT_DEVICE_CPU
+                                     ? "PEFT_DEVICE_CPU"
+                                     : "PEFT_DEVICE_CUDA";
+  return Bad(
+      argument, "device_type",
+      absl::StrCat("is ", view.device_type, " with index ", view.device_index,
+                   ", expected ", name, " with index ", place.device_index));
+}
+
+absl::Status CheckFields(absl::string_view argument,
+                         const peft_tensor_view_t& view,
+                         const Place& place = {}) {
+  PEFT_RETURN_IF_ERROR(CheckDType(argument, view.dtype));
+  PEFT_RETURN_IF_ERROR(CheckPlace(argument, place, view));
   if (view.rank < 0 || view.rank > kMaxRank) {
     return Bad(argument, "rank",
                absl::StrCat("is ", view.rank, ", expected 0 to ", kMaxRank));
@@ -174,6 +191,26 @@ bool IsContiguous(const Strided& view) {
   return true;
 }
 
+absl::StatusOr<ArrayView> ReadArray(absl::string_view argument,
+                                    const peft_tensor_view_t* view,
+                                    const Place& place) {
+  peft_tensor_view_t known = PEFT_TENSOR_VIEW_INIT;
+  PEFT_RETURN_IF_ERROR(ReadStruct(argument, view, &known));
+  PEFT_RETURN_IF_ERROR(CheckFields(argument, known, place));
+  ArrayView array;
+  array.dtype = static_cast<DType>(known.dtype);
+  array.data = known.data;
+  array.sizes = absl::MakeConstSpan(known.sizes, known.rank);
+  PEFT_RETURN_IF_ERROR(CheckSizes(argument, array.dtype, array.sizes));
+  if (known.data == nullptr && CheckedNumElements(array.sizes) != 0) {
+    return Bad(argument, "data", "is NULL");
+  }
+  if (known.strides != nullptr) {
+    array.strides = absl::MakeConstSpan(known.strides, known.rank);
+  }
+  return array;
+}
+
 }  // namespace
 
 absl::StatusOr<ViewShape> ReadViewShape(absl::string_view argument,
@@ -214,21 +251,13 @@ absl::StatusOr<Tensor> BorrowStridedView(absl::string_view argument,
 
 absl::StatusOr<ArrayView> ReadArrayView(absl::string_view argument,
                                         const peft_tensor_view_t* view) {
-  peft_tensor_view_t known = PEFT_TENSOR_VIEW_INIT;
-  PEFT_RETURN_IF_ERROR(ReadStruct(argument, view, &known));
-  PEFT_RETURN_IF_ERROR(CheckFields(argument, known));
-  ArrayView array;
-  array.dtype = static_cast<DType>(known.dtype);
-  array.data = known.data;
-  array.sizes = absl::MakeConstSpan(known.sizes, known.rank);
-  PEFT_RETURN_IF_ERROR(CheckSizes(argument, array.dtype, array.sizes));
-  if (known.data == nullptr && CheckedNumElements(array.sizes) != 0) {
-    return Bad(argument, "data", "is NULL");
-  }
-  if (known.strides != nullptr) {
-    array.strides = absl::MakeConstSpan(known.strides, known.rank);
-  }
-  return array;
+  return ReadArray(argument, view, {});
+}
+
+absl::StatusOr<ArrayView> ReadCudaArrayView(absl::string_view argument,
+                                            const peft_tensor_view_t* view,
+                                            int device_index) {
+  return ReadArray(argument, view, {PEFT_DEVICE_CUDA, device_index});
 }
 
 }  // namespace peft

@@ -4,11 +4,27 @@ load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load("//testing:aarch64_test.bzl", "aarch64_test")
 load("//testing:sanitized_test.bzl", "sanitized_test")
 
-# Packages without a loop that anybody waits for: libpeft.so is to be small.
+# Packages, and libraries of others, without a loop that anybody waits for:
+# libpeft.so is to be small.
 _COMPILED_FOR_SIZE = [
     "hub",
+    "kernels/cuda",
+    "kernels/cuda/lt",
+    "kernels/cuda/sites",
     "peft_c",
+    "peft_cc/adapters:combine",
+    "peft_cc/adapters:combined_config",
+    "peft_cc/adapters:fresh",
+    "peft_cc/adapters:fresh_config",
+    "peft_cc/adapters:fresh_layers",
+    "peft_cc/adapters:inspect",
+    "peft_cc/adapters:inspect_json",
+    "peft_cc/adapters:renamed_config",
+    "peft_cc/adapters:save",
+    "peft_cc/adapters:saved_modules",
+    "peft_cc/adapters:trained_tokens",
     "peft_cc/config",
+    "peft_cc/cuda",
 ]
 
 def peft_cc_library(name, copts = [], **kwargs):
@@ -19,7 +35,8 @@ def peft_cc_library(name, copts = [], **kwargs):
       copts: options of the compiler.
       **kwargs: cc_library's other attributes.
     """
-    if native.package_name() in _COMPILED_FOR_SIZE:
+    package = native.package_name()
+    if package in _COMPILED_FOR_SIZE or package + ":" + name in _COMPILED_FOR_SIZE:
         copts = copts + select({
             "//peft_cc/base:optimized": ["-Os"],
             "//conditions:default": [],

@@ -117,7 +117,10 @@ def _cuda_image_impl(ctx):
                   (_bin(ctx).path, ctx.label.name, fatbin.path, source.path),
         mnemonic = "CudaImage",
     )
-    return [DefaultInfo(files = depset([source]))]
+    return [
+        DefaultInfo(files = depset([source])),
+        OutputGroupInfo(fatbin = depset([fatbin])),
+    ]
 
 _CUDA_ATTRS = {
     "deps": attr.label_list(providers = [CcInfo]),

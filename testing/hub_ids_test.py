@@ -144,6 +144,9 @@ class HubIdsTest(HubCase):
         message = self.assert_fails("HUB_REPOSITORY_NOT_FOUND",
                                     model.load_adapter, "mistyped", "a")
         self.assertIn('no folder "mistyped" with adapter_config.json', message)
+        message = self.assert_fails("HUB_UNAUTHORIZED", model.load_adapter,
+                                    "mistyped", "a", token="hf_wrong")
+        self.assertIn('no folder "mistyped" with adapter_config.json', message)
         self.assert_fails("HUB_ENTRY_NOT_FOUND", model.load_adapter,
                           "org/base", "a")
         self.assert_fails("HUB_REPOSITORY_NOT_FOUND", self.open, "org/none")

@@ -255,7 +255,16 @@ class RunLayerOptions(Struct):
                 ("adapter_names", C.POINTER(C.c_char_p)),
                 ("num_adapter_names", C.c_size_t),
                 ("activations", C.POINTER(C.c_void_p)),
-                ("num_activations", C.c_size_t)]
+                ("num_activations", C.c_size_t), ("stream", C.c_void_p)]
+
+
+class CudaOptions(Struct):
+    _fields_ = [("struct_size", C.c_size_t), ("device_index", C.c_int32),
+                ("dtype", C.c_int32), ("adapter_dtype", C.c_int32),
+                ("deterministic", C.c_int32), ("max_adapters", C.c_int32),
+                ("max_rank", C.c_int32), ("max_activations", C.c_int32),
+                ("adapter_bytes", C.c_int64), ("driver_path", C.c_char_p),
+                ("cublaslt_path", C.c_char_p), ("kernels_path", C.c_char_p)]
 
 
 class Form(Struct):

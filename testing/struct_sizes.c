@@ -34,6 +34,7 @@ int main(void) {
   PRINT(peft_generate_options_t);
   PRINT(peft_layer_t);
   PRINT(peft_run_layer_options_t);
+  PRINT(peft_cuda_options_t);
   PRINT(peft_form_t);
   return 0;
 }

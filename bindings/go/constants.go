@@ -354,10 +354,11 @@ type DeviceType int32
 
 // Where the memory of a tensor is.
 const (
-	DeviceCPU DeviceType = C.PEFT_DEVICE_CPU
+	DeviceCPU  DeviceType = C.PEFT_DEVICE_CPU
+	DeviceCUDA DeviceType = C.PEFT_DEVICE_CUDA
 )
 
-var deviceTypeNames = map[DeviceType]string{DeviceCPU: "CPU"}
+var deviceTypeNames = map[DeviceType]string{DeviceCPU: "CPU", DeviceCUDA: "CUDA"}
 
 // String returns the name as the header has it: "CPU".
 func (d DeviceType) String() string {

@@ -235,4 +235,9 @@ const (
 	// ErrCUDAPlans: a file of tuned plans that is damaged, or of another device,
 	// library or settings.
 	ErrCUDAPlans ID = "CUDA_PLANS"
+	// ErrCUDAGraph: a captured call that would have to allocate or copy, or a
+	// captured graph that lacks a step which what becomes active needs.
+	ErrCUDAGraph ID = "CUDA_GRAPH"
+	// ErrCUDAActivations: more activations than the runner was made for.
+	ErrCUDAActivations ID = "CUDA_ACTIVATIONS"
 )

@@ -150,6 +150,9 @@ type RunLayerOptions struct {
 	Expert *int64
 	// Under what each row, that is each index along the first axis of x, runs.
 	Rows
+	// Of a runner on a CUDA device: the CUstream or cudaStream_t that the work is
+	// put on. Default nil: the default stream.
+	Stream unsafe.Pointer
 }
 
 // RunLayer returns what layer name computes from x under the adapters that are
@@ -187,7 +190,8 @@ func (m *Model) RunLayer(name string, x View, options *RunLayerOptions) (*Tensor
 	var handle *C.peft_tensor_t
 	var view C.peft_tensor_view_t
 	status := C.peft_go_run_layer(m.number(), cName, data, dtype, rank, sizes, strides, expert,
-		names, numNames, pointer[*C.peft_activation_t](activations), C.size_t(len(activations)), &handle, &view)
+		names, numNames, pointer[*C.peft_activation_t](activations), C.size_t(len(activations)), options.Stream,
+		&handle, &view)
 	if err := m.toError(status); err != nil {
 		return nil, err
 	}

@@ -48,9 +48,18 @@ func (m *Model) NewLayerRunner() (*LayerRunner, error) {
 	if err := toError(C.peft_layer_runner_create(m.c(), &handle)); err != nil {
 		return nil, err
 	}
+	return m.newLayerRunner(handle), nil
+}
+
+func (m *Model) newLayerRunner(handle *C.peft_layer_runner_t) *LayerRunner {
 	runner := &LayerRunner{handle: handle, pool: m.pool}
 	runtime.SetFinalizer(runner, (*LayerRunner).Close)
-	return runner, nil
+	return runner
+}
+
+// number is the handle without a pointer's type.
+func (r *LayerRunner) number() C.uintptr_t {
+	return C.uintptr_t(uintptr(unsafe.Pointer(r.handle)))
 }
 
 // Close frees the runner and returns nil. A call that uses it goes on to its
@@ -109,9 +118,9 @@ func (r *LayerRunner) run(layer LayerID, x, y *View, options *RunLayerOptions, a
 	activations := handles(options.Activations)
 	xData, xDType, xRank, xSizes, xStrides := x.c()
 	yData, yDType, yRank, ySizes, yStrides := y.c()
-	status := C.peft_go_runner(C.uintptr_t(uintptr(unsafe.Pointer(r.handle))), addDelta, C.int64_t(layer),
+	status := C.peft_go_runner(r.number(), addDelta, C.int64_t(layer),
 		xData, xDType, xRank, xSizes, xStrides, yData, yDType, yRank, ySizes, yStrides,
-		names, numNames, pointer[*C.peft_activation_t](activations), C.size_t(len(activations)))
+		names, numNames, pointer[*C.peft_activation_t](activations), C.size_t(len(activations)), options.Stream)
 	return r.pool.explain(toError(status))
 }
 

@@ -34,6 +34,7 @@ func TestConstantsHaveNames(t *testing.T) {
 		"WARNING":              peft.LogWarning,
 		"TIMEOUT":              peft.TransportTimeout,
 		"CPU":                  peft.DeviceCPU,
+		"CUDA":                 peft.DeviceCUDA,
 		"LOGITS|POOLER_OUTPUT": peft.OutputLogits | peft.OutputPoolerOutput,
 		"LOGITS|Outputs(64)":   peft.OutputLogits | 64,
 		"Outputs(0)":           peft.Outputs(0),

@@ -78,7 +78,7 @@ static inline peft_status_t* peft_go_state_dict_set(
 
 static inline peft_run_layer_options_t peft_go_run_layer_options(
     int64_t expert, const char* const* adapter_names, size_t num_adapter_names,
-    peft_activation_t** activations, size_t num_activations) {
+    peft_activation_t** activations, size_t num_activations, void* stream) {
   peft_run_layer_options_t options;
   peft_run_layer_options_init(&options, sizeof(options));
   options.expert = expert;
@@ -86,6 +86,7 @@ static inline peft_run_layer_options_t peft_go_run_layer_options(
   options.num_adapter_names = num_adapter_names;
   options.activations = (const peft_activation_t* const*)activations;
   options.num_activations = num_activations;
+  options.stream = stream;
   return options;
 }
 
@@ -93,14 +94,29 @@ static inline peft_status_t* peft_go_run_layer(
     uintptr_t model, const char* name, const char* data, int32_t dtype,
     int32_t rank, const int64_t* sizes, const int64_t* strides, int64_t expert,
     const char* const* adapter_names, size_t num_adapter_names,
-    peft_activation_t** activations, size_t num_activations,
+    peft_activation_t** activations, size_t num_activations, void* stream,
     peft_tensor_t** out_y, peft_tensor_view_t* out_view) {
   const peft_tensor_view_t x = peft_go_view(data, dtype, rank, sizes, strides);
   const peft_run_layer_options_t options = peft_go_run_layer_options(
-      expert, adapter_names, num_adapter_names, activations, num_activations);
+      expert, adapter_names, num_adapter_names, activations, num_activations,
+      stream);
   peft_status_t* status = peft_model_run_layer((const peft_model_t*)model, name,
                                                &x, &options, out_y);
   return status ? status : peft_go_tensor_get_view(*out_y, out_view);
+}
+
+// Runs a layer, or with `add_delta` what adapters add.
+static inline peft_status_t* peft_go_run_or_add(
+    uintptr_t runner, int32_t add_delta, int64_t layer,
+    const peft_tensor_view_t* x, const peft_tensor_view_t* y,
+    const char* const* adapter_names, size_t num_adapter_names,
+    peft_activation_t** activations, size_t num_activations, void* stream) {
+  const peft_run_layer_options_t options = peft_go_run_layer_options(
+      -1, adapter_names, num_adapter_names, activations, num_activations,
+      stream);
+  peft_layer_runner_t* handle = (peft_layer_runner_t*)runner;
+  return add_delta ? peft_layer_runner_add_delta(handle, layer, x, &options, y)
+                   : peft_layer_runner_run(handle, layer, x, &options, y);
 }
 
 static inline peft_status_t* peft_go_runner(
@@ -109,17 +125,52 @@ static inline peft_status_t* peft_go_runner(
     const int64_t* x_strides, const char* y_data, int32_t y_dtype,
     int32_t y_rank, const int64_t* y_sizes, const int64_t* y_strides,
     const char* const* adapter_names, size_t num_adapter_names,
-    peft_activation_t** activations, size_t num_activations) {
+    peft_activation_t** activations, size_t num_activations, void* stream) {
   const peft_tensor_view_t x =
       peft_go_view(x_data, x_dtype, x_rank, x_sizes, x_strides);
   const peft_tensor_view_t y =
       peft_go_view(y_data, y_dtype, y_rank, y_sizes, y_strides);
-  const peft_run_layer_options_t options = peft_go_run_layer_options(
-      -1, adapter_names, num_adapter_names, activations, num_activations);
-  peft_layer_runner_t* handle = (peft_layer_runner_t*)runner;
-  return add_delta
-             ? peft_layer_runner_add_delta(handle, layer, &x, &options, &y)
-             : peft_layer_runner_run(handle, layer, &x, &options, &y);
+  return peft_go_run_or_add(runner, add_delta, layer, &x, &y, adapter_names,
+                            num_adapter_names, activations, num_activations,
+                            stream);
+}
+
+// -- CUDA devices -------------------------------------------------------------
+
+static inline peft_tensor_view_t peft_go_cuda_view(
+    uintptr_t address, int32_t device_index, int32_t dtype, int32_t rank,
+    const int64_t* sizes, const int64_t* strides) {
+  peft_tensor_view_t view =
+      peft_go_view((const char*)address, dtype, rank, sizes, strides);
+  view.device_type = PEFT_DEVICE_CUDA;
+  view.device_index = device_index;
+  return view;
+}
+
+static inline peft_status_t* peft_go_cuda_runner(
+    uintptr_t runner, int32_t add_delta, int64_t layer, uintptr_t x_address,
+    int32_t x_device, int32_t x_dtype, int32_t x_rank, const int64_t* x_sizes,
+    const int64_t* x_strides, uintptr_t y_address, int32_t y_device,
+    int32_t y_dtype, int32_t y_rank, const int64_t* y_sizes,
+    const int64_t* y_strides, const char* const* adapter_names,
+    size_t num_adapter_names, peft_activation_t** activations,
+    size_t num_activations, void* stream) {
+  const peft_tensor_view_t x = peft_go_cuda_view(x_address, x_device, x_dtype,
+                                                 x_rank, x_sizes, x_strides);
+  const peft_tensor_view_t y = peft_go_cuda_view(y_address, y_device, y_dtype,
+                                                 y_rank, y_sizes, y_strides);
+  return peft_go_run_or_add(runner, add_delta, layer, &x, &y, adapter_names,
+                            num_adapter_names, activations, num_activations,
+                            stream);
+}
+
+static inline peft_status_t* peft_go_set_weight(
+    uintptr_t runner, int64_t layer, uintptr_t address, int32_t device_index,
+    int32_t dtype, int32_t rank, const int64_t* sizes, const int64_t* strides) {
+  const peft_tensor_view_t weight =
+      peft_go_cuda_view(address, device_index, dtype, rank, sizes, strides);
+  return peft_layer_runner_set_weight((peft_layer_runner_t*)runner, layer,
+                                      &weight);
 }
 
 // -- Verbs with arrays of numbers ---------------------------------------------

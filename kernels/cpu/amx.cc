@@ -30,7 +30,7 @@ constexpr int kExactParts = 3;
 constexpr int64_t kBlockRows = 32;
 constexpr int64_t kBlockVectors = 2;
 
-#include "kernels/cpu/pack_pairs_avx512.inc"
+#include "kernels/cpu/bf16_avx512.inc"
 
 // clang-format off
 #include "kernels/cpu/bf16_many.inc"

@@ -27,7 +27,7 @@ constexpr int64_t kBlockRows = 8;
 constexpr int64_t kBlockVectors = 3;
 
 // clang-format off
-#include "kernels/cpu/pack_pairs_avx512.inc"
+#include "kernels/cpu/bf16_avx512.inc"
 #include "kernels/cpu/bf16_many.inc"
 // clang-format on
 

@@ -40,6 +40,8 @@ void PackPairs(const char* w, int64_t stride, int64_t outputs, int64_t inputs,
   }
 }
 
+void StoreRounded(void* to, F v) { StoreBF16N(to, v, kLanes); }
+
 union Tile {
   uint16_t halves[16][32];
   float floats[16][16];

@@ -22,6 +22,10 @@ std::string ShapeText(int64_t rows, int64_t cols) {
 // Where a part of T may begin, for fast reads of it.
 constexpr int32_t kColumnAlignment = 4;
 
+float ScaleAt(const SlotEntry& entry, size_t site) {
+  return entry.site_scales.empty() ? 1.0f : entry.site_scales[site];
+}
+
 int32_t NumChunks(int64_t rank) {
   return static_cast<int32_t>((rank + kTileOutputs - 1) / kTileOutputs);
 }
@@ -122,6 +126,7 @@ absl::Status AdapterPool::Allocate() {
     free_.push_back({page, nullptr});
   }
   slots_.resize(options_.num_slots);
+  slot_terms_.resize(options_.num_slots);
   // No slot has an adapter: all ranks are 0.
   PEFT_RETURN_IF_ERROR(device_.Call(
       "clearing the table of adapters", &DriverTable::cuMemsetD8Async,
@@ -290,9 +295,16 @@ absl::Status AdapterPool::CheckEntries(
                                       options_.max_adapters_per_slot));
   }
   for (const SlotEntry& entry : entries) {
-    if (adapters_.count(entry.adapter) == 1) continue;
-    return ArgumentError(
-        absl::StrCat("the pool has no adapter ", entry.adapter));
+    if (adapters_.count(entry.adapter) != 1) {
+      return ArgumentError(
+          absl::StrCat("the pool has no adapter ", entry.adapter));
+    }
+    if (!entry.site_scales.empty() &&
+        entry.site_scales.size() != options_.sites.size()) {
+      return ArgumentError(absl::StrCat(entry.site_scales.size(),
+                                        " scales for a pool of ",
+                                        options_.sites.size(), " sites"));
+    }
   }
   return absl::OkStatus();
 }
@@ -316,7 +328,7 @@ absl::StatusOr<std::vector<LowRankTerm>> AdapterPool::MakeTerms(
         LowRankTerm& term = terms[site * terms_per_site_ + count++];
         term.a = piece.a;
         term.b = piece.b;
-        term.scale = entry.scale;
+        term.scale = entry.scale * ScaleAt(entry, site);
         term.rank = piece.rank;
         term.column = column;
         column += piece.rank;
@@ -345,8 +357,7 @@ absl::Status AdapterPool::SetSlot(int slot, absl::Span<const SlotEntry> entries,
                                   StreamHandle stream) {
   const std::lock_guard<std::mutex> lock(mutex_);
   PEFT_RETURN_IF_ERROR(CheckEntries(slot, entries));
-  PEFT_ASSIGN_OR_RETURN(const std::vector<LowRankTerm> terms,
-                        MakeTerms(entries));
+  PEFT_ASSIGN_OR_RETURN(std::vector<LowRankTerm> terms, MakeTerms(entries));
   for (const SlotEntry& entry : entries) {
     PEFT_RETURN_IF_ERROR(adapters_.at(entry.adapter).loaded.MakeWait(stream));
   }
@@ -357,7 +368,28 @@ absl::Status AdapterPool::SetSlot(int slot, absl::Span<const SlotEntry> entries,
     ++adapters_.at(entry.adapter).slots;
     slots_[slot].push_back(entry.adapter);
   }
+  slot_terms_[slot] = std::move(terms);
   return absl::OkStatus();
+}
+
+bool AdapterPool::IsActive(AdapterId adapter) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = adapters_.find(adapter);
+  return found != adapters_.end() && found->second.slots > 0;
+}
+
+PoolTerm AdapterPool::OnlyTerm(int slot, int site) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::vector<LowRankTerm>& terms = slot_terms_[slot];
+  if (terms.empty()) return {};
+  const int first = site * terms_per_site_;
+  const LowRankTerm& term = terms[first];
+  const bool is_alone = terms_per_site_ == 1 || terms[first + 1].rank == 0;
+  if (!is_alone) return {};
+  return {term.a, term.b,
+          table_.address() + slot * SlotBytes() + first * sizeof(LowRankTerm) +
+              offsetof(LowRankTerm, scale),
+          term.rank};
 }
 
 DevicePtr AdapterPool::terms(int site) const {

@@ -45,7 +45,17 @@ using AdapterId = int64_t;
 // One adapter in a slot.
 struct SlotEntry {
   AdapterId adapter = 0;
-  float scale = 1.0f;  // of all its sites, by whom it was loaded
+  float scale = 1.0f;  // of all its sites
+  // A further factor for each of the pool's sites; empty: 1.
+  absl::Span<const float> site_scales = {};
+};
+
+// The one term of a slot at a site.
+struct PoolTerm {
+  DevicePtr a = 0;      // (rank, in)
+  DevicePtr b = 0;      // (out, rank)
+  DevicePtr scale = 0;  // one f32, in the table
+  int32_t rank = 0;     // 0: there is none, or there are several
 };
 
 // Thread-safe: a load does not hold up those who set slots.
@@ -72,6 +82,11 @@ class AdapterPool {
   absl::Status SetSlot(int slot, absl::Span<const SlotEntry> entries,
                        StreamHandle stream);
 
+  // Whether it is in a slot.
+  bool IsActive(AdapterId adapter) const;
+  // What SetSlot has written last.
+  PoolTerm OnlyTerm(int slot, int site) const;
+
   // For LowRankArgs and RowTile. They never change.
   DevicePtr terms(int site) const;
   int32_t first_term(int slot) const;
@@ -80,6 +95,7 @@ class AdapterPool {
   int32_t chunks() const { return chunks_; }
 
   int num_free_pages() const;
+  const AdapterPoolOptions& options() const { return options_; }
 
  private:
   struct Piece {
@@ -151,6 +167,7 @@ class AdapterPool {
   std::map<AdapterId, Adapter> adapters_;
   AdapterId next_id_ = 1;
   std::vector<std::vector<AdapterId>> slots_;
+  std::vector<std::vector<LowRankTerm>> slot_terms_;  // as in the table
   Staging slot_staging_[4];
   int next_slot_staging_ = 0;
 };

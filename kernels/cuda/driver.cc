@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <cstddef>
+#include <cstring>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "peft_cc/base/error.h"
@@ -30,18 +33,35 @@ std::string LoaderMessage() {
   return text == nullptr ? "no reason given" : text;
 }
 
-// Finds one function of the opened `library`.
-template <typename Function>
-absl::Status FindFunction(void* library, const std::string& path,
-                          const char* name, Function*& function) {
-  function = reinterpret_cast<Function*>(dlsym(library, name));
-  if (function != nullptr) return absl::OkStatus();
-  return DriverError(
-      absl::StrCat(path, " has no ", name,
-                   ": the CUDA driver is too old, CUDA ",
-                   VersionText(kOldestVersion),
-                   " or newer is needed; update NVIDIA's driver"),
-      {name, VersionText(kOldestVersion), ""});
+// Where the table has each function.
+struct TableEntry {
+  const char* name;
+  size_t offset;
+};
+constexpr TableEntry kFunctions[] = {
+#define PEFT_CUDA_FUNCTION(name, parameters) \
+  {#name, offsetof(DriverTable, name)},
+#include "kernels/cuda/driver_functions.inc"
+#undef PEFT_CUDA_FUNCTION
+};
+
+// Finds the functions of the opened `library`.
+absl::Status FindFunctions(void* library, const std::string& path,
+                           DriverTable& table) {
+  for (const TableEntry& entry : kFunctions) {
+    void* const function = dlsym(library, entry.name);
+    if (function == nullptr) {
+      return DriverError(
+          absl::StrCat(path, " has no ", entry.name,
+                       ": the CUDA driver is too old, CUDA ",
+                       VersionText(kOldestVersion),
+                       " or newer is needed; update NVIDIA's driver"),
+          {entry.name, VersionText(kOldestVersion), ""});
+    }
+    std::memcpy(reinterpret_cast<char*>(&table) + entry.offset, &function,
+                sizeof(function));
+  }
+  return absl::OkStatus();
 }
 
 // "CUDA_ERROR_OUT_OF_MEMORY (out of memory)", or the number.
@@ -68,10 +88,7 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Open(
                      "; install NVIDIA's driver, or run on the CPU"));
   }
   DriverTable table;
-#define PEFT_CUDA_FUNCTION(name, parameters) \
-  PEFT_RETURN_IF_ERROR(FindFunction(handle, library, #name, table.name));
-#include "kernels/cuda/driver_functions.inc"
-#undef PEFT_CUDA_FUNCTION
+  PEFT_RETURN_IF_ERROR(FindFunctions(handle, library, table));
   return FromTable(table);
 }
 

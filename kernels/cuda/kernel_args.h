@@ -111,7 +111,7 @@ struct ScaleInputArgs {
   DevicePtr out = 0;
   int64_t stride = 0;
   int64_t rows = 0;
-  DevicePtr factor = 0;  // f32
+  DevicePtr factor = 0;  // f32; 0: all 1
   int64_t repeat = 1;
 };
 

@@ -208,6 +208,7 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
       LowerTargets(*method, sites, targets, services, taker, programs));
   PEFT_RETURN_IF_ERROR(TakeTrainedBiases(config.targets.bias, sites, targets,
                                          keys, taker, programs));
+  SettleSavedBaseBiases(sites, taker, report);
   if (!options.lenient) {
     PEFT_RETURN_IF_ERROR(CheckNoHeadIsLost(config.targets, sites, taker));
   }

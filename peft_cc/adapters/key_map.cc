@@ -182,6 +182,12 @@ void NoteRepeatedPrefix(KeyMap& map) {
       "once"));
 }
 
+// The heads of transformers' classifiers, which PEFT saves with the adapter.
+bool IsClassifier(absl::string_view module) {
+  const absl::string_view last = module.substr(module.rfind('.') + 1);
+  return last == "score" || last == "classifier" || last == "qa_outputs";
+}
+
 }  // namespace
 
 TensorKey ParseTensorKey(absl::string_view file_name,
@@ -247,11 +253,24 @@ std::string ModelName(absl::string_view module, absl::string_view part) {
 }
 
 std::string UnexpectedHint(const TensorKey& key) {
+  if (IsClassifier(key.module) &&
+      (key.part == "weight" || key.part == "bias")) {
+    return "it is a head that the model does not have: the adapter is for the "
+           "base with this head, as transformers' "
+           "AutoModelForSequenceClassification or the like makes and saves it "
+           "(num_labels as in training)";
+  }
   if (absl::StrContains(key.module, "_orig_mod")) {
     return "it was saved from a compiled model: save the original one";
   }
+  if (absl::StartsWith(key.file_name, "module.") ||
+      absl::StrContains(key.module, "_wrapped_module")) {
+    return "it was saved from a model in a wrapper for training (DDP, FSDP, "
+           "checkpointing): save the one inside";
+  }
   if (absl::StrContains(key.part, "lora_magnitude_vector")) {
-    return "it belongs to DoRA, but use_dora is not set in the config";
+    return "it belongs to DoRA, but use_dora is not set in the config, or the "
+           "model has no such layer";
   }
   if (key.part == "lora_B.bias") {
     return "it is a bias of lora_B, but lora_bias is not set in the config";

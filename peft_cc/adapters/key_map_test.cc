@@ -161,8 +161,16 @@ TEST(UnexpectedHintTest, TellsWhatIsWrong) {
     return UnexpectedHint(ParseTensorKey(name));
   };
   EXPECT_THAT(hint("_orig_mod.lm_head.lora_A.weight"), HasSubstr("compiled"));
+  for (const char* name :
+       {"module.lm_head.lora_magnitude_vector",
+        "layers.0._fsdp_wrapped_module.q_proj.lora_A.weight",
+        "layers.0._checkpoint_wrapped_module.q_proj.lora_A.weight"}) {
+    EXPECT_THAT(hint(name), HasSubstr("wrapper"));
+  }
   EXPECT_THAT(hint("lm_head.lora_magnitude_vector"), HasSubstr("DoRA"));
   EXPECT_THAT(hint("lm_head.lora_B.bias"), HasSubstr("lora_bias"));
+  EXPECT_THAT(hint("base_model.model.score.weight"), HasSubstr("head"));
+  EXPECT_THAT(hint("base_model.model.classifier.bias"), HasSubstr("head"));
   EXPECT_EQ(hint("lm_head.lora_A.weight"), "");
 }
 

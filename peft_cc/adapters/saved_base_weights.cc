@@ -52,6 +52,18 @@ absl::Status CheckReplacement(const TensorKey& key, const Site& site,
   return absl::OkStatus();
 }
 
+// Settles `tensor`, which is the base's `own`.
+void SettleEqual(const TensorKey& key, const Tensor& tensor, const Tensor& own,
+                 absl::string_view what, TensorTaker& taker,
+                 LoadReport& report) {
+  // The base's own tensor stands for it, so that it is in memory once.
+  const bool is_same = tensor.dtype() == own.dtype() && own.is_contiguous();
+  taker.Settle(key.module, key.part, is_same ? own : tensor);
+  report.lines.push_back(
+      {ReportKind::kNote, key.file_name,
+       absl::StrCat("equals the base model's ", what, " and is not used")});
+}
+
 // Settles the weight of site `index`; true if it is not the base's.
 absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
                                   int index, TensorTaker& taker,
@@ -59,12 +71,7 @@ absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
                                   std::map<int, SiteProgram>& programs) {
   const Tensor tensor = *taker.Peek(key.module, key.part);
   if (EqualValues(tensor, site.weight)) {
-    // The base's own tensor stands for it, so that it is in memory once.
-    const bool is_same =
-        tensor.dtype() == site.weight.dtype() && site.weight.is_contiguous();
-    taker.Settle(key.module, key.part, is_same ? site.weight : tensor);
-    report.lines.push_back({ReportKind::kNote, key.file_name,
-                            "equals the base model's weight and is not used"});
+    SettleEqual(key, tensor, site.weight, "weight", taker, report);
     return false;
   }
   PEFT_RETURN_IF_ERROR(
@@ -83,6 +90,10 @@ absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
 // The second where the adapter targets the layer too, which is then wrapped.
 bool IsBaseWeight(const TensorKey& key) {
   return key.part == "weight" || key.part == "base_layer.weight";
+}
+
+bool IsBaseBias(const TensorKey& key) {
+  return key.part == "bias" || key.part == "base_layer.bias";
 }
 
 }  // namespace
@@ -116,6 +127,19 @@ absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
   // Such a weight is often a hundred times larger than the adapter: let go of
   // the memory into which the file was read.
   return any ? taker.CopyRemaining() : absl::OkStatus();
+}
+
+void SettleSavedBaseBiases(const SiteTable& sites, TensorTaker& taker,
+                           LoadReport& report) {
+  for (const TensorKey* key : taker.Unused()) {
+    if (!IsBaseBias(*key)) continue;
+    const int index = sites.Find(key->module);
+    if (index < 0 || !sites.sites()[index].has_bias()) continue;
+    const Tensor& own = sites.sites()[index].bias;
+    const Tensor tensor = *taker.Peek(key->module, key->part);
+    if (!EqualValues(tensor, own)) continue;
+    SettleEqual(*key, tensor, own, "bias", taker, report);
+  }
 }
 
 }  // namespace peft

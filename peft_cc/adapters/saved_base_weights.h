@@ -23,6 +23,12 @@ absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
                                     LoadReport& report,
                                     std::map<int, SiteProgram>& programs);
 
+// Settles the biases that PEFT saved with such weights, where they have the
+// base's values; others stay tensors that nothing uses. Comes after trained
+// biases are taken, which may have the base's values too.
+void SettleSavedBaseBiases(const SiteTable& sites, TensorTaker& taker,
+                           LoadReport& report);
+
 }  // namespace peft
 
 #endif  // PEFT_CC_ADAPTERS_SAVED_BASE_WEIGHTS_H_

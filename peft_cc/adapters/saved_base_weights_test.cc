@@ -1,7 +1,9 @@
 #include "peft_cc/adapters/saved_base_weights.h"
 
+#include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -60,6 +62,34 @@ TEST_F(SavedBaseWeightsTest, EqualWeightInAnotherDTypeIsAccepted) {
       {10, 8}, sites_.sites()[sites_.Find("model.embed_tokens")].weight.ToF32(),
       DType::kBF16);
   EXPECT_TRUE(Build().ok());
+}
+
+TEST_F(SavedBaseWeightsTest, OfBiasesOnlyTheBasesOwnAreTaken) {
+  constexpr char kBias[] = "base_model.model.model.layers.0.self_attn.q_proj";
+  const Site& query =
+      sites_.sites()[sites_.Find("model.layers.0.self_attn.q_proj")];
+  Tensor& bias = tensors_[std::string(kBias) + ".bias"];
+  bias = query.bias;
+  const auto loaded = Build();
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_THAT(
+      loaded->report.lines,
+      Contains(Field(&ReportLine::detail, HasSubstr("base model's bias"))));
+  bias = MakeTensor(std::vector<int64_t>(query.bias.shape().begin(),
+                                         query.bias.shape().end()),
+                    {1});
+  EXPECT_EQ(ErrorId(Build().status()), error_id::kTensorUnexpected);
+}
+
+TEST_F(SavedBaseWeightsTest, ATrainedBiasMayHaveTheBasesValues) {
+  constexpr char kQuery[] = "model.layers.0.self_attn.q_proj";
+  AddFactors(sites_, kQuery, tensors_);
+  tensors_[std::string("base_model.model.") + kQuery + ".base_layer.bias"] =
+      sites_.sites()[sites_.Find(kQuery)].bias;
+  AdapterConfig config = MakeLoraConfig({kQuery, kHead});
+  config.targets.bias = BiasMode::kLoraOnly;
+  const auto loaded = BuildAdapter(sites_, "mine", config, tensors_, {});
+  EXPECT_TRUE(loaded.ok()) << loaded.status();
 }
 
 TEST_F(SavedBaseWeightsTest, OtherValuesReplaceTheBasesWhileActive) {

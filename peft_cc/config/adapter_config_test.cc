@@ -441,6 +441,15 @@ TEST(AdapterConfigTest, AdaLoraOfOldReleasesLoadsWithANote) {
   EXPECT_EQ(config->notes.size(), 2u);
 }
 
+TEST(AdapterConfigTest, ARankOutOfRangeSaysTheRange) {
+  for (const char* field : {R"("r": 0)", R"("r": 4294967296)"}) {
+    EXPECT_TRUE(
+        absl::StrContains(ParseAdapterConfig(Lora(field)).status().message(),
+                          "a rank from 1 to 2147483647"))
+        << field;
+  }
+}
+
 TEST(AdapterConfigTest, AdaLoraRefusesWhatPeftDoes) {
   for (const char* fields :
        {R"("use_dora": true)", R"("loftq_config": {"loftq_bits": 4})",

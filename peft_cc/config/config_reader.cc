@@ -191,7 +191,8 @@ absl::Status ConfigReader::ToRank(absl::string_view key, const Json& value,
   constexpr int64_t kMaxRank = std::numeric_limits<int32_t>::max();
   PEFT_RETURN_IF_ERROR(ToInt(key, value, out));
   if (*out >= 1 && *out <= kMaxRank) return absl::OkStatus();
-  return ConfigTypeError(key, value, "a rank of at least 1");
+  return ConfigTypeError(key, value,
+                         absl::StrCat("a rank from 1 to ", kMaxRank));
 }
 
 absl::Status ConfigReader::ToNumber(absl::string_view key, const Json& value,

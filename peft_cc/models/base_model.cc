@@ -49,15 +49,27 @@ std::string LegacyName(absl::string_view name) {
   return "";
 }
 
+// The prefix with which a family's files may name the bare model's tensors.
+constexpr absl::string_view kBarePrefixes[] = {"model.", "transformer.",
+                                               "bert."};
+
 // Where the files hold tensor `name`: a bare model saves its tensors without
-// `prefix`, and some tools save them with it. end() when it is not there.
+// the name that it has in one with a head, `prefix`, and some tools save them
+// with it. `prefix` is empty for a bare model. end() when it is not there.
 TensorMap::iterator Find(TensorMap& tensors, absl::string_view prefix,
                          const std::string& name) {
-  const auto it = tensors.find(name);
-  if (it != tensors.end() || prefix.empty()) return it;
-  return tensors.find(absl::StartsWith(name, prefix)
-                          ? name.substr(prefix.size())
-                          : absl::StrCat(prefix, name));
+  auto it = tensors.find(name);
+  if (it != tensors.end()) return it;
+  if (!prefix.empty()) {
+    return tensors.find(absl::StartsWith(name, prefix)
+                            ? name.substr(prefix.size())
+                            : absl::StrCat(prefix, name));
+  }
+  for (const absl::string_view bare : kBarePrefixes) {
+    it = tensors.find(absl::StrCat(bare, name));
+    if (it != tensors.end()) return it;
+  }
+  return it;
 }
 
 // The same for its older name.
@@ -131,10 +143,6 @@ bool IsHarmless(absl::string_view name) {
   }
   return false;
 }
-
-// The prefix with which a family's files may name the bare model's tensors.
-constexpr absl::string_view kBarePrefixes[] = {"model.", "transformer.",
-                                               "bert."};
 
 // The weight that a prefix of any family may stand before, or be missing from.
 bool HasTensor(const TensorMap& tensors, const std::string& name) {

@@ -164,6 +164,24 @@ TEST(BaseModelTest, AMissingTensorIsNamed) {
   }
 }
 
+TEST(BaseModelTest, ABareModelsFileMayNameItAsOneWithAHead) {
+  const std::string folder = CopyOfModel("qwen2_bare_tied");
+  EditConfig(folder,
+             [](Json& config) { config["tie_word_embeddings"] = false; });
+  EditTensors(folder, [](TensorMap& tensors) {
+    TensorMap prefixed;
+    for (auto& [name, tensor] : tensors) {
+      prefixed[absl::StrCat("model.", name)] = std::move(tensor);
+    }
+    tensors = std::move(prefixed);
+  });
+  const auto model = Open(folder);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->config().architecture, "Qwen2Model");
+  EXPECT_GE((*model)->sites().Find("embed_tokens"), 0);
+  EXPECT_TRUE((*model)->notes().empty());
+}
+
 TEST(BaseModelTest, AnUntiedBareModelHasNoHead) {
   const std::string folder = CopyOfModel("qwen2_bare_tied");
   EditConfig(folder,

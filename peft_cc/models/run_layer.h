@@ -70,7 +70,6 @@ class LayerRunner {
   absl::Status CheckOutput(const ArrayView& y);
   absl::Status CheckPlans(RowPlans plans) const;
   absl::Status CheckWhole(const Plan& plan) const;
-  absl::Status CheckDelta(const Plan& plan) const;
   // The bias that a plan gives the layer differs from the layer's own.
   bool ChangesBias(const Plan& plan) const;
   absl::Status MakeGroups(RowPlans plans, const ArrayView& x);

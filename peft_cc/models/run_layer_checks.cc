@@ -7,70 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/layer_checks.h"
 #include "peft_cc/models/run_layer.h"
 
 namespace peft {
 namespace {
-
-absl::Status Wrong(const Site& site, absl::string_view id,
-                   absl::string_view what, absl::string_view expected,
-                   absl::string_view found) {
-  return MakeError(absl::StatusCode::kInvalidArgument, id,
-                   absl::StrCat(what, " of layer ", Quoted(site.name),
-                                ": expected ", expected, ", found ", found),
-                   {site.name, std::string(expected), std::string(found)});
-}
-
-absl::Status WrongShape(const Site& site, absl::string_view what,
-                        absl::string_view expected, const ArrayView& view) {
-  return Wrong(site, error_id::kTensorShapeMismatch, what, expected,
-               ShapeToString(view.sizes));
-}
-
-absl::Status WrongDType(const Site& site, absl::string_view what,
-                        absl::string_view expected, DType found) {
-  return Wrong(site, error_id::kTensorDType, what, expected, DTypeName(found));
-}
-
-absl::Status WrongStrides(const Site& site, absl::string_view what) {
-  return ArgumentError(
-      absl::StrCat(what, " of layer ", Quoted(site.name),
-                   ": its strides are not those of contiguous rows at a "
-                   "regular distance; copy it to an array whose are"),
-      {site.name, "contiguous rows", "other strides"});
-}
-
-absl::Status Unimplemented(const Site& site, absl::string_view what) {
-  return MakeError(absl::StatusCode::kUnimplemented, error_id::kUnimplemented,
-                   absl::StrCat("layer ", Quoted(site.name), ": ", what),
-                   {site.name, "", ""});
-}
-
-absl::Status NoDelta(const Site& site, absl::string_view why) {
-  return MakeError(absl::StatusCode::kFailedPrecondition,
-                   error_id::kLayerNoDelta,
-                   absl::StrCat("layer ", Quoted(site.name),
-                                ": there is nothing to add to its output, as ",
-                                why, "; run the layer, or merge"),
-                   {site.name, "what only adds", ""});
-}
-
-// Terms that count for some rows only.
-bool HasGates(const kernels::LinearPlan& plan) {
-  for (const kernels::LinearStage& stage : plan.stages) {
-    for (const kernels::LowRankSegment& segment : stage.low_rank) {
-      if (segment.gate >= 0) return true;
-    }
-  }
-  return false;
-}
-
-bool HasOutScale(const kernels::LinearPlan& plan) {
-  return std::any_of(plan.stages.begin(), plan.stages.end(),
-                     [](const kernels::LinearStage& stage) {
-                       return stage.out_scale.data != nullptr;
-                     });
-}
 
 // The axes that a row of the input has.
 int RowAxes(const Site& site, const ArrayView& x) {
@@ -152,13 +93,10 @@ absl::Status LayerRunner::CheckPlans(RowPlans plans) const {
   for (const Plan* plan : plans) {
     if (plan == checked) continue;
     checked = plan;
-    if (HasGates(plan->linear(index_))) {
-      return Unimplemented(*site_,
-                           "an adapter with alora_invocation_tokens is active, "
-                           "which needs the tokens of the whole sequence");
-    }
-    PEFT_RETURN_IF_ERROR(mode_ == Mode::kWhole ? CheckWhole(*plan)
-                                               : CheckDelta(*plan));
+    PEFT_RETURN_IF_ERROR(CheckGates(*site_, plan->linear(index_)));
+    PEFT_RETURN_IF_ERROR(mode_ == Mode::kWhole
+                             ? CheckWhole(*plan)
+                             : CheckOnlyAdds(*site_, index_, *plan));
   }
   return absl::OkStatus();
 }
@@ -166,40 +104,12 @@ absl::Status LayerRunner::CheckPlans(RowPlans plans) const {
 absl::Status LayerRunner::CheckWhole(const Plan& plan) const {
   const bool is_norm = site_->kind == SiteKind::kNorm;
   if (is_norm && site_->norm_epsilon < 0) {
-    return Unimplemented(*site_,
-                         "a norm of an opened model cannot be run by itself");
+    return UnimplementedLayer(
+        *site_, "a norm of an opened model cannot be run by itself");
   }
   const void* const weight =
       is_norm ? plan.norm(index_).weight.data : plan.linear(index_).weight.data;
-  if (weight != nullptr) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, error_id::kLayerWeight,
-      absl::StrCat("layer ", Quoted(site_->name),
-                   ": the program kept its weight to itself; run it there and "
-                   "add the delta, or register the weight"),
-      {site_->name, "a weight", "none"});
-}
-
-absl::Status LayerRunner::CheckDelta(const Plan& plan) const {
-  if (site_->kind == SiteKind::kNorm) {
-    return NoDelta(*site_, "it is a norm, which adapters replace");
-  }
-  const kernels::LinearPlan& linear = plan.linear(index_);
-  if (linear.weight.data != site_->weight.data()) {
-    return NoDelta(*site_, plan.overlay() != nullptr
-                               ? "adapters are merged into its weight"
-                               : "an adapter replaces its weight");
-  }
-  if (linear.patch.rows.rows > 0) {
-    return NoDelta(*site_, "an adapter replaces rows of its weight");
-  }
-  if (linear.in_scale.data != nullptr) {
-    return NoDelta(*site_, "an adapter scales its input");
-  }
-  if (HasOutScale(linear)) {
-    return NoDelta(*site_, "an adapter scales its output");
-  }
-  return absl::OkStatus();
+  return weight != nullptr ? absl::OkStatus() : MissingWeight(*site_);
 }
 
 absl::Status LayerRunner::TakeIds(const ArrayView& x) {
@@ -213,9 +123,12 @@ absl::Status LayerRunner::TakeIds(const ArrayView& x) {
     if (!wide) id = narrow;
     from += x_rows_.stride * DTypeSize(x.dtype);
     if (id >= 0 && id < site_->in_features) continue;
-    return Wrong(*site_, error_id::kTokenOutOfRange, "input",
-                 absl::StrCat("ids from 0 to ", site_->in_features - 1),
-                 absl::StrCat(id));
+    const int64_t last = site_->in_features - 1;
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, error_id::kTokenOutOfRange,
+        absl::StrCat("input of layer ", Quoted(site_->name),
+                     ": expected ids from 0 to ", last, ", found ", id),
+        {site_->name, absl::StrCat("0 to ", last), absl::StrCat(id)});
   }
   return absl::OkStatus();
 }

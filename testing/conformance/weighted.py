@@ -64,7 +64,7 @@ def _name_exactly(model, draw):
         if draw.is_ia3():
             config.feedforward_modules = {
                 name for name in config.target_modules
-                if source.tensors[f"{name}.ia3_l.{source.uid}"].shape[0] == 1}
+                if weighted_draw.scales_inputs(source, name)}
         else:
             config.layers_to_transform = config.layers_pattern = None
 

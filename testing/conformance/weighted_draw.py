@@ -1,5 +1,6 @@
 """What add_weighted_adapter combines in a random case, and what is refused."""
 
+from peft.tuners.ia3.model import IA3Model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from testing import peft_verbs as ours_module
@@ -130,14 +131,20 @@ def refusal_of_config(draw):
     return None
 
 
+def scales_inputs(source, module):
+    """Whether an IA3 scales what goes into a module, not what comes out."""
+    return IA3Model._check_target_module_feedforward(source.config, module)
+
+
 def _refusal_of_roles(draw):
     roles = {}
     for source in draw.sources:
-        for key, tensor in source.tensors.items():
+        for key in source.tensors:
             module = key.rsplit(".ia3_l", 1)[0]
-            if roles.setdefault(module, tensor.shape) != tensor.shape:
+            role = scales_inputs(source, module)
+            if roles.setdefault(module, role) != role:
                 return refused("IA3 on a module's inputs here, on its outputs "
-                               "there; PEFT: RuntimeError")
+                               "there; PEFT: RuntimeError, or a sum of both")
     return None
 
 

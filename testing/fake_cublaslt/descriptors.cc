@@ -85,6 +85,27 @@ LtStatus cublasLtMatrixLayoutInit_internal(LtMatrixLayout* layout, size_t size,
   return Accept();
 }
 
+LtStatus cublasLtGroupedMatrixLayoutInit_internal(LtMatrixLayout* layout,
+                                                  size_t size, LtDataType type,
+                                                  int groups, const void* rows,
+                                                  const void* cols,
+                                                  const void* ld) {
+  if (const LtStatus status = CheckInit(layout, size)) return status;
+  const auto address = [](const void* array) {
+    return reinterpret_cast<uint64_t>(array);
+  };
+  *As<Layout>(layout) = {kMagic,
+                         type,
+                         LtOrder::kColumn,
+                         groups,
+                         address(rows),
+                         address(cols),
+                         static_cast<int64_t>(address(ld)),
+                         0,
+                         LtBatchMode::kGrouped};
+  return Accept();
+}
+
 LtStatus cublasLtMatrixLayoutSetAttribute(LtMatrixLayout* layout,
                                           LtLayoutAttribute attribute,
                                           const void* value, size_t size) {
@@ -97,6 +118,12 @@ LtStatus cublasLtMatrixLayoutSetAttribute(LtMatrixLayout* layout,
        FieldOf(LtLayoutAttribute::kCols, &to->cols),
        FieldOf(LtLayoutAttribute::kLd, &to->ld),
        FieldOf(LtLayoutAttribute::kBatchCount, &to->batch_count),
+       FieldOf(LtLayoutAttribute::kBatchMode, &to->mode),
+       FieldOf(LtLayoutAttribute::kRowsArray, &to->rows),
+       FieldOf(LtLayoutAttribute::kColsArray, &to->cols),
+       FieldOf(LtLayoutAttribute::kLdArray, &to->ld),
+       FieldOf(LtLayoutAttribute::kSizesWidth, &to->sizes_width),
+       FieldOf(LtLayoutAttribute::kLdWidth, &to->ld_width),
        FieldOf(LtLayoutAttribute::kStridedBatchOffset, &to->batch_stride)},
       static_cast<int>(attribute), value, size);
 }
@@ -156,6 +183,12 @@ LtStatus cublasLtMatmulPreferenceSetAttribute(LtPreference* preference,
        FieldOf(LtPreferenceAttribute::kMaxWorkspaceBytes, &to->workspace_bytes),
        FieldOf(LtPreferenceAttribute::kReductionSchemeMask,
                &to->reduction_mask),
+       FieldOf(LtPreferenceAttribute::kGroupedAverageK,
+               &to->grouped_average[0]),
+       FieldOf(LtPreferenceAttribute::kGroupedAverageRows,
+               &to->grouped_average[1]),
+       FieldOf(LtPreferenceAttribute::kGroupedAverageCols,
+               &to->grouped_average[2]),
        FieldOf(LtPreferenceAttribute::kMinAlignmentA, &to->alignment[0]),
        FieldOf(LtPreferenceAttribute::kMinAlignmentB, &to->alignment[1]),
        FieldOf(LtPreferenceAttribute::kMinAlignmentC, &to->alignment[2]),

@@ -28,6 +28,10 @@ struct FakeCublasLtSettings {
   bool device = true;
   // Whether an alpha per row of D is supported.
   bool alpha_vector = true;
+  // Whether streams may share a workspace, as where their work is put in order.
+  bool shared_workspaces = false;
+  // Whether products of groups are: of version 13.2 and newer.
+  bool grouped = true;
   // Runs `run(argument)` when its turn on the stream comes, and then
   // `drop(argument)` when it will not run again. Null: at once.
   void (*enqueue)(CUstream_st* stream, void (*run)(void*), void (*drop)(void*),

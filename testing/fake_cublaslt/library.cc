@@ -63,6 +63,19 @@ bool AlignmentsAreValid(const Problem& problem, const Preference& preference) {
   return true;
 }
 
+// The only algorithm for groups, if it may have its workspace.
+LtStatus ChooseGrouped(const Problem& problem, const Preference& preference,
+                       LtHeuristicResult* result, int* found) {
+  const int64_t bytes = GroupedWorkspaceBytes(problem);
+  *found = bytes <= static_cast<int64_t>(preference.workspace_bytes) ? 1 : 0;
+  if (*found == 0) return Accept();
+  *result = {};
+  *As<Algo>(&result->algo) = MakeAlgo(kWide, 1);
+  result->workspace_bytes = static_cast<size_t>(bytes);
+  result->waves = 1;
+  return Accept();
+}
+
 Problem ProblemOf(const LtMatmulDesc* desc, const LtMatrixLayout* a,
                   const LtMatrixLayout* b, const LtMatrixLayout* c,
                   const LtMatrixLayout* d) {
@@ -86,7 +99,12 @@ struct Waiting {
   void Run() {
     if (desc.pointer_mode == LtPointerMode::kHost) operands.alpha = &alpha;
     if (desc.pointer_mode != LtPointerMode::kDevice) operands.beta = &beta;
-    Multiply({&desc, &a, &b, &c, &d}, algo, operands);
+    const Problem problem = {&desc, &a, &b, &c, &d};
+    if (IsGrouped(problem)) {
+      MultiplyGroups(problem, operands);
+    } else {
+      Multiply(problem, algo, operands);
+    }
     ++runs;
   }
 };
@@ -114,6 +132,8 @@ void Start(const Problem& problem, const Algo& algo, const Operands& operands) {
 }  // namespace
 
 const FakeCublasLtSettings& Settings() { return settings; }
+
+const std::string& Reason() { return reason; }
 
 LtStatus Refuse(LtStatus status, const std::string& why) {
   reason = why;
@@ -191,6 +211,9 @@ LtStatus cublasLtMatmulAlgoGetHeuristic(
   if (preferred.magic != kMagic || !AlignmentsAreValid(problem, preferred)) {
     return Refuse(kLtInvalidValue, "an alignment is not one of memory");
   }
+  if (IsGrouped(problem)) {
+    return ChooseGrouped(problem, preferred, results, found);
+  }
   // Long sums of few results are split first, as on a real device.
   const int64_t splits = problem.k() >= 4 * problem.m() ? 4 : 2;
   *found = 0;
@@ -237,6 +260,9 @@ LtStatus cublasLtMatmulAlgoCheck(LtHandleType handle, const LtMatmulDesc* desc,
   if (!IsHandle(handle)) return Refuse(kLtNotInitialized, "no handle");
   const Problem problem = ProblemOf(desc, a, b, c, d);
   if (const LtStatus status = CheckProblem(problem)) return status;
+  if (IsGrouped(problem)) {
+    return Refuse(kLtNotSupported, "nobody checks algorithms for groups");
+  }
   int64_t workspace_bytes = 0;
   if (const LtStatus status =
           CheckAlgo(problem, *As<Algo>(algo), &workspace_bytes)) {
@@ -264,9 +290,10 @@ LtStatus cublasLtMatmul(LtHandleType handle, const LtMatmulDesc* desc,
       alpha, a, b, beta, c, d, workspace, static_cast<int64_t>(workspace_bytes),
       stream};
   const Algo& chosen = *As<Algo>(algo);
-  if (const LtStatus status = CheckOperands(problem, chosen, operands)) {
-    return status;
-  }
+  const LtStatus status = IsGrouped(problem)
+                              ? CheckGroupedOperands(problem, operands)
+                              : CheckOperands(problem, chosen, operands);
+  if (status != kLtSuccess) return status;
   Start(problem, chosen, operands);
   return Accept();
 }

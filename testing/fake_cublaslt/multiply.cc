@@ -136,13 +136,13 @@ bool ResolveAll(const Problem& problem, int64_t workspace_bytes, Desc* desc,
   return found;
 }
 
+}  // namespace
+
 void Defect(const char* text) {
   if (Settings().defect != nullptr) return Settings().defect(text);
   std::fprintf(stderr, "%s\n", text);
   std::abort();
 }
-
-}  // namespace
 
 void Multiply(const Problem& problem, const Algo& algo,
               const Operands& operands) {

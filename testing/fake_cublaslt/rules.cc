@@ -169,32 +169,6 @@ int64_t NumSplits(const Algo& algo) {
   return algo.config[static_cast<int>(LtAlgoAttribute::kSplitK)];
 }
 
-// A range of memory that a product reads or writes.
-struct Range {
-  const char* name;
-  const char* begin;
-  int64_t bytes;
-
-  bool Overlaps(const Range& other) const {
-    return begin < other.begin + other.bytes && other.begin < begin + bytes;
-  }
-};
-
-LtStatus CheckRange(const Range& range, int64_t alignment) {
-  const std::string name(range.name);
-  if (range.begin == nullptr) {
-    return Refuse(kLtInvalidValue, name + " is null");
-  }
-  if (!IsAligned(range.begin, alignment)) {
-    return Refuse(kLtInvalidValue, name + " is not at a multiple of " +
-                                       std::to_string(alignment));
-  }
-  if (Resolve(range.begin, range.bytes) == nullptr) {
-    return Refuse(kLtExecutionFailed, name + " is not in device memory");
-  }
-  return kLtSuccess;
-}
-
 // The stream that used each workspace first, to which it belongs.
 std::mutex owners_mutex;
 std::map<void*, StreamHandle>& Owners() {
@@ -203,41 +177,12 @@ std::map<void*, StreamHandle>& Owners() {
 }
 
 LtStatus CheckWorkspaceOwner(const Operands& operands) {
+  if (Settings().shared_workspaces) return kLtSuccess;
   std::lock_guard<std::mutex> lock(owners_mutex);
   const auto owner =
       Owners().emplace(operands.workspace, operands.stream).first;
   if (owner->second == operands.stream) return kLtSuccess;
   return Refuse(kLtInvalidValue, "two streams share a workspace");
-}
-
-LtStatus CheckWorkspace(const Operands& operands, int64_t needed) {
-  if (needed == 0) return kLtSuccess;
-  if (operands.workspace_bytes < needed) {
-    return Refuse(kLtInvalidValue, "the workspace is too small");
-  }
-  const Range range = {"the workspace",
-                       static_cast<const char*>(operands.workspace), needed};
-  if (const LtStatus status = CheckRange(range, kWorkspaceAlignment)) {
-    return status;
-  }
-  return CheckWorkspaceOwner(operands);
-}
-
-// alpha and beta: those in device memory are memory like all else.
-LtStatus CheckScales(const Problem& problem, const Operands& operands) {
-  constexpr int64_t kSize = sizeof(float);
-  const LtPointerMode mode = problem.desc->pointer_mode;
-  if (operands.alpha == nullptr || operands.beta == nullptr) {
-    return Refuse(kLtInvalidValue, "alpha or beta is null");
-  }
-  if (mode == LtPointerMode::kHost) return kLtSuccess;
-  const bool vector = mode == LtPointerMode::kAlphaDeviceVectorBetaZero;
-  const Range alpha = {"alpha", static_cast<const char*>(operands.alpha),
-                       vector ? problem.m() * kSize : kSize};
-  if (const LtStatus status = CheckRange(alpha, kSize)) return status;
-  if (vector) return kLtSuccess;
-  return CheckRange({"beta", static_cast<const char*>(operands.beta), kSize},
-                    kSize);
 }
 
 // An operand beside D: it may be D itself if it is C, else it lies elsewhere.
@@ -296,6 +241,50 @@ void ForgetWorkspaces() {
   Owners().clear();
 }
 
+LtStatus CheckRange(const Range& range, int64_t alignment) {
+  const std::string name(range.name);
+  if (range.begin == nullptr) {
+    return Refuse(kLtInvalidValue, name + " is null");
+  }
+  if (!IsAligned(range.begin, alignment)) {
+    return Refuse(kLtInvalidValue, name + " is not at a multiple of " +
+                                       std::to_string(alignment));
+  }
+  if (Resolve(range.begin, range.bytes) == nullptr) {
+    return Refuse(kLtExecutionFailed, name + " is not in device memory");
+  }
+  return kLtSuccess;
+}
+
+LtStatus CheckWorkspace(const Operands& operands, int64_t needed) {
+  if (needed == 0) return kLtSuccess;
+  if (operands.workspace_bytes < needed) {
+    return Refuse(kLtInvalidValue, "the workspace is too small");
+  }
+  const Range range = {"the workspace",
+                       static_cast<const char*>(operands.workspace), needed};
+  if (const LtStatus status = CheckRange(range, kWorkspaceAlignment)) {
+    return status;
+  }
+  return CheckWorkspaceOwner(operands);
+}
+
+LtStatus CheckScales(const Problem& problem, const Operands& operands) {
+  constexpr int64_t kSize = sizeof(float);
+  const LtPointerMode mode = problem.desc->pointer_mode;
+  if (operands.alpha == nullptr || operands.beta == nullptr) {
+    return Refuse(kLtInvalidValue, "alpha or beta is null");
+  }
+  if (mode == LtPointerMode::kHost) return kLtSuccess;
+  const bool vector = mode == LtPointerMode::kAlphaDeviceVectorBetaZero;
+  const Range alpha = {"alpha", static_cast<const char*>(operands.alpha),
+                       vector ? problem.m() * kSize : kSize};
+  if (const LtStatus status = CheckRange(alpha, kSize)) return status;
+  if (vector) return kLtSuccess;
+  return CheckRange({"beta", static_cast<const char*>(operands.beta), kSize},
+                    kSize);
+}
+
 int64_t SizeOf(LtDataType type) { return type == LtDataType::kF32 ? 4 : 2; }
 
 int64_t ExtentOf(const Layout& layout) {
@@ -309,6 +298,7 @@ LtStatus CheckProblem(const Problem& problem) {
   if (problem.desc->magic != kMagic) {
     return Refuse(kLtInvalidValue, "the product was not initialised");
   }
+  if (IsGrouped(problem)) return CheckGroupedProblem(problem);
   if (const LtStatus status = CheckLayouts(problem)) return status;
   if (const LtStatus status = CheckTypes(problem)) return status;
   if (const LtStatus status = CheckShapes(problem)) return status;

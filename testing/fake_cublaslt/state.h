@@ -24,10 +24,14 @@ struct Layout {
   LtDataType type;
   LtOrder order;
   int32_t batch_count;
+  // Of groups: where in device memory each has its own.
   uint64_t rows;
   uint64_t cols;
   int64_t ld;
   int64_t batch_stride;
+  LtBatchMode mode = LtBatchMode::kStrided;
+  LtIntegerWidth sizes_width = LtIntegerWidth::k32;
+  LtIntegerWidth ld_width = LtIntegerWidth::k32;
 };
 
 struct Desc {
@@ -50,6 +54,7 @@ struct Preference {
   uint32_t reduction_mask;
   uint32_t alignment[4];  // of A, B, C, D
   uint64_t workspace_bytes;
+  uint64_t grouped_average[3] = {};
 };
 
 // By LtAlgoAttribute. The wide algorithms load 16 bytes at once.
@@ -73,6 +78,8 @@ const Contents* As(const Descriptor* descriptor) {
 
 const FakeCublasLtSettings& Settings();
 
+// Why the last call was refused on this thread, or "".
+const std::string& Reason();
 // Notes `reason` for peft_fake_cublaslt_reason and returns `status`.
 LtStatus Refuse(LtStatus status, const std::string& reason);
 // The opposite.
@@ -96,6 +103,9 @@ struct Problem {
                                                                     : a->rows);
   }
 };
+
+// Whether a matrix of the product is one of groups.
+bool IsGrouped(const Problem& problem);
 
 int64_t SizeOf(LtDataType type);
 inline bool HasBias(const Desc& desc) {
@@ -128,12 +138,39 @@ struct Operands {
   StreamHandle stream;
 };
 
+// A range of memory that a product reads or writes.
+struct Range {
+  const char* name;
+  const char* begin;
+  int64_t bytes;
+
+  bool Overlaps(const Range& other) const {
+    return begin < other.begin + other.bytes && other.begin < begin + bytes;
+  }
+};
+// Whether it is device memory at a multiple of `alignment`.
+LtStatus CheckRange(const Range& range, int64_t alignment);
+LtStatus CheckWorkspace(const Operands& operands, int64_t needed);
+// alpha and beta: those in device memory are memory like all else.
+LtStatus CheckScales(const Problem& problem, const Operands& operands);
+
 // Whether they may be used for it.
 LtStatus CheckOperands(const Problem& problem, const Algo& algo,
                        const Operands& operands);
 
 // Lets other streams have the workspaces that were used.
 void ForgetWorkspaces();
+
+// The same two of groups, whose matrices are looked at when they are
+// multiplied: the matrices of `operands` are arrays of addresses in device
+// memory.
+LtStatus CheckGroupedProblem(const Problem& problem);
+LtStatus CheckGroupedOperands(const Problem& problem, const Operands& operands);
+int64_t GroupedWorkspaceBytes(const Problem& problem);
+void MultiplyGroups(const Problem& problem, const Operands& operands);
+
+// Takes what has gone wrong in a product that runs.
+void Defect(const char* text);
 
 // Computes, with operands of the device. alpha and beta are read as the pointer
 // mode says.

@@ -146,6 +146,9 @@ class Generator:
             return f'call.Callback<{kind.base}>("{name}")'
         if str(kind) == "void*" and name.endswith("user_data"):
             return "call.user_data()"
+        if str(kind) == "void*" and name == "stream":
+            # Another would be a pointer to nowhere.
+            return "nullptr"
         if not kind.pointers and kind.base in _NUMBERS:
             return f'call.Number<{kind.base}>("{name}")'
         raise UnknownType(f"an argument {kind} {name}")

@@ -71,6 +71,10 @@ class GeneratorTest(unittest.TestCase):
     def test_what_a_path_is_for(self):
         self.assertIn("TextUse::kPath", function("const char* path"))
 
+    def test_streams_are_the_default_one(self):
+        self.assertIn("const auto stream = nullptr;", function("void* stream"))
+        self.assertIn("value.stream = nullptr;", struct("void* stream;"))
+
     def test_unknown_types_are_errors(self):
         for parameters in ("char* text", "const int64_t* ids",
                            "void* data", "int32_t* count", "float** out_x",

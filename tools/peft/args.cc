@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <sstream>
+#include <utility>
 
 namespace peft_tool {
 namespace {
@@ -34,6 +35,10 @@ Args::Args(const std::vector<std::string>& words,
   bool only_positional = false;
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
+    if (word.empty()) {
+      error_ = "an argument is empty";
+      return;
+    }
     if (only_positional || word.size() < 2 || word[0] != '-') {
       positional_.push_back(word);
       continue;
@@ -55,14 +60,19 @@ Args::Args(const std::vector<std::string>& words,
         return;
       }
       values_[name].push_back("");
-    } else if (equals != std::string::npos) {
-      values_[name].push_back(word.substr(equals + 1));
+      continue;
+    }
+    std::string value;
+    if (equals != std::string::npos) {
+      value = word.substr(equals + 1);
     } else if (i + 1 < words.size()) {
-      values_[name].push_back(words[++i]);
-    } else {
+      value = words[++i];
+    }
+    if (value.empty()) {
       error_ = name + " needs a value: " + spec->value;
       return;
     }
+    values_[name].push_back(std::move(value));
   }
 }
 

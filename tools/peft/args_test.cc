@@ -31,7 +31,15 @@ TEST(Args, RefusesUnknownOptions) {
 }
 
 TEST(Args, RefusesAMissingValue) {
-  EXPECT_EQ(Args({"--model"}, kSpecs).error(), "--model needs a value: DIR");
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--model"}, {"--model", ""}, {"--model="}}) {
+    EXPECT_EQ(Args(words, kSpecs).error(), "--model needs a value: DIR");
+  }
+}
+
+// As of a shell's variable that is not set.
+TEST(Args, RefusesAnEmptyWord) {
+  EXPECT_EQ(Args({"folder", ""}, kSpecs).error(), "an argument is empty");
 }
 
 TEST(Args, RefusesAValueForAFlag) {

@@ -14,6 +14,7 @@ const char kUsage[] =
 
 std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();
+  specs.push_back(ScaleOptionSpec());
   specs.push_back({"--ids", "FILE", "safetensors with \"input_ids\""});
   specs.push_back({"--output", "FILE", "safetensors to write"});
   specs.push_back(RowOptionSpec());
@@ -94,10 +95,9 @@ int RunForward(const std::vector<std::string>& words) {
   TokenBatch tokens;
   if (int code = ReadTokens(args.Get("--ids"), &tokens)) return code;
   Model model;
-  if (int code = OpenModel("forward", args, &model)) return code;
   Rows rows;
-  if (int code = rows.Read("forward", args, model)) return code;
-  rows.Repeat(&tokens);
+  if (int code = rows.Open("forward", args, &model)) return code;
+  RepeatTokens(rows.size(), &tokens);
   peft_session_t* raw = nullptr;
   if (peft_status_t* status = peft_session_create(model.get(), nullptr, &raw)) {
     return Fail(status);

@@ -17,6 +17,7 @@ const char kUsage[] =
 
 std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();
+  specs.push_back(ScaleOptionSpec());
   const std::vector<OptionSpec> own = {
       {"--ids", "FILE", "safetensors with \"input_ids\", padded on the left"},
       {"--prompt-ids", "LIST", "the prompt's token ids, comma-separated"},
@@ -173,10 +174,9 @@ int RunGenerate(const std::vector<std::string>& words) {
     return FailUsage("generate", "--stream needs a prompt of one row");
   }
   Model model;
-  if (int code = OpenModel("generate", args, &model)) return code;
   Rows rows;
-  if (int code = rows.Read("generate", args, model)) return code;
-  rows.Repeat(&tokens);
+  if (int code = rows.Open("generate", args, &model)) return code;
+  RepeatTokens(rows.size(), &tokens);
   options.activations = rows.data();
   options.num_activations = rows.size();
   return Generate(model, tokens, stream, &options);

@@ -15,6 +15,7 @@ const char kUsage[] =
 
 std::vector<OptionSpec> Specs() {
   std::vector<OptionSpec> specs = ModelOptionSpecs();
+  specs.push_back(ScaleOptionSpec());
   specs.push_back(
       {"--output", "DIR", "folder to write; its parent must exist"});
   specs.push_back(
@@ -63,7 +64,7 @@ int RunMerge(const std::vector<std::string>& words) {
   if (!args.Has("--output"))
     return FailUsage("merge", "--output DIR is needed");
   Model model;
-  if (int code = OpenModel("merge", args, &model)) return code;
+  if (int code = OpenActiveModel("merge", args, &model)) return code;
   return Merge(model, args);
 }
 

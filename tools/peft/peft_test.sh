@@ -102,6 +102,7 @@ fi
 
 # inspect
 run 2 inspect
+run 2 inspect '' && complains 'an argument is empty'
 run 0 inspect $data/adapters/french && says 'LORA'
 run 0 inspect $data/adapters/german --model $data/base && says 'q_proj'
 run 0 inspect $data/adapters/roman --json && says '"peft_type": "LORA"'
@@ -130,6 +131,21 @@ mkdir -p $tmp/named
 cp $data/adapters/german/* $tmp/named/
 sed -i "s|\"../../base\"|\"$data/base\"|" $tmp/named/adapter_config.json
 run 0 list --adapter $tmp/named && says "$(printf 'named\tLORA\t16')"
+
+# Two that replace one module cannot act together; here they need not.
+echo '{"peft_type": "LORA", "target_modules": ["q_proj"],
+  "modules_to_save": ["lm_head"]}' >$tmp/config.json
+for name in head_1 head_2; do
+  run 0 add --model $data/base --config $tmp/config.json --output $tmp/$name
+done
+heads="--model $data/base --adapter $tmp/head_1 --adapter $tmp/head_2"
+run 0 list $heads && says 'head_2'
+run 1 probe $heads && complains 'adapter "head_2" was loaded but does nothing'
+run 1 generate $heads --prompt-ids 1,7,13 && complains ADAPTER_CONFLICT
+run 0 generate $heads --prompt-ids 1,7,13 --row head_1 --row head_2
+run 2 generate $heads --prompt-ids 1,7,13 --row head_1 --scale 1 --scale 1
+run 2 generate $heads --prompt-ids 1,7,13 --scale 1
+run 2 list $heads --scale 1 --scale 1
 
 # save
 run 0 save --model $data/base --adapter $data/adapters/roman \

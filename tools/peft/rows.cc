@@ -50,6 +50,15 @@ OptionSpec RowOptionSpec() {
           "NAME: the last part of an --adapter's path"};
 }
 
+int Rows::Open(const std::string& command, Args& args, Model* out_model) {
+  if (!args.Has("--row")) return OpenActiveModel(command, args, out_model);
+  if (args.Has("--scale")) {
+    return FailUsage(command, "with --row give scales as NAME*SCALE");
+  }
+  if (int code = OpenModel(command, args, out_model)) return code;
+  return Read(command, args, *out_model);
+}
+
 int Rows::Read(const std::string& command, const Args& args,
                const Model& model) {
   for (const std::string& text : args.GetAll("--row")) {
@@ -75,12 +84,14 @@ int Rows::Read(const std::string& command, const Args& args,
   return kExitOk;
 }
 
-void Rows::Repeat(TokenBatch* tokens) const {
-  if (tokens->batch != 1 || size() < 2) return;
-  tokens->batch = static_cast<int64_t>(size());
-  tokens->ids = Repeated(tokens->ids, size());
-  tokens->attention_mask = Repeated(tokens->attention_mask, size());
-  tokens->position_ids = Repeated(tokens->position_ids, size());
+void RepeatTokens(size_t count, TokenBatch* tokens) {
+  if (tokens->batch != 1 || count < 2) return;
+  tokens->batch = static_cast<int64_t>(count);
+  for (std::vector<int64_t>* values :
+       {&tokens->ids, &tokens->attention_mask, &tokens->position_ids,
+        &tokens->token_type_ids}) {
+    *values = Repeated(*values, count);
+  }
 }
 
 }  // namespace peft_tool

@@ -24,14 +24,17 @@ bool ParseRow(const std::string& text, std::vector<RowAdapter>* out_adapters);
 // The option that Rows reads.
 OptionSpec RowOptionSpec();
 
+// A prompt of one row becomes `count` rows, to run once under each --row; with
+// less than two it stays.
+void RepeatTokens(size_t count, TokenBatch* tokens);
+
 // One activation for each --row; none without one.
 class Rows {
  public:
-  // Returns an exit code; prints what went wrong. The adapters must be loaded.
-  int Read(const std::string& command, const Args& args, const Model& model);
-
-  // A prompt of one row is run once under each.
-  void Repeat(TokenBatch* tokens) const;
+  // Opens the model and loads the adapters as OpenActiveModel does; with --row
+  // they need not be able to act together. Returns an exit code; prints what
+  // went wrong.
+  int Open(const std::string& command, Args& args, Model* out_model);
 
   // What forward and generate take; null and 0 without any.
   const peft_activation_t* const* data() const {
@@ -40,6 +43,8 @@ class Rows {
   size_t size() const { return pointers_.size(); }
 
  private:
+  int Read(const std::string& command, const Args& args, const Model& model);
+
   std::vector<Activation> activations_;
   std::vector<const peft_activation_t*> pointers_;
 };

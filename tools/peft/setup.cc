@@ -57,15 +57,22 @@ std::vector<const char*> Pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-// `folders` are where the adapters of --adapter are.
-int LoadAdapters(const std::string& command, const Args& args,
-                 const std::vector<std::string>& folders, peft_model_t* model) {
+// What the adapters of --adapter are called once they are loaded.
+std::vector<std::string> AdapterNames(const Args& args) {
   std::set<std::string> used;
   std::vector<std::string> names;
-  const std::vector<std::string> given = args.GetAll("--adapter");
+  for (const std::string& path : args.GetAll("--adapter")) {
+    names.push_back(UniqueName(path, &used));
+  }
+  return names;
+}
+
+// `folders` are where the adapters of --adapter are.
+int LoadAdapters(const Args& args, const std::vector<std::string>& folders,
+                 peft_model_t* model) {
+  const std::vector<std::string> names = AdapterNames(args);
   for (size_t i = 0; i < folders.size(); ++i) {
-    const std::string name = UniqueName(given[i], &used);
-    names.push_back(name);
+    const std::string& name = names[i];
     peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
     options.lenient = args.Has("--lenient") ? 1 : 0;
     peft_load_report_t* raw_report = nullptr;
@@ -75,24 +82,24 @@ int LoadAdapters(const std::string& command, const Args& args,
     if (status != nullptr) return Fail(status);
     PrintReport(report.get(), name);
   }
-  std::vector<float> scales;
+  return kExitOk;
+}
+
+// The numbers of --scale.
+int ReadScales(const std::string& command, const Args& args,
+               std::vector<float>* out_scales) {
   for (const std::string& text : args.GetAll("--scale")) {
     double scale = 0;
     if (!ParseDouble(text, &scale)) {
       return FailUsage(command, "--scale needs a number, got \"" + text + "\"");
     }
-    scales.push_back(static_cast<float>(scale));
+    out_scales->push_back(static_cast<float>(scale));
   }
-  if (names.empty() && scales.empty()) return kExitOk;
-  if (!scales.empty() && scales.size() != names.size()) {
-    return Fail("give one --scale for each --adapter, or none");
+  if (!out_scales->empty() &&
+      out_scales->size() != args.GetAll("--adapter").size()) {
+    return FailUsage(command, "give one --scale for each --adapter, or none");
   }
-  const std::vector<const char*> pointers = Pointers(names);
-  peft_set_adapter_options_t options = PEFT_SET_ADAPTER_OPTIONS_INIT;
-  options.scales = scales.empty() ? nullptr : scales.data();
-  peft_status_t* status =
-      peft_model_set_adapter(model, pointers.data(), pointers.size(), &options);
-  return status != nullptr ? Fail(status) : kExitOk;
+  return kExitOk;
 }
 
 // Opens the model in the folder `path`.
@@ -176,11 +183,14 @@ std::vector<OptionSpec> ModelOptionSpecs() {
        "a PEFT adapter, likewise; repeat for several at once"},
       {"--model-revision", "R", "of a model of the Hub (main)"},
       {"--adapter-revision", "R", "of all --adapter of the Hub (main)"},
-      {"--scale", "S", "multiplies an adapter's effect; one per --adapter"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
       {"--threads", "N", "threads to use; 0, the default: one per core"},
       {"--help", nullptr, "show this text"},
   };
+}
+
+OptionSpec ScaleOptionSpec() {
+  return {"--scale", "S", "multiplies an adapter's effect; one per --adapter"};
 }
 
 int OpenBase(const Args& args, const std::vector<std::string>& adapters,
@@ -215,7 +225,21 @@ int OpenModel(const std::string& command, Args& args, Model* out_model) {
   }
   if (int code = OpenBase(args, folders, options, out_model)) return code;
   Progress progress("loading the adapters");
-  return LoadAdapters(command, args, folders, out_model->get());
+  return LoadAdapters(args, folders, out_model->get());
+}
+
+int OpenActiveModel(const std::string& command, Args& args, Model* out_model) {
+  std::vector<float> scales;
+  if (int code = ReadScales(command, args, &scales)) return code;
+  if (int code = OpenModel(command, args, out_model)) return code;
+  const std::vector<std::string> names = AdapterNames(args);
+  if (names.empty()) return kExitOk;
+  const std::vector<const char*> pointers = Pointers(names);
+  peft_set_adapter_options_t options = PEFT_SET_ADAPTER_OPTIONS_INIT;
+  options.scales = scales.empty() ? nullptr : scales.data();
+  peft_status_t* const status = peft_model_set_adapter(
+      out_model->get(), pointers.data(), pointers.size(), &options);
+  return status != nullptr ? Fail(status) : kExitOk;
 }
 
 int SaveAdapter(const Args& args, const peft_model_t* model, const char* name) {

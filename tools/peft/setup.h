@@ -22,10 +22,16 @@ std::vector<OptionSpec> ModelOptionSpecs();
 int OpenBase(const Args& args, const std::vector<std::string>& adapters,
              peft_model_options_t options, Model* out_model);
 
-// Opens --model, or what the adapters name, and loads each --adapter; all of
-// them are active together, each with its --scale. Returns an exit code; prints
-// what went wrong, and the notes of the load reports, to stderr.
+// The option that OpenActiveModel adds.
+OptionSpec ScaleOptionSpec();
+
+// Opens --model, or what the adapters name, and loads each --adapter, the last
+// of which is active. Returns an exit code; prints what went wrong, and the
+// notes of the load reports, to stderr.
 int OpenModel(const std::string& command, Args& args, Model* out_model);
+
+// The same with all adapters active together, each with its --scale.
+int OpenActiveModel(const std::string& command, Args& args, Model* out_model);
 
 // Writes the adapter `name`, null: the first active one, to --output; over what
 // is there with --overwrite. Returns an exit code; prints what went wrong.

@@ -67,6 +67,15 @@ constexpr uint32_t kLtReductionNone = 0;
 constexpr uint32_t kLtReductionComputeType = 2;
 constexpr uint32_t kLtReductionMask = 7;
 
+// cublasLtBatchMode_t.
+enum class LtBatchMode : int32_t {
+  kStrided = 0,
+  kGrouped = 2,  // each matrix has a size of its own, in device memory
+};
+
+// cublasLtIntegerWidth_t: of the sizes there.
+enum class LtIntegerWidth : int32_t { k32 = 0, k64 = 1 };
+
 // cublasLtMatrixLayoutAttribute_t.
 enum class LtLayoutAttribute : int32_t {
   kType = 0,
@@ -76,6 +85,13 @@ enum class LtLayoutAttribute : int32_t {
   kLd = 4,
   kBatchCount = 5,
   kStridedBatchOffset = 6,
+  // From version 13.2 on, as are sizes and leading dimensions in arrays.
+  kBatchMode = 8,
+  kRowsArray = 9,
+  kColsArray = 10,
+  kLdArray = 11,
+  kSizesWidth = 12,
+  kLdWidth = 13,
 };
 
 // cublasLtMatmulDescAttributes_t.
@@ -101,6 +117,10 @@ enum class LtPreferenceAttribute : int32_t {
   kMinAlignmentB = 6,
   kMinAlignmentC = 7,
   kMinAlignmentD = 8,
+  // From version 13.2 on: 64 bits, although its header says 32.
+  kGroupedAverageK = 13,
+  kGroupedAverageRows = 14,
+  kGroupedAverageCols = 15,
 };
 
 // cublasLtMatmulAlgoConfigAttributes_t.
@@ -118,13 +138,13 @@ enum class LtAlgoAttribute : int32_t {
 
 // The library's descriptors, which live where we put them.
 struct LtMatrixLayout {
-  uint64_t data[8];
+  uint64_t data[14];  // 8 are enough before version 13.2
 };
 struct LtMatmulDesc {
   uint64_t data[32];
 };
 struct LtPreference {
-  uint64_t data[8];
+  uint64_t data[12];  // 8 are enough before version 13.2
 };
 struct LtAlgo {
   uint64_t data[8];

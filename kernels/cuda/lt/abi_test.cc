@@ -38,6 +38,8 @@ struct Theirs<const T> {
       #ours)
 PEFT_SAME(LtDataType, cudaDataType);
 PEFT_SAME(LtCompute, cublasComputeType_t);
+PEFT_SAME(LtBatchMode, cublasLtBatchMode_t);
+PEFT_SAME(LtIntegerWidth, cublasLtIntegerWidth_t);
 PEFT_SAME(LtLayoutAttribute, cublasLtMatrixLayoutAttribute_t);
 PEFT_SAME(LtDescAttribute, cublasLtMatmulDescAttributes_t);
 PEFT_SAME(LtPreferenceAttribute, cublasLtMatmulPreferenceAttributes_t);
@@ -76,6 +78,7 @@ constexpr bool SameFunction(R (*)(Ours...), S (*)(Given...)) {
                              static_cast<decltype(&::name)>(nullptr)), \
                 #name);
 #include "kernels/cuda/lt/functions.inc"
+#include "kernels/cuda/lt/grouped_functions.inc"
 #undef PEFT_LT_FUNCTION
 
 template <typename Ours, typename Given>
@@ -128,6 +131,23 @@ static_assert(Same(LtLayoutAttribute::kBatchCount,
                    CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT));
 static_assert(Same(LtLayoutAttribute::kStridedBatchOffset,
                    CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET));
+static_assert(Same(LtLayoutAttribute::kBatchMode,
+                   CUBLASLT_MATRIX_LAYOUT_BATCH_MODE));
+static_assert(Same(LtLayoutAttribute::kRowsArray,
+                   CUBLASLT_GROUPED_MATRIX_LAYOUT_ROWS_ARRAY));
+static_assert(Same(LtLayoutAttribute::kColsArray,
+                   CUBLASLT_GROUPED_MATRIX_LAYOUT_COLS_ARRAY));
+static_assert(Same(LtLayoutAttribute::kLdArray,
+                   CUBLASLT_GROUPED_MATRIX_LAYOUT_LD_ARRAY));
+static_assert(
+    Same(LtLayoutAttribute::kSizesWidth,
+         CUBLASLT_GROUPED_MATRIX_LAYOUT_ROWS_COLS_ARRAY_INTEGER_WIDTH));
+static_assert(Same(LtLayoutAttribute::kLdWidth,
+                   CUBLASLT_GROUPED_MATRIX_LAYOUT_LD_ARRAY_INTEGER_WIDTH));
+static_assert(Same(LtBatchMode::kStrided, CUBLASLT_BATCH_MODE_STRIDED));
+static_assert(Same(LtBatchMode::kGrouped, CUBLASLT_BATCH_MODE_GROUPED));
+static_assert(Same(LtIntegerWidth::k32, CUBLASLT_INTEGER_WIDTH_32));
+static_assert(Same(LtIntegerWidth::k64, CUBLASLT_INTEGER_WIDTH_64));
 
 static_assert(Same(LtDescAttribute::kComputeType,
                    CUBLASLT_MATMUL_DESC_COMPUTE_TYPE));
@@ -160,6 +180,12 @@ static_assert(Same(LtPreferenceAttribute::kMinAlignmentC,
                    CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES));
 static_assert(Same(LtPreferenceAttribute::kMinAlignmentD,
                    CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES));
+static_assert(Same(LtPreferenceAttribute::kGroupedAverageK,
+                   CUBLASLT_MATMUL_PREF_GROUPED_AVERAGE_REDUCTION_DIM));
+static_assert(Same(LtPreferenceAttribute::kGroupedAverageRows,
+                   CUBLASLT_MATMUL_PREF_GROUPED_DESC_D_AVERAGE_ROWS));
+static_assert(Same(LtPreferenceAttribute::kGroupedAverageCols,
+                   CUBLASLT_MATMUL_PREF_GROUPED_DESC_D_AVERAGE_COLS));
 
 static_assert(Same(LtAlgoAttribute::kId, CUBLASLT_ALGO_CONFIG_ID));
 static_assert(Same(LtAlgoAttribute::kTile, CUBLASLT_ALGO_CONFIG_TILE_ID));

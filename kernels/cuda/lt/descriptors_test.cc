@@ -48,13 +48,14 @@ TEST_P(LtDescriptorsTest, WhatWeDescribeIsAccepted) {
 }
 
 TEST_P(LtDescriptorsTest, MemoryThatIsTooSmallIsRefused) {
+  // Of the real library's each version has sizes of its own.
+  constexpr size_t kTooSmall = 16;
   LtMatrixLayout layout;
-  EXPECT_NE(lt().cublasLtMatrixLayoutInit_internal(&layout, sizeof(layout) / 2,
+  EXPECT_NE(lt().cublasLtMatrixLayoutInit_internal(&layout, kTooSmall,
                                                    LtDataType::kF32, 1, 1, 1),
             kLtSuccess);
   LtPreference preference;
-  EXPECT_NE(lt().cublasLtMatmulPreferenceInit_internal(&preference,
-                                                       sizeof(preference) / 2),
+  EXPECT_NE(lt().cublasLtMatmulPreferenceInit_internal(&preference, kTooSmall),
             kLtSuccess);
 }
 
@@ -118,6 +119,46 @@ TEST_P(LtDescriptorsTest, WithoutAHandleNothingIsChosen) {
                                 nullptr, &to.b, nullptr, nullptr, &to.d,
                                 nullptr, &to.d, nullptr, nullptr, 0, nullptr),
             kLtNotInitialized);
+}
+
+TEST_P(LtDescriptorsTest, GroupsAreDescribedByArrays) {
+  if (GetParam() && !library_->has_grouped()) GTEST_SKIP() << "an older one";
+  LtMatrixLayout layout;
+  const void* const array = &layout;  // nobody looks
+  EXPECT_NE(lt().cublasLtGroupedMatrixLayoutInit_internal(
+                &layout, sizeof(layout) - 8, LtDataType::kBF16, 3, array, array,
+                array),
+            kLtSuccess);
+  ASSERT_EQ(
+      lt().cublasLtGroupedMatrixLayoutInit_internal(
+          &layout, sizeof(layout), LtDataType::kBF16, 3, array, array, array),
+      kLtSuccess);
+  const LtIntegerWidth width = LtIntegerWidth::k64;
+  for (auto attribute :
+       {LtLayoutAttribute::kSizesWidth, LtLayoutAttribute::kLdWidth}) {
+    EXPECT_EQ(lt().cublasLtMatrixLayoutSetAttribute(&layout, attribute, &width,
+                                                    sizeof(width)),
+              kLtSuccess);
+  }
+}
+
+// The header says 32 bits.
+TEST_P(LtDescriptorsTest, AveragesOfGroupsHave64Bits) {
+  if (GetParam() && !library_->has_grouped()) GTEST_SKIP() << "an older one";
+  LtPreference preference;
+  ASSERT_EQ(lt().cublasLtMatmulPreferenceInit_internal(&preference,
+                                                       sizeof(preference)),
+            kLtSuccess);
+  const uint64_t average = 16;
+  for (auto attribute : {LtPreferenceAttribute::kGroupedAverageK,
+                         LtPreferenceAttribute::kGroupedAverageRows,
+                         LtPreferenceAttribute::kGroupedAverageCols}) {
+    for (size_t size : {sizeof(uint32_t), sizeof(uint64_t)}) {
+      const LtStatus status = lt().cublasLtMatmulPreferenceSetAttribute(
+          &preference, attribute, &average, size);
+      EXPECT_EQ(status == kLtSuccess, size == sizeof(uint64_t));
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Libraries, LtDescriptorsTest, ::testing::Bool(),

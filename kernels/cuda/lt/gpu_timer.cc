@@ -1,6 +1,7 @@
 #include "kernels/cuda/lt/gpu_timer.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/memory/memory.h"
@@ -20,6 +21,12 @@ constexpr int64_t kAlignment = 256;
 int64_t BytesOf(const GemmMatrix& matrix, int64_t rows) {
   const int64_t bytes = rows * matrix.stride * DTypeSize(matrix.dtype);
   return RoundUp(bytes, kAlignment);
+}
+
+double MedianOf(std::vector<double> numbers) {
+  const auto middle = numbers.begin() + numbers.size() / 2;
+  std::nth_element(numbers.begin(), middle, numbers.end());
+  return *middle;
 }
 
 }  // namespace
@@ -75,18 +82,31 @@ absl::StatusOr<double> GpuTimer::TimeOnce(
 
 absl::StatusOr<double> GpuTimer::Time(
     absl::FunctionRef<absl::Status()> launch) {
+  PEFT_ASSIGN_OR_RETURN(const std::vector<double> seconds,
+                        TimeInTurns({launch}));
+  return seconds[0];
+}
+
+absl::StatusOr<std::vector<double>> GpuTimer::TimeInTurns(
+    absl::Span<const absl::FunctionRef<absl::Status()>> launches) {
   const DeviceScope scope(device_);
   PEFT_RETURN_IF_ERROR(scope.status());
   // Kernels are loaded when they run first.
-  PEFT_RETURN_IF_ERROR(TimeOnce(launch).status());
-  std::vector<double> seconds;
-  for (int i = 0; i < options_.repeats; ++i) {
-    PEFT_ASSIGN_OR_RETURN(const double once, TimeOnce(launch));
-    seconds.push_back(once);
+  for (const auto& launch : launches) {
+    PEFT_RETURN_IF_ERROR(TimeOnce(launch).status());
   }
-  const auto middle = seconds.begin() + seconds.size() / 2;
-  std::nth_element(seconds.begin(), middle, seconds.end());
-  return *middle;
+  std::vector<std::vector<double>> seconds(launches.size());
+  for (int i = 0; i < options_.repeats; ++i) {
+    for (size_t j = 0; j < launches.size(); ++j) {
+      PEFT_ASSIGN_OR_RETURN(const double once, TimeOnce(launches[j]));
+      seconds[j].push_back(once);
+    }
+  }
+  std::vector<double> medians;
+  for (std::vector<double>& all : seconds) {
+    medians.push_back(MedianOf(std::move(all)));
+  }
+  return medians;
 }
 
 absl::StatusOr<GemmPointers> GpuTimer::OperandsOf(const Gemm& gemm) {

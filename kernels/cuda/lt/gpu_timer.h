@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/lt/plan.h"
 #include "kernels/cuda/lt/workspace.h"
@@ -38,6 +40,11 @@ class GpuTimer {
   // The median of the seconds that what `launch` puts on stream() takes, after
   // one run that does not count.
   absl::StatusOr<double> Time(absl::FunctionRef<absl::Status()> launch);
+
+  // The same for several that take turns: what changes on the device meanwhile,
+  // its clock for one, changes all of them.
+  absl::StatusOr<std::vector<double>> TimeInTurns(
+      absl::Span<const absl::FunctionRef<absl::Status()>> launches);
 
   // The same for a plan, on memory of its own: a GemmTimer.
   absl::StatusOr<double> TimePlan(const GemmPlan& plan);

@@ -53,6 +53,38 @@ TEST_F(GpuTimerTest, RunsOnceMoreThanItCounts) {
   EXPECT_EQ(runs, 4);
 }
 
+TEST_F(GpuTimerTest, SeveralTakeTurns) {
+  std::string runs;
+  const auto first = [&] {
+    runs += "a";
+    return absl::OkStatus();
+  };
+  const auto second = [&] {
+    runs += "b";
+    return absl::OkStatus();
+  };
+  const auto seconds = timer_->TimeInTurns({first, second});
+  ASSERT_TRUE(seconds.ok()) << seconds.status();
+  EXPECT_EQ(seconds->size(), 2u);
+  EXPECT_EQ(runs, "abababab");
+}
+
+TEST_F(GpuTimerTest, TimesWhatIsOnItsStream) {
+  const DevicePtr memory = fake_->Allocate(1);
+  const auto clear = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      fake_->Check(fake_->driver()->cuMemsetD8Async(memory, 0, 1,
+                                                    timer_->stream().stream));
+    }
+    return absl::OkStatus();
+  };
+  const auto seconds =
+      timer_->TimeInTurns({[&] { return clear(1); }, [&] { return clear(3); }});
+  ASSERT_TRUE(seconds.ok()) << seconds.status();
+  EXPECT_GT((*seconds)[0], 0);
+  EXPECT_NEAR((*seconds)[1], 3 * (*seconds)[0], 1e-9);
+}
+
 TEST_F(GpuTimerTest, FailsWithWhatItMeasures) {
   EXPECT_EQ(
       timer_->Time([] { return absl::DataLossError("gone"); }).status().code(),

@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -17,6 +19,7 @@ namespace {
 // Newest first. Versions 12 and 13 are the same in all that we call.
 constexpr const char* kNames[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
 constexpr int64_t kOldestVersion = 120000;
+constexpr int64_t kOldestGroupedVersion = 130200;
 
 absl::Status LibraryError(absl::string_view message,
                           const ErrorDetails& details = {}) {
@@ -39,24 +42,37 @@ void* OpenFile(const std::string& path, std::string* tried) {
   return nullptr;
 }
 
-template <typename Function>
-absl::Status FindFunction(void* file, const std::string& path, const char* name,
-                          Function*& function) {
-  function = reinterpret_cast<Function*>(dlsym(file, name));
-  if (function != nullptr) return absl::OkStatus();
-  return LibraryError(
-      absl::StrCat(path, " has no ", name,
-                   ": it is not cuBLASLt, or older than version ",
-                   VersionText(kOldestVersion)),
-      {name, VersionText(kOldestVersion), ""});
-}
+// Where the table has each function.
+struct TableEntry {
+  const char* name;
+  size_t offset;
+  bool is_needed;
+};
+constexpr TableEntry kFunctions[] = {
+#define PEFT_LT_FUNCTION(type, name, parameters) \
+  {#name, offsetof(LtTable, name), true},
+#include "kernels/cuda/lt/functions.inc"
+#undef PEFT_LT_FUNCTION
+#define PEFT_LT_FUNCTION(type, name, parameters) \
+  {#name, offsetof(LtTable, name), false},
+#include "kernels/cuda/lt/grouped_functions.inc"
+#undef PEFT_LT_FUNCTION
+};
 
 absl::StatusOr<LtTable> FindFunctions(void* file, const std::string& path) {
   LtTable table;
-#define PEFT_LT_FUNCTION(type, name, parameters) \
-  PEFT_RETURN_IF_ERROR(FindFunction(file, path, #name, table.name));
-#include "kernels/cuda/lt/functions.inc"
-#undef PEFT_LT_FUNCTION
+  for (const TableEntry& entry : kFunctions) {
+    void* const function = dlsym(file, entry.name);
+    if (function == nullptr && entry.is_needed) {
+      return LibraryError(
+          absl::StrCat(path, " has no ", entry.name,
+                       ": it is not cuBLASLt, or older than version ",
+                       VersionText(kOldestVersion)),
+          {entry.name, VersionText(kOldestVersion), ""});
+    }
+    std::memcpy(reinterpret_cast<char*>(&table) + entry.offset, &function,
+                sizeof(function));
+  }
   return table;
 }
 
@@ -90,6 +106,11 @@ absl::StatusOr<std::unique_ptr<LtLibrary>> LtLibrary::Open(
         {opened, VersionText(kOldestVersion), VersionText(version)});
   }
   return absl::WrapUnique(new LtLibrary(std::move(opened), table, version));
+}
+
+bool LtLibrary::has_grouped() const {
+  return table_.cublasLtGroupedMatrixLayoutInit_internal != nullptr &&
+         version_ >= kOldestGroupedVersion;
 }
 
 absl::Status LtLibrary::Check(LtStatus status, absl::string_view what) const {

@@ -20,6 +20,8 @@ struct LtTable {
 #define PEFT_LT_FUNCTION(type, name, parameters) \
   type(*name) parameters = nullptr;
 #include "kernels/cuda/lt/functions.inc"
+  // Null where the library has none.
+#include "kernels/cuda/lt/grouped_functions.inc"
 #undef PEFT_LT_FUNCTION
 };
 
@@ -40,6 +42,9 @@ class LtLibrary {
   const LtTable* operator->() const { return &table_; }
   // 10000 * major + 100 * minor + patch.
   int64_t version() const { return version_; }
+  // Whether it knows of products of groups; whether it has any for a device,
+  // its heuristic says.
+  bool has_grouped() const;
   // What was opened.
   const std::string& path() const { return path_; }
 

@@ -228,7 +228,10 @@ bool FakeCuda::Enqueue(StreamHandle stream, std::function<void()> work) {
   const FakeCall call;
   const std::shared_ptr<FakeStream> found = call->FindStream(stream);
   if (found == nullptr) return false;
-  found->Add(std::move(work));
+  found->Add([work = std::move(work)] {
+    fake_cuda_state->clock += 1e-3;
+    work();
+  });
   return true;
 }
 

@@ -134,6 +134,8 @@ constants! {
     pub enum Device {
         /// The computer's own.
         Cpu = PEFT_DEVICE_CPU,
+        /// A CUDA device's.
+        Cuda = PEFT_DEVICE_CUDA,
     }
 
     /// How base weights are read.

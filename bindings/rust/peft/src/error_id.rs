@@ -226,6 +226,11 @@ error_ids! {
     /// A file of tuned plans that is damaged, or of another device, library or
     /// settings.
     CudaPlans = "CUDA_PLANS",
+    /// A captured call that would have to allocate or copy, or a captured graph
+    /// that lacks a step which what becomes active needs.
+    CudaGraph = "CUDA_GRAPH",
+    /// More activations than the runner was made for.
+    CudaActivations = "CUDA_ACTIVATIONS",
 }
 
 impl fmt::Display for ErrorId {

@@ -1,5 +1,6 @@
 //! Models of programs that run their own forward.
 
+use std::ffi::c_void;
 use std::ops::Deref;
 use std::ptr;
 
@@ -249,6 +250,10 @@ impl<'a> RunLayerOptions<'a> {
         /// none. Of a [`LayerRunner`](crate::LayerRunner), whose layers say it,
         /// -1.
         expert: i64,
+        /// Of a [`LayerRunner`](crate::LayerRunner) on a CUDA device: the
+        /// `CUstream` or `cudaStream_t` that the work is put on. Default null:
+        /// the default stream.
+        stream: *mut c_void,
     }
 
     row_setters!();

@@ -52,14 +52,14 @@ pub struct LayerNumber(pub(crate) i64);
 /// ```
 #[derive(Debug)]
 pub struct LayerRunner<'m> {
-    raw: *mut sys::peft_layer_runner_t,
+    pub(crate) raw: *mut sys::peft_layer_runner_t,
     // Dropped after the runner is freed.
     _model: Option<Arc<dyn Kept + 'm>>,
     lives: PhantomData<&'m Model>,
 }
 
 /// A model that a runner may keep.
-trait Kept: fmt::Debug + Send + Sync {}
+pub(crate) trait Kept: fmt::Debug + Send + Sync {}
 
 impl Kept for Model {}
 impl Kept for HostModel<'_> {}
@@ -110,11 +110,20 @@ impl<'m> LayerRunner<'m> {
     }
 
     fn new(model: &Model, kept: Option<Arc<dyn Kept + 'm>>) -> Result<Self> {
-        let mut raw = ptr::null_mut();
+        let create = sys::peft_layer_runner_create;
         // SAFETY: `raw` is the library's to write to.
-        check(unsafe {
-            sys::peft_layer_runner_create(model.as_raw(), &mut raw)
-        })?;
+        Self::made(kept, |raw| unsafe { create(model.as_raw(), raw) })
+    }
+
+    /// The runner that `create` writes, of a model that lives for `'m`.
+    pub(crate) fn made(
+        kept: Option<Arc<dyn Kept + 'm>>,
+        create: impl FnOnce(
+            *mut *mut sys::peft_layer_runner_t,
+        ) -> *mut sys::peft_status_t,
+    ) -> Result<Self> {
+        let mut raw = ptr::null_mut();
+        check(create(&mut raw))?;
         Ok(LayerRunner { raw, _model: kept, lives: PhantomData })
     }
 

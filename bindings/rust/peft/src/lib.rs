@@ -44,6 +44,7 @@ mod allocator;
 mod build_info;
 mod callback;
 mod constants;
+mod cuda;
 mod dlpack;
 mod dtype;
 mod error;
@@ -93,6 +94,7 @@ pub use constants::{
     FormTensor, LayerKind, LogLevel, MajoritySign, Output, ReadMode,
     ReportKind, Task, TransportError, WeightFormat,
 };
+pub use cuda::{CudaOptions, CudaView};
 pub use dlpack::{
     DLDataType, DLDevice, DLManagedTensor, DLTensor, DlpackTensor,
 };

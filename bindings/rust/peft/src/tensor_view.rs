@@ -110,6 +110,30 @@ impl<'a> TensorView<'a> {
         TensorView { raw, lives: PhantomData }
     }
 
+    /// Elements at an address of a CUDA device, which the process cannot read.
+    pub(crate) fn on_cuda(
+        address: u64,
+        dtype: DType,
+        sizes: &'a [i64],
+    ) -> Self {
+        let data = address as usize as *const c_void;
+        let mut view = Self::of(data, dtype, sizes, None);
+        view.raw.device_type = Device::Cuda.into();
+        view
+    }
+
+    /// The same elements with other strides, one for each size, and on another
+    /// device of their kind.
+    pub(crate) fn placed(
+        mut self,
+        strides: Option<&'a [i64]>,
+        index: i32,
+    ) -> Self {
+        self.raw.strides = strides.map_or(ptr::null(), <[i64]>::as_ptr);
+        self.raw.device_index = index;
+        self
+    }
+
     /// A view that the library wrote.
     ///
     /// # Safety

@@ -235,4 +235,9 @@ extension ErrorID {
   /// A file of tuned plans that is damaged, or of another device, library or
   /// settings.
   public static let cudaPlans = ErrorID(rawValue: "CUDA_PLANS")
+  /// A captured call that would have to allocate or copy, or a captured graph
+  /// that lacks a step which what becomes active needs.
+  public static let cudaGraph = ErrorID(rawValue: "CUDA_GRAPH")
+  /// More activations than the runner was made for.
+  public static let cudaActivations = ErrorID(rawValue: "CUDA_ACTIVATIONS")
 }

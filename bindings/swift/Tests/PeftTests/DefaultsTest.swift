@@ -49,6 +49,12 @@ final class DefaultsTest: XCTestCase {
     check(try CombineOptions().c(&arena), .init(), peft_combine_options_init)
   }
 
+  func testOfCuda() throws {
+    var arena = Arena()
+    check(try CudaOptions().c(&arena), .init(), peft_cuda_options_init)
+    check(try RunLayerOptions().c(&arena), .init(), peft_run_layer_options_init)
+  }
+
   func testOfInputs() {
     ForwardInput([]).with { input in
       var input = input.pointee

@@ -68,13 +68,15 @@ testing::FakeCublasLtSettings TestDevice::FakeSettings() {
   return settings;
 }
 
-std::unique_ptr<TestDevice> TestDevice::Fake() {
+std::unique_ptr<TestDevice> TestDevice::Fake(
+    const FakeCudaOptions& options,
+    const testing::FakeCublasLtSettings& settings) {
   std::unique_ptr<TestDevice> device(new TestDevice);
-  device->fake_cuda_ = std::make_unique<FakeCuda>();
+  device->fake_cuda_ = std::make_unique<FakeCuda>(options);
   device->driver_ = device->fake_cuda_->driver();
   device->fake_ = testing::FakeCublasLt::Open(kFakePath);
   the_fake_cuda = device->fake_cuda_.get();
-  device->fake_->Set(FakeSettings());
+  device->fake_->Set(settings);
   const absl::Status status = device->Start(kFakePath);
   EXPECT_TRUE(status.ok()) << status;
   return device;

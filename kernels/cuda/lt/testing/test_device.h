@@ -25,7 +25,9 @@ namespace cuda {
 class TestDevice {
  public:
   // The fakes. One at a time in a process.
-  static std::unique_ptr<TestDevice> Fake();
+  static std::unique_ptr<TestDevice> Fake(
+      const FakeCudaOptions& options = {},
+      const testing::FakeCublasLtSettings& settings = FakeSettings());
   // The first GPU, with the library in the environment's PEFT_CUBLASLT, or else
   // where the dynamic linker finds it. Fails with the reason where there is
   // none.
@@ -39,9 +41,10 @@ class TestDevice {
   const LtLibrary& library() const { return *library_; }
   const LtHandle& handle() const { return *handle_; }
   const LtStream& stream() const { return stream_; }
-  // Null on a GPU.
+  // Null on a GPU, both.
+  FakeCuda* fake_cuda() const { return fake_cuda_.get(); }
   const testing::FakeCublasLt* fake() const { return fake_.get(); }
-  // What the fake library was set to.
+  // What the fake library is set to.
   static testing::FakeCublasLtSettings FakeSettings();
 
   // Memory at a multiple of 256 that lives as long as the device.

@@ -3,6 +3,7 @@
 mod adapters;
 mod callbacks;
 mod common;
+mod cuda;
 mod files;
 mod host_models;
 mod hub;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::thread;
 
 use peft::{
-    Activation, ErrorId, ForwardInput, ForwardOptions, GenerateResult,
-    HostModel, LayerRunner, LoadReport, Lowered, Model, ModelOptions, Names,
-    ProbeReport, Session, StateDict, Tensor, ThreadPool,
+    Activation, CudaOptions, CudaView, ErrorId, ForwardInput, ForwardOptions,
+    GenerateResult, HostModel, LayerRunner, LoadReport, Lowered, Model,
+    ModelOptions, Names, ProbeReport, Session, StateDict, Tensor, ThreadPool,
 };
 
 use crate::common::{answer, base, model, quickstart, PROMPT};
@@ -20,6 +20,8 @@ fn all_may_go_to_other_threads_and_what_is_immutable_be_shared() {
     is_send::<Session>();
     is_send::<StateDict>();
     is_send::<LayerRunner<'_>>();
+    is_shared::<CudaOptions>();
+    is_shared::<CudaView<'_>>();
     is_shared::<Model>();
     is_shared::<HostModel<'_>>();
     is_shared::<Activation>();

@@ -33,6 +33,24 @@ public final class LayerRunner: HandleOwner {
     }
   }
 
+  /// A runner on a CUDA device, with the device's primary context: it runs
+  /// layers in the device's memory, by calls with a ``CudaView``.
+  ///
+  /// Linear layers, Conv1D, MultiheadAttention's in_proj and parameters run.
+  /// Fails with ``ErrorID/cudaDriver`` or ``ErrorID/cublaslt`` where the driver,
+  /// cuBLASLt or code for the device is missing or too old.
+  public init(
+    _ model: Model, onCuda options: CudaOptions
+  ) throws(PeftError) {
+    var arena = Arena()
+    defer { arena.free() }
+    var c = try options.c(&arena)
+    resources = model.resources
+    handle = try make { out in
+      model.use { peft_layer_runner_create_cuda($0, &c, out) }
+    }
+  }
+
   deinit {
     peft_layer_runner_free(handle)
     withExtendedLifetime(resources) {}
@@ -48,7 +66,7 @@ public final class LayerRunner: HandleOwner {
     into y: borrowing MutableTensorView,
     options: RunLayerOptions = RunLayerOptions()
   ) throws(PeftError) {
-    try call(peft_layer_runner_run, layer, x, y, options)
+    try call(peft_layer_runner_run, layer, x.view, y.view, options)
   }
 
   /// Adds to `y`, which holds what the program itself computed from `x` with
@@ -59,24 +77,25 @@ public final class LayerRunner: HandleOwner {
     to y: borrowing MutableTensorView,
     options: RunLayerOptions = RunLayerOptions()
   ) throws(PeftError) {
-    try call(peft_layer_runner_add_delta, layer, x, y, options)
+    try call(peft_layer_runner_add_delta, layer, x.view, y.view, options)
   }
 
-  private typealias Function = (
+  typealias Function = (
     OpaquePointer?, Int64, UnsafePointer<peft_tensor_view_t>?,
     UnsafePointer<peft_run_layer_options_t>?,
     UnsafePointer<peft_tensor_view_t>?
   ) -> Status?
 
-  private func call(
-    _ function: Function, _ layer: Int, _ x: borrowing TensorView,
-    _ y: borrowing MutableTensorView, _ options: RunLayerOptions
+  /// Calls `function`; what the pointers of `x` and `y` lead to outlives it.
+  func call(
+    _ function: Function, _ layer: Int, _ x: peft_tensor_view_t,
+    _ y: peft_tensor_view_t, _ options: RunLayerOptions
   ) throws(PeftError) {
     var arena = Arena()
     defer { arena.free() }
     defer { withExtendedLifetime(options) {} }
     var c = try options.c(&arena)
-    var (input, output) = (x.view, y.view)
+    var (input, output) = (x, y)
     try run { function($0, Int64(layer), &input, &c, &output) }
   }
 }

@@ -7,11 +7,17 @@ public struct RunLayerOptions: Sendable {
   public var expert: Int?
   /// Which adapters each index along the first axis of the input runs under.
   public var rows: Rows
+  /// Of a ``LayerRunner`` on a CUDA device: the stream that the work is put on;
+  /// nil: the default stream.
+  public var stream: CudaStream?
 
   /// All defaults.
-  public init(expert: Int? = nil, rows: Rows = .active) {
+  public init(
+    expert: Int? = nil, rows: Rows = .active, stream: CudaStream? = nil
+  ) {
     self.expert = expert
     self.rows = rows
+    self.stream = stream
   }
 
   func c(_ arena: inout Arena) throws(PeftError) -> peft_run_layer_options_t {
@@ -20,6 +26,7 @@ public struct RunLayerOptions: Sendable {
       &c, MemoryLayout<peft_run_layer_options_t>.stride)
     if let expert { c.expert = Int64(expert) }
     try rows.fill(&c, &arena)
+    c.stream = stream?.pointer
     return c
   }
 }

@@ -74,4 +74,6 @@ public struct DeviceType: OpenEnum {
 
   /// The memory of the process.
   public static let cpu = DeviceType(rawValue: PEFT_DEVICE_CPU)
+  /// The memory of a CUDA device.
+  public static let cuda = DeviceType(rawValue: PEFT_DEVICE_CUDA)
 }
