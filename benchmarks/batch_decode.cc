@@ -36,13 +36,16 @@ void Measure(LlamaSide& side, ReadLimit& read, BatchSamples& samples) {
 
 void Print(int threads, int64_t batch, int64_t adapter_bytes,
            const BatchSamples& samples) {
+  const auto time = [&](const Samples& of) {
+    return threads == 1 ? of.Own() : of.Wall();
+  };
+  const auto step = [&](const Samples& of) {
+    return time(of) / LlamaSide::kStepsAtOnce;
+  };
   const double read_rate =
-      static_cast<double>(ReadLimit::kBurstBytes) / samples.read.Wall();
+      static_cast<double>(ReadLimit::kBurstBytes) / time(samples.read);
   const double others =
       static_cast<double>((batch - 1) * adapter_bytes) / read_rate;
-  const auto step = [](const Samples& of) {
-    return of.Wall() / LlamaSide::kStepsAtOnce;
-  };
   std::printf("| %d | %.3g | %.3g | %.3g | %.3g | %.3g | %.2f |\n", threads,
               1e-9 * read_rate, 1e3 * step(samples.base),
               1e3 * step(samples.one), 1e3 * step(samples.own), 1e3 * others,
@@ -56,7 +59,8 @@ void MeasureBatch(BaseKind kind, int64_t batch, int rounds) {
   const LlamaFolders folders(kind);
   ReadLimit read;
   std::printf(
-      "\n%s, a step of %d rows, medians\n\n| threads | read, GB/s | base, ms | "
+      "\n%s, a step of %d rows, medians; of one thread by its own time\n\n| "
+      "threads | read, GB/s | base, ms | "
       "one adapter, ms | one for each row, ms | reading the others, ms | of "
       "one "
       "and reading |\n|---|---|---|---|---|---|---|\n",

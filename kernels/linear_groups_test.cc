@@ -254,7 +254,7 @@ TEST_P(LinearGroupsTest, LayersThatShareAnInputAreAsTheyAreAlone) {
 TEST_P(LinearGroupsTest, MoreGroupsThanOneHandOutTakes) {
   Random random(99);
   const RandomMatrix weight(DType::kF32, kOut, kIn, random);
-  constexpr int kRows = 400;
+  constexpr int kRows = 200;
   for (int i = 0; i < kRows; ++i) {
     plans_.emplace_back(&weight, false, 1, random);
     groups_.push_back(plans_.back().group());

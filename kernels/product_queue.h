@@ -53,7 +53,7 @@ class ProductQueue {
   void Run();
 
  private:
-  // Of four layers for 64 groups of rows.
+  // Enough for three layers, as q, k and v are, of 64 groups of rows.
   static constexpr int kMaxProducts = 256;
   static constexpr int kAllTerms = 320;
 
