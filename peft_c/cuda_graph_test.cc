@@ -100,6 +100,15 @@ TEST_F(CudaGraphTest, FollowsOtherAdaptersScalesAndNone) {
   ExpectGraphAsOnCpu();
 }
 
+TEST_F(CudaGraphTest, CapturedOfTheBaseAloneItFollowsToAdapters) {
+  ASSERT_TRUE(RunStep().ok());
+  ASSERT_TRUE(Capture().ok());
+  ExpectGraphAsOnCpu();
+  LoadLoraOnAll("a", 16);
+  Update();
+  ExpectGraphAsOnCpu();
+}
+
 TEST_F(CudaGraphTest, CapturedWithFactorsItFollowsToWhatHasNone) {
   LoadLoraOnAll("a", 8);
   LoadLoraOnAll("other", 4, R"(, "use_dora": true)");
