@@ -241,6 +241,14 @@ void Adjust(Call& call, peft_forward_input_t& input) {
 
 template <>
 void Adjust(Call& call, peft_generate_options_t& options) {
+  // There are 64 stop tokens for each sequence: no length may say more but one
+  // that is refused.
+  const size_t count =
+      options.stop_sequence_lengths == nullptr ? 0 : options.num_stop_sequences;
+  for (size_t i = 0; i < count && count <= 4096; ++i) {
+    auto& length = const_cast<size_t&>(options.stop_sequence_lengths[i]);
+    if (length > 64 && length <= 4097) length = 64;
+  }
   if (options.max_new_tokens <= kMostNewTokens) return;
   options.max_new_tokens = kMostNewTokens;
   call.Note("(at most 20) ");
