@@ -19,6 +19,8 @@ std::string ShapeText(int64_t rows, int64_t cols) {
   return absl::StrCat("[", rows, ", ", cols, "]");
 }
 
+constexpr char kCopies[] = "copies of adapters";
+
 // Where a part of T may begin, for fast reads of it.
 constexpr int32_t kColumnAlignment = 4;
 
@@ -41,11 +43,8 @@ absl::StatusOr<std::unique_ptr<AdapterPool>> AdapterPool::Create(
 }
 
 AdapterPool::~AdapterPool() {
-  // The device may still read pinned memory. What Create could not make has
-  // nothing to wait for.
-  for (const Staging& staging : slot_staging_) {
-    if (staging.read.handle() != nullptr) (void)staging.read.Synchronize();
-  }
+  // Pages may still be copied to. What Create could not make has nothing to
+  // wait for.
   if (copies_.handle() != nullptr) (void)copies_.Synchronize();
 }
 
@@ -80,15 +79,6 @@ size_t AdapterPool::SlotBytes() const {
   return options_.sites.size() * terms_per_site_ * sizeof(LowRankTerm);
 }
 
-absl::StatusOr<AdapterPool::Staging> AdapterPool::MakeStaging(
-    size_t bytes) const {
-  Staging staging;
-  PEFT_ASSIGN_OR_RETURN(staging.buffer,
-                        device_.AllocatePinned(bytes, "copies of adapters"));
-  PEFT_ASSIGN_OR_RETURN(staging.read, device_.CreateEvent());
-  return staging;
-}
-
 void AdapterPool::CountTerms() {
   const int adapters = options_.max_adapters_per_slot;
   for (const PairShape& site : options_.sites) {
@@ -116,11 +106,13 @@ absl::Status AdapterPool::Allocate() {
                        "the table of adapters"));
   PEFT_ASSIGN_OR_RETURN(copies_, device_.CreateStream());
   for (Staging& staging : page_staging_) {
-    PEFT_ASSIGN_OR_RETURN(staging, MakeStaging(options_.page_bytes));
+    PEFT_ASSIGN_OR_RETURN(
+        staging, Staging::Create(device_, options_.page_bytes, kCopies));
   }
   for (Staging& staging : slot_staging_) {
-    PEFT_ASSIGN_OR_RETURN(staging,
-                          MakeStaging(std::max<size_t>(SlotBytes(), 1)));
+    PEFT_ASSIGN_OR_RETURN(
+        staging,
+        Staging::Create(device_, std::max<size_t>(SlotBytes(), 1), kCopies));
   }
   for (int page = options_.num_pages - 1; page >= 0; --page) {
     free_.push_back({page, nullptr});
@@ -196,16 +188,14 @@ DevicePtr AdapterPool::PageAddress(int page) const {
 absl::Status AdapterPool::CopyPage(absl::Span<const HostPair> pairs,
                                    absl::Span<const PagePiece> pieces,
                                    const FreePage& page) {
-  Staging& staging = page_staging_[next_page_staging_++ % 2];
-  PEFT_RETURN_IF_ERROR(staging.read.Synchronize());
-  const size_t bytes = FillPage(pairs, pieces, staging.buffer.data());
+  const Staging& staging = page_staging_[next_page_staging_++ % 2];
+  PEFT_ASSIGN_OR_RETURN(char* const data, staging.Begin());
+  const size_t bytes = FillPage(pairs, pieces, data);
   if (page.unused != nullptr) {
     PEFT_RETURN_IF_ERROR(page.unused->MakeWait(copies_.handle()));
   }
-  PEFT_RETURN_IF_ERROR(device_.Call(
-      "copying an adapter to the device", &DriverTable::cuMemcpyHtoDAsync_v2,
-      PageAddress(page.page), staging.buffer.data(), bytes, copies_.handle()));
-  return staging.read.Record(copies_.handle());
+  return staging.CopyTo(PageAddress(page.page), bytes, copies_.handle(),
+                        "copying an adapter to the device");
 }
 
 absl::Status AdapterPool::CopyPages(absl::Span<const HostPair> pairs,
@@ -343,14 +333,11 @@ absl::Status AdapterPool::CopySlot(int slot,
                                    const std::vector<LowRankTerm>& terms,
                                    StreamHandle stream) {
   if (terms.empty()) return absl::OkStatus();
-  Staging& staging = slot_staging_[next_slot_staging_++ % 4];
-  PEFT_RETURN_IF_ERROR(staging.read.Synchronize());
-  std::memcpy(staging.buffer.data(), terms.data(), SlotBytes());
-  PEFT_RETURN_IF_ERROR(device_.Call(
-      "writing a slot of the table of adapters",
-      &DriverTable::cuMemcpyHtoDAsync_v2, table_.address() + slot * SlotBytes(),
-      staging.buffer.data(), SlotBytes(), stream));
-  return staging.read.Record(stream);
+  const Staging& staging = slot_staging_[next_slot_staging_++ % 4];
+  PEFT_ASSIGN_OR_RETURN(char* const data, staging.Begin());
+  std::memcpy(data, terms.data(), SlotBytes());
+  return staging.CopyTo(table_.address() + slot * SlotBytes(), SlotBytes(),
+                        stream, "writing a slot of the table of adapters");
 }
 
 absl::Status AdapterPool::SetSlot(int slot, absl::Span<const SlotEntry> entries,

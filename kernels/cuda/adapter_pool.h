@@ -22,6 +22,7 @@
 #include "kernels/cuda/kernel_args.h"
 #include "kernels/cuda/page_image.h"
 #include "kernels/cuda/page_layout.h"
+#include "kernels/cuda/staging.h"
 #include "peft_cc/base/dtype.h"
 
 namespace peft {
@@ -114,11 +115,6 @@ class AdapterPool {
     int page = 0;
     std::shared_ptr<const Event> unused;  // null: it is
   };
-  // Pinned memory, and when the device has read it.
-  struct Staging {
-    PinnedBuffer buffer;
-    Event read;
-  };
 
   AdapterPool(const Device& device, const AdapterPoolOptions& options)
       : device_(device), options_(options) {}
@@ -126,7 +122,6 @@ class AdapterPool {
   // What a slot needs at each site for any adapters that fit into it.
   void CountTerms();
   absl::Status Allocate();
-  absl::StatusOr<Staging> MakeStaging(size_t bytes) const;
   size_t SlotBytes() const;
 
   absl::Status CheckPairs(absl::Span<const HostPair> pairs) const;

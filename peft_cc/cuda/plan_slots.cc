@@ -15,10 +15,10 @@ using kernels::cuda::AdapterPool;
 using kernels::cuda::AdapterPoolOptions;
 using kernels::cuda::Device;
 using kernels::cuda::DeviceBuffer;
-using kernels::cuda::DriverTable;
 using kernels::cuda::PairShape;
 using kernels::cuda::SiteFactors;
 using kernels::cuda::SlotEntry;
+using kernels::cuda::Staging;
 using kernels::cuda::StreamHandle;
 
 constexpr size_t kSmallestPage = size_t{1} << 20;
@@ -60,10 +60,6 @@ absl::StatusOr<std::unique_ptr<PlanSlots>> PlanSlots::Create(
   return slots;
 }
 
-PlanSlots::~PlanSlots() {
-  if (staging_.read.handle() != nullptr) (void)staging_.read.Synchronize();
-}
-
 absl::Status PlanSlots::CreatePool(const CudaOptions& options) {
   AdapterPoolOptions pool;
   pool.sites = PoolSites(sites_, options.max_rank);
@@ -87,11 +83,9 @@ absl::Status PlanSlots::CreatePool(const CudaOptions& options) {
 }
 
 absl::Status PlanSlots::MakeFactors(DeviceBuffer& factors) {
-  if (staging_.read.handle() == nullptr) {
-    PEFT_ASSIGN_OR_RETURN(
-        staging_.buffer,
-        device_.AllocatePinned(layout_.bytes(), "copies of factors"));
-    PEFT_ASSIGN_OR_RETURN(staging_.read, device_.CreateEvent());
+  if (staging_.empty()) {
+    PEFT_ASSIGN_OR_RETURN(staging_, Staging::Create(device_, layout_.bytes(),
+                                                    "copies of factors"));
   }
   if (factors.address() != 0) return absl::OkStatus();
   PEFT_ASSIGN_OR_RETURN(
@@ -110,17 +104,14 @@ absl::Status PlanSlots::CopyOwnBiases() {
 
 absl::Status PlanSlots::CopyFactors(const Plan& plan, StreamHandle stream,
                                     const DeviceBuffer& to) {
-  PEFT_RETURN_IF_ERROR(staging_.read.Synchronize());
+  PEFT_ASSIGN_OR_RETURN(char* const block, staging_.Begin());
   for (size_t i = 0; i < sites_.sites().size(); ++i) {
     const auto site = static_cast<int>(i);
     if (!IsLinear(sites_.sites()[i].kind)) continue;
-    layout_.Fill(sites_.sites()[i], site, plan.linear(site),
-                 staging_.buffer.data());
+    layout_.Fill(sites_.sites()[i], site, plan.linear(site), block);
   }
-  PEFT_RETURN_IF_ERROR(device_.Call(
-      "copying factors of adapters", &DriverTable::cuMemcpyHtoDAsync_v2,
-      to.address(), staging_.buffer.data(), layout_.bytes(), stream));
-  return staging_.read.Record(stream);
+  return staging_.CopyTo(to.address(), layout_.bytes(), stream,
+                         "copying factors of adapters");
 }
 
 bool PlanSlots::Holds(int index, const Plan& plan) const {
@@ -150,7 +141,7 @@ absl::StatusOr<int> PlanSlots::Choose(const std::vector<int>& taken) const {
   int oldest = -1;
   for (size_t i = kModelSlot + 1; i < slots_.size(); ++i) {
     const auto slot = static_cast<int>(i);
-    if (!slots_[i].is_captured.empty() ||
+    if (!slots_[i].captured.empty() ||
         std::find(taken.begin(), taken.end(), slot) != taken.end()) {
       continue;
     }
@@ -172,12 +163,11 @@ absl::StatusOr<int> PlanSlots::Choose(const std::vector<int>& taken) const {
 
 absl::Status PlanSlots::CheckCaptured(const Slot& slot,
                                       const PlanEffects& effects) const {
-  for (size_t i = 0; i < slot.is_captured.size(); ++i) {
-    if (!slot.is_captured[i]) continue;
-    const SiteEffect& effect = effects.sites[i];
-    const bool lacks_step = (effect.bits & ~slot.captured[i]) != 0;
+  for (const auto& [site, steps] : slot.captured) {
+    const SiteEffect& effect = effects.sites[site];
+    const bool lacks_step = (effect.bits & ~steps) != 0;
     if (!lacks_step && effect.unsupported == nullptr) continue;
-    const std::string& name = sites_.sites()[i].name;
+    const std::string& name = sites_.sites()[site].name;
     return MakeError(
         absl::StatusCode::kFailedPrecondition, error_id::kCudaGraph,
         absl::StrCat(
@@ -259,13 +249,15 @@ SiteFactors PlanSlots::Factors(int index, int site, bool is_delta) const {
 
 void PlanSlots::Pin(int index, int site) {
   Slot& slot = slots_[index];
-  slot.is_captured.resize(sites_.sites().size(), false);
-  slot.captured.resize(sites_.sites().size(), EffectBits{0xff});
+  const EffectBits steps = slot.effects[site].bits;
   // Each captured call knows the steps of its own time.
-  slot.captured[site] &= slot.effects[site].bits;
-  slot.is_captured[site] = true;
-  slot.all_captured |= slot.effects[site].bits;
-  has_pins_ = true;
+  slot.captured.emplace(site, steps).first->second &= steps;
+  slot.all_captured |= steps;
+}
+
+bool PlanSlots::has_pins() const {
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [](const Slot& slot) { return !slot.captured.empty(); });
 }
 
 }  // namespace peft

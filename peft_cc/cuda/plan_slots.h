@@ -4,6 +4,7 @@
 #define PEFT_CC_CUDA_PLAN_SLOTS_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "kernels/cuda/adapter_pool.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/sites/linear_launcher.h"
+#include "kernels/cuda/staging.h"
 #include "peft_cc/adapters/plan.h"
 #include "peft_cc/adapters/site.h"
 #include "peft_cc/cuda/cuda_options.h"
@@ -33,8 +35,6 @@ class PlanSlots {
   static absl::StatusOr<std::unique_ptr<PlanSlots>> Create(
       const kernels::cuda::Device& device, const SiteTable& sites,
       const CudaOptions& options);
-  // Waits for the copies that still run.
-  ~PlanSlots();
   PlanSlots(const PlanSlots&) = delete;
   PlanSlots& operator=(const PlanSlots&) = delete;
 
@@ -64,7 +64,7 @@ class PlanSlots {
   // A captured call at the site goes on reading the slot, and does there what
   // its effect is now.
   void Pin(int slot, int site);
-  bool has_pins() const { return has_pins_; }
+  bool has_pins() const;
 
   const kernels::cuda::AdapterPool& pool() const { return *pool_; }
 
@@ -79,15 +79,9 @@ class PlanSlots {
     std::vector<SiteEffect> effects;  // by site
     std::vector<kernels::cuda::PoolTerm> only_terms;
     kernels::cuda::DeviceBuffer factors;
-    // Of captured calls, by site; empty: there is none.
-    std::vector<bool> is_captured;
-    std::vector<EffectBits> captured;
-    EffectBits all_captured = 0;
-  };
-  // Pinned memory, and when the device has read it.
-  struct Staging {
-    kernels::cuda::PinnedBuffer buffer;
-    kernels::cuda::Event read;
+    // By the site of captured calls: the steps that all of these have.
+    std::map<int, EffectBits> captured;
+    EffectBits all_captured = 0;  // that any has, at any site
   };
 
   PlanSlots(const kernels::cuda::Device& device, const SiteTable& sites,
@@ -112,10 +106,9 @@ class PlanSlots {
   // The layers' own biases, in a block of the same layout; none where no layer
   // has one.
   kernels::cuda::DeviceBuffer own_biases_;
-  Staging staging_;  // made with the first block
+  kernels::cuda::Staging staging_;  // made with the first block
   std::vector<Slot> slots_;
   uint64_t clock_ = 0;
-  bool has_pins_ = false;
 };
 
 }  // namespace peft

@@ -56,15 +56,19 @@ inline Gemm GemmOf(const Product& product) {
   return gemm;
 }
 
+// Its memory, for a plan of that shape.
+inline GemmPointers PointersOf(const Product& product) {
+  return {product.left.data, product.right.data, product.out.data, product.bias,
+          product.scale_data};
+}
+
 // What a layer runs. Filled while it is planned, then immutable.
 class Launches {
  public:
   // Fails as PlanCache::Get does; nothing is added then.
   absl::Status Add(PlanCache* cache, const Product& product) {
     PEFT_ASSIGN_OR_RETURN(auto plan, cache->Get(GemmOf(product)));
-    launches_.push_back({std::move(plan),
-                         {product.left.data, product.right.data,
-                          product.out.data, product.bias, product.scale_data}});
+    launches_.push_back({std::move(plan), PointersOf(product)});
     return absl::OkStatus();
   }
 

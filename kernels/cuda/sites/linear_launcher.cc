@@ -244,9 +244,7 @@ absl::Status LinearLauncher::RunProduct(const Product& product,
     PEFT_ASSIGN_OR_RETURN(auto plan, plans_.Get(gemm));
     found = known_.emplace(key, std::move(plan)).first;
   }
-  return found->second->Run(
-      stream, {product.left.data, product.right.data, product.out.data,
-               product.bias, product.scale_data});
+  return found->second->Run(stream, PointersOf(product));
 }
 
 }  // namespace cuda
