@@ -152,6 +152,18 @@ class CudaHostModelTest : public testing::Test {
     ASSERT_TRUE(outcome.ok()) << outcome;
   }
 
+  // A LoRA on k that replaces q.
+  void LoadWithSavedQ(const char* name) {
+    const OwnedStateDict tensors = LoraTensors({"k"}, 8);
+    SetRandom(tensors.get(), "base_model.model.q.weight", {40, kIn});
+    SetRandom(tensors.get(), "base_model.model.q.bias", {40});
+    const Outcome outcome =
+        Load(name, tensors.get(),
+             R"({"peft_type": "LORA", "r": 8, "lora_alpha": 8,
+                 "target_modules": ["k"], "modules_to_save": ["q"]})");
+    ASSERT_TRUE(outcome.ok()) << outcome;
+  }
+
   void LoadAdaLora(const char* name) {
     peft_state_dict_t* made = nullptr;
     ASSERT_PEFT_OK(peft_state_dict_create(&made));

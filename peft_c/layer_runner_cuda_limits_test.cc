@@ -49,13 +49,7 @@ TEST_F(F32LimitsTest, WhatItCannotRunIsNamed) {
 }
 
 TEST_F(F32LimitsTest, ReplacedWeightsAreNotRun) {
-  OwnedStateDict tensors = LoraTensors({"k"}, 8);
-  SetRandom(tensors.get(), "base_model.model.q.weight", {40, kIn});
-  SetRandom(tensors.get(), "base_model.model.q.bias", {40});
-  ASSERT_TRUE(Load("a", tensors.get(),
-                   R"({"peft_type": "LORA", "r": 8, "lora_alpha": 8,
-                       "target_modules": ["k"], "modules_to_save": ["q"]})")
-                  .ok());
+  LoadWithSavedQ("a");
   const CudaMatrix x = Random({2, kIn});
   const CudaMatrix y = Random({2, 40});
   const Outcome outcome = OnCuda(false, Find("q"), x, y, kNoOptions);

@@ -191,60 +191,59 @@ TEST_F(F32Test, TakesAsFewLaunchesAsItSays) {
   EXPECT_EQ(machine_.TakeProducts(), 1);
 }
 
-TEST_F(F32Test, CallsOnAnotherStreamComeAfterThoseBefore) {
+class TwoStreamsTest : public F32Test {
+ protected:
+  void SetUp() override {
+    F32Test::SetUp();
+    ASSERT_EQ(machine_->cuStreamCreate(&first_, 1), 0);
+    ASSERT_EQ(machine_->cuStreamCreate(&second_, 1), 0);
+  }
+  void TearDown() override {
+    EXPECT_EQ(machine_->cuStreamDestroy_v2(first_), 0);
+    EXPECT_EQ(machine_->cuStreamDestroy_v2(second_), 0);
+    F32Test::TearDown();
+  }
+
+  kernels::cuda::StreamHandle first_ = nullptr;
+  kernels::cuda::StreamHandle second_ = nullptr;
+};
+
+TEST_F(TwoStreamsTest, CallsOnAnotherStreamComeAfterThoseBefore) {
   LoadLoraOnAll("a", 8);
-  kernels::cuda::StreamHandle first = nullptr;
-  kernels::cuda::StreamHandle second = nullptr;
-  ASSERT_EQ(machine_->cuStreamCreate(&first, 1), 0);
-  ASSERT_EQ(machine_->cuStreamCreate(&second, 1), 0);
   peft_run_layer_options_t options = kNoOptions;
   const CudaMatrix x = Random({40, kIn});
   const CudaMatrix y = Random({40, 40});
   const CudaMatrix z = Random({40, 16});
-  options.stream = first;
+  options.stream = first_;
   ASSERT_TRUE(OnCuda(false, Find("q"), x, y, options).ok());
-  options.stream = second;
+  options.stream = second_;
   ASSERT_TRUE(OnCuda(false, Find("k"), x, z, options).ok());
   // The fake runs what somebody waits for, and nothing before it has to.
-  ASSERT_EQ(machine_->cuStreamSynchronize(second), 0);
+  ASSERT_EQ(machine_->cuStreamSynchronize(second_), 0);
   ExpectClose(Fetch(z), OnCpu(false, Find("k"), x, z, options));
   ExpectClose(Fetch(y), OnCpu(false, Find("q"), x, y, options));
-  ASSERT_EQ(machine_->cuStreamDestroy_v2(first), 0);
-  ASSERT_EQ(machine_->cuStreamDestroy_v2(second), 0);
 }
 
-TEST_F(F32Test, ACallThatFailedIsWaitedForToo) {
+TEST_F(TwoStreamsTest, ACallThatFailedIsWaitedForToo) {
   LoadLoraOnAll("a", 8);
   ExpectAsOnCpu(false, "q", 3);
-  OwnedStateDict tensors = LoraTensors({"k"}, 8);
-  SetRandom(tensors.get(), "base_model.model.q.weight", {40, kIn});
-  SetRandom(tensors.get(), "base_model.model.q.bias", {40});
-  ASSERT_TRUE(Load("b", tensors.get(),
-                   R"({"peft_type": "LORA", "r": 8, "lora_alpha": 8,
-                       "target_modules": ["k"], "modules_to_save": ["q"]})")
-                  .ok());
-  kernels::cuda::StreamHandle first = nullptr;
-  kernels::cuda::StreamHandle second = nullptr;
-  ASSERT_EQ(machine_->cuStreamCreate(&first, 1), 0);
-  ASSERT_EQ(machine_->cuStreamCreate(&second, 1), 0);
+  LoadWithSavedQ("b");
   peft_run_layer_options_t options = kNoOptions;
   const CudaMatrix x = Random({3, kIn});
   const CudaMatrix y = Random({3, 40});
   const CudaMatrix z = Random({3, 16});
   // It has copied the new adapter's terms when it finds that it cannot run.
-  options.stream = first;
+  options.stream = first_;
   EXPECT_EQ(OnCuda(false, Find("q"), x, y, options).id, "UNIMPLEMENTED");
-  options.stream = second;
+  options.stream = second_;
   ASSERT_TRUE(OnCuda(false, Find("k"), x, z, options).ok());
-  ASSERT_EQ(machine_->cuStreamSynchronize(second), 0);
+  ASSERT_EQ(machine_->cuStreamSynchronize(second_), 0);
   std::vector<float> found(z.values.size());
   ASSERT_EQ(machine_->cuMemcpyDtoHAsync_v2(
-                found.data(), z.address, found.size() * sizeof(float), second),
+                found.data(), z.address, found.size() * sizeof(float), second_),
             0);
-  ASSERT_EQ(machine_->cuStreamSynchronize(second), 0);
+  ASSERT_EQ(machine_->cuStreamSynchronize(second_), 0);
   ExpectClose(found, OnCpu(false, Find("k"), x, z, options));
-  ASSERT_EQ(machine_->cuStreamDestroy_v2(first), 0);
-  ASSERT_EQ(machine_->cuStreamDestroy_v2(second), 0);
 }
 
 }  // namespace

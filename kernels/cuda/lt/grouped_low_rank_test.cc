@@ -99,10 +99,15 @@ class GroupedLowRankTest : public OnTestDevice {
     }
   }
 
-  // Two on the fake. On a GPU, as many as its library takes.
-  void ExpectLaunches(const GroupedLowRank& planned, int count) {
-    if (device()->fake() == nullptr) return;
-    EXPECT_EQ(planned.num_launches(), count);
+  // Plans all groups: so many launches on the fake, on a GPU as many as its
+  // library takes; and what they compute is right.
+  void ExpectRightIn(int launches) {
+    const auto planned = Plan();
+    ASSERT_TRUE(planned.ok()) << planned.status();
+    if (device()->fake() != nullptr) {
+      EXPECT_EQ(planned->num_launches(), launches);
+    }
+    ExpectRight(*planned);
   }
 
   std::vector<Group> groups_;
@@ -120,57 +125,39 @@ TEST_P(GroupedLowRankTest, AllGroupsTakeTwoLaunches) {
   AddGroup(5, 8);
   AddGroup(33, 16);
   AddGroup(1, 24);
-  const auto planned = Plan();
-  ASSERT_TRUE(planned.ok()) << planned.status();
-  ExpectLaunches(*planned, 2);
-  ExpectRight(*planned);
+  ExpectRightIn(2);
 }
 
 TEST_P(GroupedLowRankTest, F16) {
   AddGroup(4, 8, DType::kF16);
   AddGroup(6, 16, DType::kF16);
-  const auto planned = Plan();
-  ASSERT_TRUE(planned.ok()) << planned.status();
-  ExpectLaunches(*planned, 2);
-  ExpectRight(*planned);
+  ExpectRightIn(2);
 }
 
 TEST_P(GroupedLowRankTest, F32TakesTwoLaunchesForEachGroup) {
   AddGroup(4, 8, DType::kF32);
   AddGroup(6, 16, DType::kF32);
-  const auto planned = Plan();
-  ASSERT_TRUE(planned.ok()) << planned.status();
-  ExpectLaunches(*planned, 4);
-  ExpectRight(*planned);
+  ExpectRightIn(4);
 }
 
 TEST_P(GroupedLowRankTest, SoDoesWhatLiesAtOddPlaces) {
   AddGroup(4, 8);
   AddGroup(6, 16, DType::kBF16, /*gap=*/3);
-  const auto planned = Plan();
-  ASSERT_TRUE(planned.ok()) << planned.status();
-  ExpectLaunches(*planned, 4);
-  ExpectRight(*planned);
+  ExpectRightIn(4);
 }
 
 TEST_P(GroupedLowRankTest, SoDoesALibraryThatIsOlder) {
   SetFake([](auto& settings) { settings.version = 130100; });
   AddGroup(4, 8);
   AddGroup(6, 16);
-  const auto planned = Plan();
-  ASSERT_TRUE(planned.ok()) << planned.status();
-  ExpectLaunches(*planned, 4);
-  ExpectRight(*planned);
+  ExpectRightIn(4);
 }
 
 TEST_P(GroupedLowRankTest, SoDoesADeviceWithoutSuchProducts) {
   SetFake([](auto& settings) { settings.grouped = false; });
   AddGroup(4, 8);
   AddGroup(6, 16);
-  const auto planned = Plan();
-  ASSERT_TRUE(planned.ok()) << planned.status();
-  ExpectLaunches(*planned, 4);
-  ExpectRight(*planned);
+  ExpectRightIn(4);
 }
 
 TEST_P(GroupedLowRankTest, NoGroupsAreNothing) {
