@@ -212,7 +212,8 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
   if (!options.lenient) {
     PEFT_RETURN_IF_ERROR(CheckNoHeadIsLost(config.targets, sites, taker));
   }
-  PEFT_RETURN_IF_ERROR(CheckCompleteness(taker, options.lenient, report));
+  PEFT_RETURN_IF_ERROR(
+      CheckCompleteness(taker, config.base.task_type, options.lenient, report));
   taker.ReportNonFinite(*services.pool);
   std::vector<Adapter::SiteEntry> entries = EntriesOf(std::move(programs));
   report.num_sites = static_cast<int64_t>(entries.size());

@@ -20,7 +20,7 @@ class CompletenessTest : public ::testing::Test {
  protected:
   absl::Status Check(const std::vector<std::string>& file,
                      const std::vector<std::string>& taken,
-                     bool lenient = false) {
+                     bool lenient = false, const char* task_type = "") {
     TensorMap tensors;
     for (const std::string& name : file) tensors[name] = MakeTensor({1});
     const KeyMap keys = *MapKeys(tensors, TinySites());
@@ -28,7 +28,7 @@ class CompletenessTest : public ::testing::Test {
     for (const std::string& part : taken) {
       EXPECT_TRUE(taker.Take("lm_head", part, {1}, "").ok());
     }
-    return CheckCompleteness(taker, lenient, report_);
+    return CheckCompleteness(taker, task_type, lenient, report_);
   }
 
   LoadReport report_;
@@ -53,6 +53,23 @@ TEST_F(CompletenessTest, AHintExplainsWhatIsMissing) {
   EXPECT_EQ(ErrorId(status), error_id::kTensorUnexpected);
   EXPECT_EQ(GetErrorDetails(status).tensor, "_orig_mod.lm_head.lora_A.weight");
   EXPECT_THAT(std::string(status.message()), HasSubstr("compiled"));
+}
+
+TEST_F(CompletenessTest, AHeadThatTheModelLacksSaysHowToOpenTheBase) {
+  const auto message = [&](const char* name, const char* task_type) {
+    const absl::Status status =
+        Check({"lm_head.bias", name}, {"bias"}, /*lenient=*/false, task_type);
+    EXPECT_EQ(ErrorId(status), error_id::kTensorUnexpected);
+    EXPECT_EQ(GetErrorDetails(status).tensor, name);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(message("score.weight", "SEQ_CLS"),
+              HasSubstr("task sequence-classification and num_labels 1 "
+                        "(options.task, options.num_labels; "));
+  EXPECT_THAT(message("classifier.bias", "TOKEN_CLS"),
+              HasSubstr("task token-classification and num_labels 1 "));
+  EXPECT_THAT(message("qa_outputs.weight", "QUESTION_ANS"),
+              HasSubstr("task question-answering (options.task"));
 }
 
 TEST_F(CompletenessTest, ThreeNamesAreShown) {

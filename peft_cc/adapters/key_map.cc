@@ -182,12 +182,6 @@ void NoteRepeatedPrefix(KeyMap& map) {
       "once"));
 }
 
-// The heads of transformers' classifiers, which PEFT saves with the adapter.
-bool IsClassifier(absl::string_view module) {
-  const absl::string_view last = module.substr(module.rfind('.') + 1);
-  return last == "score" || last == "classifier" || last == "qa_outputs";
-}
-
 }  // namespace
 
 TensorKey ParseTensorKey(absl::string_view file_name,
@@ -252,14 +246,14 @@ std::string ModelName(absl::string_view module, absl::string_view part) {
   return absl::StrCat(module, ".", part);
 }
 
+bool IsOfClassifier(const TensorKey& key) {
+  if (key.part != "weight" && key.part != "bias") return false;
+  absl::string_view last = key.module;
+  last.remove_prefix(last.rfind('.') + 1);
+  return last == "score" || last == "classifier" || last == "qa_outputs";
+}
+
 std::string UnexpectedHint(const TensorKey& key) {
-  if (IsClassifier(key.module) &&
-      (key.part == "weight" || key.part == "bias")) {
-    return "it is a head that the model does not have: the adapter is for the "
-           "base with this head, as transformers' "
-           "AutoModelForSequenceClassification or the like makes and saves it "
-           "(num_labels as in training)";
-  }
   if (absl::StrContains(key.module, "_orig_mod")) {
     return "it was saved from a compiled model: save the original one";
   }

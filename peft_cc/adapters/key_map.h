@@ -66,6 +66,10 @@ absl::StatusOr<KeyMap> MapKeys(const TensorMap& tensors, const SiteTable& sites,
 // "module.part": TensorKey::model_name.
 std::string ModelName(absl::string_view module, absl::string_view part);
 
+// True for the weight and bias of the heads of transformers' classifiers, which
+// PEFT saves with the adapter.
+bool IsOfClassifier(const TensorKey& key);
+
 // What is probably wrong with a tensor that nothing uses, as the end of a
 // sentence; "" where nothing is known.
 std::string UnexpectedHint(const TensorKey& key);

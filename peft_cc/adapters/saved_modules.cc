@@ -112,20 +112,33 @@ class SavedModules {
     if (programs_.count(index) > 0) return absl::OkStatus();  // in two modules
     const Site& site = sites_.sites()[index];
     if (site.kind == SiteKind::kParameter) return TakeParameter(site);
+    const auto reason = [&] { return ReasonOf(site); };
     PEFT_ASSIGN_OR_RETURN(
         std::optional<Tensor> weight,
-        taker_.Take(site.name, site.weight_part(), site.weight_shape(), kReason,
+        taker_.Take(site.name, site.weight_part(), site.weight_shape(), reason,
                     IfMissing::kBase));
     Tensor bias;
     if (site.has_bias()) {
       PEFT_ASSIGN_OR_RETURN(
           std::optional<Tensor> taken,
-          taker_.Take(site.name, site.bias_part(), site.bias.shape(), kReason,
+          taker_.Take(site.name, site.bias_part(), site.bias.shape(), reason,
                       IfMissing::kBase));
       bias = taken.value_or(site.bias);
     }
     programs_[index] = {Replace{weight.value_or(site.weight), std::move(bias)}};
     return absl::OkStatus();
+  }
+
+  // Where the shape of the site's tensors comes from; the classifier's rows are
+  // the labels, which whoever opens the model chooses.
+  std::string ReasonOf(const Site& site) const {
+    const Tensor* const own = taker_.Peek(site.name, site.weight_part());
+    if (!site.is_classifier || own == nullptr || own->rank() != 2) {
+      return kReason;
+    }
+    return absl::StrCat("the model has ", site.out_features,
+                        " labels and the adapter ", own->dim(0),
+                        "; open the base model with num_labels ", own->dim(0));
   }
 
   // With bias = "all" PEFT saves these as well: the base's own biases of the
