@@ -57,6 +57,18 @@ constexpr Architecture kArchitectures[] = {
     {"bert", "BertForQuestionAnswering", ModelTask::kQuestionAnswering},
 };
 
+constexpr struct {
+  ModelTask task;
+  absl::string_view name;
+} kTaskNames[] = {
+    {ModelTask::kBase, "base"},
+    {ModelTask::kCausalLm, "causal-lm"},
+    {ModelTask::kMaskedLm, "masked-lm"},
+    {ModelTask::kSequenceClassification, "sequence-classification"},
+    {ModelTask::kTokenClassification, "token-classification"},
+    {ModelTask::kQuestionAnswering, "question-answering"},
+};
+
 std::vector<const Architecture*> ArchitecturesOf(absl::string_view model_type) {
   std::vector<const Architecture*> found;
   for (const Architecture& architecture : kArchitectures) {
@@ -101,7 +113,39 @@ ModelTask TaskOfWeights(absl::string_view model_type, HasWeight has_weight) {
   return ModelTask::kBase;
 }
 
+std::string Listed(
+    const std::vector<const Architecture*>& architectures,
+    absl::FunctionRef<absl::string_view(const Architecture&)> text_of) {
+  return absl::StrJoin(architectures, ", ",
+                       [&](std::string* out, const Architecture* each) {
+                         absl::StrAppend(out, text_of(*each));
+                       });
+}
+
 }  // namespace
+
+absl::string_view TaskName(ModelTask task) {
+  for (const auto& each : kTaskNames) {
+    if (each.task == task) return each.name;
+  }
+  return "";
+}
+
+absl::Status ChooseArchitecture(ModelTask task, ModelConfig& config) {
+  const auto known = ArchitecturesOf(config.model_type);
+  for (const Architecture* architecture : known) {
+    if (architecture->task != task) continue;
+    config.architecture = architecture->name;
+    config.task = task;
+    config.is_task_chosen = true;
+    return absl::OkStatus();
+  }
+  return UnsupportedModel(absl::StrCat("a model of type ", config.model_type),
+                          "task", TaskName(task),
+                          Listed(known, [](const Architecture& each) {
+                            return TaskName(each.task);
+                          }));
+}
 
 absl::Status ReadArchitecture(ConfigFields& fields, absl::string_view what,
                               ModelConfig& config) {
@@ -118,14 +162,14 @@ absl::Status ReadArchitecture(ConfigFields& fields, absl::string_view what,
     }
   }
   if (names.empty()) return absl::OkStatus();
-  return UnsupportedModel(
-      what, "architecture", names[0],
-      absl::StrJoin(known, ", ", [](std::string* out, const Architecture* a) {
-        out->append(a->name);
-      }));
+  return UnsupportedModel(what, "architecture", names[0],
+                          Listed(known, [](const Architecture& each) {
+                            return absl::string_view(each.name);
+                          }));
 }
 
 void SettleArchitecture(HasWeight has_weight, ModelConfig& config) {
+  if (config.is_task_chosen) return;
   const bool is_named = !config.architecture.empty();
   if (is_named && config.task != ModelTask::kBase) return;
   ModelTask task = TaskOfWeights(config.model_type, has_weight);

@@ -8,14 +8,15 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "kernels/view.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/fresh_head.h"
 #include "peft_cc/models/layer_replication.h"
 #include "peft_cc/models/model_family.h"
 #include "peft_cc/models/quantized_weights.h"
 #include "peft_cc/models/weight_files.h"
+#include "peft_cc/models/weight_names.h"
 
 namespace peft {
 namespace {
@@ -25,11 +26,12 @@ constexpr uint64_t kMaxConfigSize = 16u << 20;
 constexpr size_t kMaxUnusedNotes = 20;
 
 // generation_config.json may be missing, but not broken.
-absl::StatusOr<FamilyConfig> ReadConfig(const Folder& folder) {
+absl::StatusOr<FamilyConfig> ReadConfig(const Folder& folder,
+                                        const HeadChoice& head) {
   PEFT_ASSIGN_OR_RETURN(const std::string text,
                         ReadTextFile(folder.At("config.json"), kMaxConfigSize));
   PEFT_ASSIGN_OR_RETURN(FamilyConfig config,
-                        ParseModelConfig(text, "config.json"));
+                        ParseModelConfig(text, "config.json", head));
   const File file = folder.At("generation_config.json");
   if (!FileExists(file)) return config;
   PEFT_ASSIGN_OR_RETURN(const std::string generation_text,
@@ -37,48 +39,6 @@ absl::StatusOr<FamilyConfig> ReadConfig(const Folder& folder) {
   PEFT_RETURN_IF_ERROR(ApplyGenerationConfig(
       generation_text, "generation_config.json", CoreOf(config)));
   return config;
-}
-
-// What `name` ends in where TensorFlow's names survived; "" for others.
-std::string LegacyName(absl::string_view name) {
-  for (const auto& [now, once] :
-       {std::make_pair("LayerNorm.weight", "LayerNorm.gamma"),
-        std::make_pair("LayerNorm.bias", "LayerNorm.beta")}) {
-    if (absl::ConsumeSuffix(&name, now)) return absl::StrCat(name, once);
-  }
-  return "";
-}
-
-// The prefix with which a family's files may name the bare model's tensors.
-constexpr absl::string_view kBarePrefixes[] = {"model.", "transformer.",
-                                               "bert."};
-
-// Where the files hold tensor `name`: a bare model saves its tensors without
-// the name that it has in one with a head, `prefix`, and some tools save them
-// with it. `prefix` is empty for a bare model. end() when it is not there.
-TensorMap::iterator Find(TensorMap& tensors, absl::string_view prefix,
-                         const std::string& name) {
-  auto it = tensors.find(name);
-  if (it != tensors.end()) return it;
-  if (!prefix.empty()) {
-    return tensors.find(absl::StartsWith(name, prefix)
-                            ? name.substr(prefix.size())
-                            : absl::StrCat(prefix, name));
-  }
-  for (const absl::string_view bare : kBarePrefixes) {
-    it = tensors.find(absl::StrCat(bare, name));
-    if (it != tensors.end()) return it;
-  }
-  return it;
-}
-
-// The same for its older name.
-TensorMap::iterator FindOfAnyAge(TensorMap& tensors, absl::string_view prefix,
-                                 const std::string& name) {
-  const auto it = Find(tensors, prefix, name);
-  const std::string legacy = LegacyName(name);
-  return it != tensors.end() || legacy.empty() ? it
-                                               : Find(tensors, prefix, legacy);
 }
 
 absl::Status StoredTransposed(const std::string& name) {
@@ -90,20 +50,24 @@ absl::Status StoredTransposed(const std::string& name) {
       {name, "", ""});
 }
 
-// The config says what a tensor must be; the file decides its float type.
-absl::Status CheckTensor(const WeightInfo& weight, SiteKind kind,
+// The config, or a chosen number of labels, says what a tensor must be; the
+// file decides its float type.
+absl::Status CheckTensor(const WeightInfo& weight, const SiteInfo& site,
                          const Tensor& tensor) {
+  const SiteKind kind = site.kind;
   if (tensor.is_quantized() && kind == SiteKind::kConv1D) {
     return StoredTransposed(weight.name);
   }
   if (tensor.shape() != absl::MakeConstSpan(weight.shape)) {
     const std::string expected = ShapeToString(weight.shape);
     const std::string found = ShapeToString(tensor.shape());
-    return MakeError(absl::StatusCode::kInvalidArgument,
-                     error_id::kTensorShapeMismatch,
-                     absl::StrCat("base model: ", weight.name, " is ", found,
-                                  ", expected ", expected, " by config.json"),
-                     {weight.name, expected, found});
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, error_id::kTensorShapeMismatch,
+        absl::StrCat("base model: ", weight.name, " is ", found, ", expected ",
+                     expected,
+                     site.is_classifier ? " by num_labels or config.json"
+                                        : " by config.json"),
+        {weight.name, expected, found});
   }
   const bool is_matrix =
       kind == SiteKind::kLinear || kind == SiteKind::kEmbedding;
@@ -134,25 +98,21 @@ bool SameBytes(const Tensor& a, const Tensor& b) {
          std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
+absl::Status CheckLabels(const HeadChoice& head, const ModelConfig& config) {
+  if (head.num_labels == 0 || Classifies(config.task)) return absl::OkStatus();
+  return ArgumentError(absl::StrCat(
+      "num_labels is ", head.num_labels, ", and the model is a ",
+      config.architecture,
+      ", which has no labels; leave it out, or open the model with the task "
+      "sequence-classification or token-classification"));
+}
+
 // Buffers that older versions saved and the model computes itself.
 bool IsHarmless(absl::string_view name) {
   for (const char* buffer :
        {"rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "position_ids",
         "embeddings.token_type_ids"}) {
     if (absl::EndsWith(name, buffer)) return true;
-  }
-  return false;
-}
-
-// The weight that a prefix of any family may stand before, or be missing from.
-bool HasTensor(const TensorMap& tensors, const std::string& name) {
-  absl::string_view bare = name;
-  for (const absl::string_view prefix : kBarePrefixes) {
-    absl::ConsumePrefix(&bare, prefix);
-  }
-  if (tensors.count(std::string(bare)) > 0) return true;
-  for (const absl::string_view prefix : kBarePrefixes) {
-    if (tensors.count(absl::StrCat(prefix, bare)) > 0) return true;
   }
   return false;
 }
@@ -172,8 +132,9 @@ bool IsSmallFile(absl::string_view name) {
 }
 
 absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
-    const Folder& folder, ReadMode mode, const LayerRanges& layer_replication) {
-  PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ReadConfig(folder));
+    const Folder& folder, ReadMode mode, const LayerRanges& layer_replication,
+    const HeadChoice& head) {
+  PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ReadConfig(folder, head));
   PEFT_ASSIGN_OR_RETURN(WeightFiles files, ReadWeightFiles(folder, mode));
   PEFT_ASSIGN_OR_RETURN(Folder kept, folder.Kept(IsSmallFile, kMaxSmallFile));
   std::unique_ptr<BaseModel> model(new BaseModel(std::move(kept)));
@@ -181,12 +142,14 @@ absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
   model->notes_ = std::move(files.notes);
   const TensorMap& tensors = model->files_.tensors;
   const auto has_weight = [&](const std::string& name) {
-    return HasTensor(tensors, name);
+    return HoldsWeight(tensors, name);
   };
   PEFT_RETURN_IF_ERROR(
       AssembleQuantizedWeights(CoreOf(config).stored_weights, files.tensors));
   model->description_ = DescribeModel(has_weight, config);
-  PEFT_RETURN_IF_ERROR(model->TakeWeights(std::move(files.tensors)));
+  PEFT_RETURN_IF_ERROR(CheckLabels(head, CoreOf(config)));
+  PEFT_RETURN_IF_ERROR(
+      model->TakeWeights(CoreOf(config), std::move(files.tensors)));
   if (!layer_replication.empty()) {
     PEFT_RETURN_IF_ERROR(
         model->Replicate(layer_replication, has_weight, config));
@@ -213,13 +176,15 @@ absl::Status BaseModel::Replicate(const LayerRanges& ranges,
   return absl::OkStatus();
 }
 
-absl::Status BaseModel::TakeWeights(TensorMap tensors) {
+absl::Status BaseModel::TakeWeights(const ModelConfig& config,
+                                    TensorMap tensors) {
   weights_.resize(description_.weights.size());
   std::vector<bool> found(weights_.size(), false);
   for (size_t i = 0; i < weights_.size(); ++i) {
     PEFT_ASSIGN_OR_RETURN(found[i], TakeWeight(tensors, i));
   }
   TieHead(found);
+  if (config.is_task_chosen) PEFT_RETURN_IF_ERROR(AddFreshHead(config, found));
   for (size_t i = 0; i < found.size(); ++i) {
     if (!found[i]) return MissingTensor(description_.weights[i]);
   }
@@ -234,13 +199,13 @@ absl::StatusOr<bool> BaseModel::TakeWeight(TensorMap& tensors, size_t index) {
   for (const std::string& name : {weight.name, weight.alias}) {
     const auto it = name.empty()
                         ? tensors.end()
-                        : FindOfAnyAge(tensors, description_.bare_prefix, name);
+                        : FindWeight(tensors, description_.bare_prefix, name);
     if (it == tensors.end()) continue;
     if (found && SameBytes(it->second, weights_[index])) {
       tensors.erase(it);
     } else if (!found) {
-      const SiteKind kind = description_.sites[weight.site].kind;
-      PEFT_RETURN_IF_ERROR(CheckTensor(weight, kind, it->second));
+      PEFT_RETURN_IF_ERROR(
+          CheckTensor(weight, description_.sites[weight.site], it->second));
       weights_[index] = std::move(it->second);
       tensors.erase(it);
       found = true;
@@ -327,6 +292,34 @@ void BaseModel::TieHead(std::vector<bool>& found) {
         description_.weights[head].name, ", which is used"));
   }
   found[embedding] = found[head] = true;
+}
+
+// The first weight is the embedding's, which the files have if they are a
+// model's.
+absl::Status BaseModel::AddFreshHead(const ModelConfig& config,
+                                     std::vector<bool>& found) {
+  if (!found[0]) return absl::OkStatus();
+  const Tensor& embedding = weights_[0];
+  const bool has_numbers = IsComputeDType(embedding.dtype());
+  FreshHead head(config, has_numbers ? embedding.dtype() : DType::kF32,
+                 embedding.num_elements());
+  const std::string file = files_.file_of.begin()->second;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const WeightInfo& weight = description_.weights[i];
+    if (found[i] || !IsOfHead(description_, weight)) continue;
+    PEFT_ASSIGN_OR_RETURN(
+        weights_[i], head.Make(weight, description_.sites[weight.site].kind));
+    files_.tensors[weight.name] = weights_[i];
+    files_.file_of[weight.name] = file;
+    fresh_weights_.push_back(weight.name);
+    found[i] = true;
+  }
+  if (fresh_weights_.empty()) return absl::OkStatus();
+  notes_.push_back(absl::StrCat(
+      "the weight files lack ", ShortList(fresh_weights_, kMaxUnusedNotes),
+      " of ", config.architecture,
+      ": made anew, and untrained until an adapter brings its own"));
+  return absl::OkStatus();
 }
 
 void BaseModel::AddUnusedNotes(const TensorMap& tensors) {

@@ -17,6 +17,7 @@
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/folder.h"
 #include "peft_cc/config/layer_ranges.h"
+#include "peft_cc/models/architecture.h"
 #include "peft_cc/models/block_weights.h"
 #include "peft_cc/models/description.h"
 #include "peft_cc/models/model_config.h"
@@ -45,10 +46,14 @@ class BaseModel {
   // TENSOR_SHAPE_MISMATCH, TENSOR_DTYPE ...) or UNIMPLEMENTED
   // (MODEL_UNSUPPORTED: family, quantization, rope type ...). The layers are
   // those of `layer_replication`, where it is not empty; what is there several
-  // times shares its weights. Fails then as ReplicateLayers, too.
+  // times shares its weights. Fails then as ReplicateLayers, too. With a task
+  // in `head` the class of config.json does not matter, and what the files lack
+  // of that head is made anew, with a note. Fails then as ParseModelConfig and
+  // FreshHead, too, and with INVALID_ARGUMENT (ARGUMENT) for a num_labels of
+  // what is no classifier.
   static absl::StatusOr<std::unique_ptr<BaseModel>> Open(
       const Folder& folder, ReadMode mode,
-      const LayerRanges& layer_replication = {});
+      const LayerRanges& layer_replication = {}, const HeadChoice& head = {});
 
   // Makes the weights of linear layers to codes of `format`; of the head only
   // with `with_head`, and then of an embedding that it is tied to. Others stay
@@ -71,10 +76,14 @@ class BaseModel {
   const std::vector<Tensor>& weights() const { return weights_; }
   // Where the model was read from: its folder (of files that a program gave the
   // small ones) and, by the names of its files, all their tensors. The views of
-  // weights() are among them.
+  // weights() are among them, those that were made anew too.
   const Folder& folder() const { return folder_; }
   // None after QuantizeWeights.
   const WeightFiles& files() const { return files_; }
+  // The names of the head's weights that the files lack: made anew, untrained.
+  const std::vector<std::string>& fresh_weights() const {
+    return fresh_weights_;
+  }
   // True if the head uses the embedding's tensor.
   bool has_tied_head() const { return has_tied_head_; }
   // True if some weight is quantised.
@@ -91,11 +100,14 @@ class BaseModel {
   // From `family`, that of the files, and their weights.
   absl::Status Replicate(const LayerRanges& ranges, HasWeight has_weight,
                          FamilyConfig& family);
-  absl::Status TakeWeights(TensorMap tensors);
+  absl::Status TakeWeights(const ModelConfig& config, TensorMap tensors);
   // Whether the files have weight `index`.
   absl::StatusOr<bool> TakeWeight(TensorMap& tensors, size_t index);
   // `found` says which weights the files have, and is updated.
   void TieHead(std::vector<bool>& found);
+  // Makes what is not `found` of the head.
+  absl::Status AddFreshHead(const ModelConfig& config,
+                            std::vector<bool>& found);
   void AddUnusedNotes(const TensorMap& tensors);
   // Which weights QuantizeWeights replaces, those that share memory once; notes
   // of others that it cannot.
@@ -111,6 +123,7 @@ class BaseModel {
   SiteTable sites_;
   std::vector<Tensor> weights_;
   std::vector<std::string> notes_;
+  std::vector<std::string> fresh_weights_;
   bool has_tied_head_ = false;
   int64_t size_bytes_ = 0;
   int64_t num_parameters_ = 0;

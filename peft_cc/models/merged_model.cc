@@ -108,7 +108,9 @@ class Writer {
     for (const auto& [name, tensor] : base_.files().tensors) {
       const auto found = weight_at.find(tensor.data());
       const bool is_used = found != weight_at.end() && tensor.size_bytes() > 0;
-      if (is_used && is_replicated()) continue;
+      // The class is another one than the folder's: what it has no use for is
+      // that one's head.
+      if (is_used ? is_replicated() : base_.config().is_task_chosen) continue;
       outputs_.try_emplace(name,
                            Output{FileName(base_.files().file_of.at(name)),
                                   is_used ? found->second : -1});
@@ -198,11 +200,13 @@ class Writer {
   }
 
   absl::Status WriteConfig(const std::string& folder) const {
-    if (!is_untied_ && !is_replicated()) {
+    const bool has_other_head = base_.config().is_task_chosen;
+    if (!is_untied_ && !is_replicated() && !has_other_head) {
       return CopyModelConfig(base_.folder(), folder);
     }
     PEFT_ASSIGN_OR_RETURN(Json config, ReadModelConfig(base_.folder()));
     if (is_untied_) config["tie_word_embeddings"] = false;
+    if (has_other_head) SetHead(base_.config(), config);
     if (is_replicated()) {
       PEFT_RETURN_IF_ERROR(SetReplicatedLayers(base_.description(), config));
     }

@@ -8,6 +8,7 @@
 #include "peft_cc/adapters/pool_check.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/utf8.h"
+#include "peft_cc/models/adapter_labels.h"
 #include "peft_cc/models/layer_replication.h"
 #include "peft_cc/models/run_layer.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 // Far beyond any machine; a larger number is a mistake of the caller.
 constexpr int kMaxThreads = 4096;
+constexpr int64_t kMaxLabels = int64_t{1} << 24;
 
 absl::Status CheckProcessors(const ModelOptions& options) {
   if (options.processors.empty()) return absl::OkStatus();
@@ -36,6 +38,10 @@ absl::Status CheckOptions(const ModelOptions& options) {
   if (options.num_threads < 0 || options.num_threads > kMaxThreads) {
     return ArgumentError(absl::StrCat("num_threads is ", options.num_threads,
                                       ", expected 0 to ", kMaxThreads));
+  }
+  if (options.head.num_labels < 0 || options.head.num_labels > kMaxLabels) {
+    return ArgumentError(absl::StrCat("num_labels is ", options.head.num_labels,
+                                      ", expected 0 to ", kMaxLabels));
   }
   return CheckProcessors(options);
 }
@@ -59,6 +65,14 @@ absl::StatusOr<LayerRanges> RangesOf(const ModelOptions& options,
                                      absl::Span<const std::string> adapters) {
   if (!options.layer_replication.empty()) return options.layer_replication;
   return LayerReplicationOf(adapters);
+}
+
+absl::StatusOr<HeadChoice> HeadOf(const ModelOptions& options,
+                                  absl::Span<const std::string> adapters) {
+  HeadChoice head = options.head;
+  if (head.num_labels > 0 || !head.task || !Classifies(*head.task)) return head;
+  PEFT_ASSIGN_OR_RETURN(head.adapter_labels, LabelsOfAdapters(adapters));
+  return head;
 }
 
 bool HasWritable(const SiteTable& sites) {
@@ -122,9 +136,11 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Open(
   PEFT_ASSIGN_OR_RETURN(ModelSource source, FindModelSource(path, options));
   PEFT_ASSIGN_OR_RETURN(const LayerRanges ranges,
                         RangesOf(options, source.adapters));
+  PEFT_ASSIGN_OR_RETURN(const HeadChoice head,
+                        HeadOf(options, source.adapters));
   PEFT_ASSIGN_OR_RETURN(
       std::unique_ptr<BaseModel> base,
-      BaseModel::Open(source.folder, options.read_mode, ranges));
+      BaseModel::Open(source.folder, options.read_mode, ranges, head));
   PEFT_RETURN_IF_ERROR(QuantizeWeights(options, *base));
   std::unique_ptr<Model> model(
       new Model(std::move(base), {}, std::move(source.name), options));

@@ -23,6 +23,7 @@
 #include "peft_cc/adapters/registry.h"
 #include "peft_cc/adapters/save.h"
 #include "peft_cc/config/layer_ranges.h"
+#include "peft_cc/models/architecture.h"
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/block_weights.h"
 #include "peft_cc/models/host_layers.h"
@@ -48,6 +49,9 @@ struct ModelOptions : ModelSourceOptions {
   // embedding that it is tied to, with quantize_head. Not of a host model.
   WeightFormat weight_format = WeightFormat::kAsStored;
   bool quantize_head = false;
+  // The head that the model gets. Where it leaves the number of labels open,
+  // the adapters of for_adapters may say it. Not of a host model.
+  HeadChoice head;
   // Runs the work of forwards. Null: an own pool of num_threads.
   std::shared_ptr<kernels::ThreadPool> thread_pool;
 };
@@ -66,7 +70,7 @@ class Model {
   // (sharded) safetensors. With `path` "" it is the base that the adapters of
   // options.for_adapters name. Fails as FindModelSource, BaseModel::Open and
   // LayerReplicationOf do, and with INVALID_ARGUMENT (ARGUMENT) for a number of
-  // threads that no machine has.
+  // threads that no machine has, or of labels that no model has.
   static absl::StatusOr<std::unique_ptr<Model>> Open(
       const std::string& path, const ModelOptions& options = {});
 
@@ -234,6 +238,8 @@ class Model {
                                       const AdapterLoadOptions& options) const;
   // Adds a line to the report of an adapter that names another base.
   void NoteOtherBase(LoadedAdapter& loaded) const;
+  // The same for what it does not bring of a head that is untrained.
+  void NoteUntrainedHead(LoadedAdapter& loaded) const;
   // RESOURCE_EXHAUSTED (ADAPTER_LIMIT) where the folder cannot fit the limit.
   absl::Status CheckRoom(const Folder& folder,
                          const AdapterLoadOptions& options,

@@ -41,6 +41,7 @@ absl::StatusOr<LoadReport> Model::Add(
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
   PEFT_RETURN_IF_ERROR(pool_check.status());
   NoteOtherBase(loaded);
+  NoteUntrainedHead(loaded);
   PEFT_RETURN_IF_ERROR(registry_.Add(name, std::move(loaded.adapter),
                                      {std::move(loaded.folder), is_trainable}));
   std::move(cancel).Cancel();
@@ -57,6 +58,7 @@ absl::StatusOr<LoadReport> Model::Replace(
   PEFT_ASSIGN_OR_RETURN(LoadedAdapter loaded, load());
   PEFT_RETURN_IF_ERROR(pool_check.status());
   NoteOtherBase(loaded);
+  NoteUntrainedHead(loaded);
   PEFT_RETURN_IF_ERROR(registry_.Replace(
       name, std::move(loaded.adapter),
       {std::move(loaded.folder), how.is_trainable}, how.expected_generation));
@@ -77,6 +79,18 @@ void Model::NoteOtherBase(LoadedAdapter& loaded) const {
       {ReportKind::kNote, "base_model_name_or_path",
        absl::StrCat("is ", Quoted(named), ", and the model is ",
                     Quoted(name_))});
+}
+
+void Model::NoteUntrainedHead(LoadedAdapter& loaded) const {
+  if (is_host_model()) return;
+  const TensorMap& brought = loaded.adapter->state_dict();
+  for (const std::string& name : base_->fresh_weights()) {
+    if (brought.count(name) > 0) continue;
+    loaded.report.lines.push_back(
+        {ReportKind::kNote, name,
+         "is not in the model's weight files, and the adapter does not bring "
+         "it: untrained"});
+  }
 }
 
 // What cannot be estimated cannot be loaded either, and the load says why.

@@ -22,6 +22,12 @@ enum class ModelTask : int32_t {
   kQuestionAnswering = 6,  // logits of an answer's start and end, per token
 };
 
+// Whether logits are of labels, of which a config says the number.
+constexpr bool Classifies(ModelTask task) {
+  return task == ModelTask::kSequenceClassification ||
+         task == ModelTask::kTokenClassification;
+}
+
 // How the files of a model hold the weights of its linear layers.
 enum class StoredWeights {
   kNumbers,       // f32, bf16 or f16
@@ -56,6 +62,9 @@ struct ModelConfig {
   int64_t head_dim = 0;
   int64_t max_position_embeddings = 0;
   int64_t num_labels = 2;  // of the classification heads
+  // The program has chosen the task; files then decide nothing of it.
+  bool is_task_chosen = false;
+  double initializer_range = 0.02;  // of weights that are made anew
   // Token type ids are 0 to num_token_types - 1; 0: the model takes none.
   int64_t num_token_types = 0;
   StoredWeights stored_weights = StoredWeights::kNumbers;
@@ -67,7 +76,7 @@ struct ModelConfig {
   // What generation_config.json overrides.
   std::vector<int64_t> eos_token_ids;
   std::optional<int64_t> pad_token_id;
-  // pad_token_id of config.json itself, which pooling skips.
+  // pad_token_id of config.json itself, or a program's, which pooling skips.
   std::optional<int64_t> pooling_pad_token_id;
 };
 

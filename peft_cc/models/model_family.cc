@@ -40,6 +40,31 @@ absl::StatusOr<FamilyConfig> ParseFamily(const Json& object,
   return UnsupportedModel(what, "model_type", type, SupportedModelTypes());
 }
 
+bool SaysLabels(const Json& object, absl::string_view what) {
+  const ConfigFields fields(object, std::string(what));
+  return fields.Has("id2label") || fields.Has("num_labels");
+}
+
+// `object` is the file's, and `config` what was read of it.
+absl::Status ChooseHead(const HeadChoice& head, const Json& object,
+                        absl::string_view what, ModelConfig& config) {
+  if (head.num_labels > 0) {
+    config.num_labels = head.num_labels;
+  } else if (head.adapter_labels > 0 && !SaysLabels(object, what)) {
+    config.num_labels = head.adapter_labels;
+  }
+  if (head.pad_token_id.has_value()) {
+    config.pooling_pad_token_id = head.pad_token_id;
+  }
+  if (!head.task.has_value()) return absl::OkStatus();
+  ConfigFields fields(object, std::string(what));
+  config.initializer_range = fields.Number("initializer_range", 0.02, 0, 1e6);
+  PEFT_RETURN_IF_ERROR(fields.status());
+  // An answer's start and end.
+  if (*head.task == ModelTask::kQuestionAnswering) config.num_labels = 2;
+  return ChooseArchitecture(*head.task, config);
+}
+
 Description Describe(const DecoderConfig& config) {
   return DescribeDecoder(config);
 }
@@ -64,13 +89,16 @@ absl::string_view SupportedModelTypes() {
 }
 
 absl::StatusOr<FamilyConfig> ParseModelConfig(absl::string_view text,
-                                              absl::string_view what) {
-  PEFT_ASSIGN_OR_RETURN(const Json object, ParseConfigObject(text, what));
+                                              absl::string_view what,
+                                              const HeadChoice& head) {
+  PEFT_ASSIGN_OR_RETURN(Json object, ParseConfigObject(text, what));
+  if (head.task.has_value()) object.erase("architectures");
   PEFT_ASSIGN_OR_RETURN(const std::string type, ReadModelType(object, what));
   PEFT_ASSIGN_OR_RETURN(const StoredWeights stored,
                         ReadStoredWeights(object, what));
   PEFT_ASSIGN_OR_RETURN(FamilyConfig config, ParseFamily(object, type, what));
   CoreOf(config).stored_weights = stored;
+  PEFT_RETURN_IF_ERROR(ChooseHead(head, object, what, CoreOf(config)));
   const auto name = object.find("_name_or_path");
   if (name != object.end() && name->is_string()) {
     CoreOf(config).name_or_path = name->get<std::string>();

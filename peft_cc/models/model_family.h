@@ -29,9 +29,12 @@ absl::string_view SupportedModelTypes();
 // Parses the text of a config.json; `what` names it in messages. Fails with
 // INVALID_ARGUMENT (JSON, MODEL_CONFIG) naming the key, or UNIMPLEMENTED
 // (MODEL_UNSUPPORTED): another family, a quantization_config, or what the
-// family's own reader refuses.
+// family's own reader refuses. With a task in `head` the model is that of this
+// task, whatever class the text names; its failures are those of
+// ChooseArchitecture.
 absl::StatusOr<FamilyConfig> ParseModelConfig(absl::string_view text,
-                                              absl::string_view what);
+                                              absl::string_view what,
+                                              const HeadChoice& head = {});
 
 // Parses generation_config.json. Of it only the end and padding tokens are
 // adopted, and they replace those of config.json even where the file has none,

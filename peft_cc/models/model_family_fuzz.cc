@@ -1,4 +1,5 @@
-// Any bytes as a config.json, and as a generation_config.json after it.
+// Any bytes as a config.json, also where a program has chosen the head, and as
+// a generation_config.json after it.
 #include <cstddef>
 #include <cstdint>
 
@@ -41,6 +42,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Describe(*config, false);
     Describe(*config, true);
   }
+  peft::HeadChoice head;
+  head.task = peft::ModelTask::kSequenceClassification;
+  const auto chosen = peft::ParseModelConfig(text, "config.json", head);
+  if (chosen.ok()) Describe(*chosen, false);
   peft::ModelConfig tokens;
   (void)peft::ApplyGenerationConfig(text, "generation_config.json", tokens);
   return 0;

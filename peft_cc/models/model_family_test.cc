@@ -116,6 +116,71 @@ TEST(ModelFamilyTest, WithoutAClassTheWeightsDecide) {
             ModelTask::kQuestionAnswering);
 }
 
+// What the text of a config.json is for a program that has chosen a head.
+ModelConfig Chosen(const std::string& text, const HeadChoice& head,
+                   const std::set<std::string>& tensors = {}) {
+  auto config = ParseModelConfig(text, "config.json", head);
+  EXPECT_TRUE(config.ok()) << config.status();
+  DescribeModel(
+      [&](const std::string& name) { return tensors.count(name) > 0; },
+      *config);
+  return CoreOf(*config);
+}
+
+HeadChoice HeadOf(ModelTask task, int64_t num_labels = 0,
+                  int64_t adapter_labels = 0) {
+  HeadChoice head;
+  head.task = task;
+  head.num_labels = num_labels;
+  head.adapter_labels = adapter_labels;
+  return head;
+}
+
+TEST(ModelFamilyTest, AChosenTaskWinsOverTheClassAndTheWeights) {
+  const HeadChoice sequences = HeadOf(ModelTask::kSequenceClassification);
+  for (const char* name : {"BertForMaskedLM", "BertForPreTraining"}) {
+    const ModelConfig config =
+        Chosen(OfClass(kBert, name), sequences, {"qa_outputs.weight"});
+    EXPECT_EQ(config.architecture, "BertForSequenceClassification");
+    EXPECT_EQ(config.task, ModelTask::kSequenceClassification);
+  }
+  EXPECT_EQ(Chosen(With(kLlama), HeadOf(ModelTask::kBase), {"lm_head.weight"})
+                .architecture,
+            "LlamaModel");
+}
+
+TEST(ModelFamilyTest, AChosenTaskThatTheFamilyLacksIsNamed) {
+  EXPECT_TRUE(IsError(
+      ParseModelConfig(With(kLlama), "config.json",
+                       HeadOf(ModelTask::kQuestionAnswering))
+          .status(),
+      absl::StatusCode::kUnimplemented, "MODEL_UNSUPPORTED",
+      "a model of type llama: task \"question-answering\" is not implemented; "
+      "supported: causal-lm, base, sequence-classification, "
+      "token-classification"));
+}
+
+TEST(ModelFamilyTest, LabelsAreThoseAskedForTheFilesTheAdaptersOrTwo) {
+  constexpr auto kTask = ModelTask::kTokenClassification;
+  const std::string said = With(kBert, R"(, "id2label": {"0": "a"})");
+  EXPECT_EQ(Chosen(said, HeadOf(kTask, 5, 4)).num_labels, 5);
+  EXPECT_EQ(Chosen(said, HeadOf(kTask, 0, 4)).num_labels, 1);
+  EXPECT_EQ(Chosen(With(kBert), HeadOf(kTask, 0, 4)).num_labels, 4);
+  EXPECT_EQ(Chosen(With(kBert), HeadOf(kTask)).num_labels, 2);
+}
+
+TEST(ModelFamilyTest, TheInitializerRangeIsCheckedWhereItIsUsed) {
+  constexpr auto kTask = ModelTask::kTokenClassification;
+  const std::string wrong = With(kBert, R"(, "initializer_range": -1)");
+  EXPECT_TRUE(IsError(
+      ParseModelConfig(wrong, "config.json", HeadOf(kTask)).status(),
+      absl::StatusCode::kInvalidArgument, "MODEL_CONFIG", "initializer_range"));
+  EXPECT_TRUE(ParseModelConfig(wrong, "config.json").ok());
+  EXPECT_EQ(Chosen(With(kBert, R"(, "initializer_range": 0.5)"), HeadOf(kTask))
+                .initializer_range,
+            0.5);
+}
+
 // The lists that named_modules() gives in transformers 5.23.
 TEST(ModelFamilyTest, Gpt2ModulesEqualTransformers) {
   const Names expected = {"",

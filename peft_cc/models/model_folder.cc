@@ -1,5 +1,6 @@
 #include "peft_cc/models/model_folder.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -39,6 +40,34 @@ absl::StatusOr<Json> ReadModelConfig(const Folder& folder) {
 absl::Status WriteModelConfig(const std::string& folder, const Json& config) {
   return WriteModelText(absl::StrCat(folder, "/", kConfigName),
                         DumpJson(config));
+}
+
+void SetHead(const ModelConfig& config, Json& json) {
+  Json names = Json::array();
+  names.push_back(config.architecture);
+  json["architectures"] = std::move(names);
+  if (config.pooling_pad_token_id.has_value()) {
+    json["pad_token_id"] = *config.pooling_pad_token_id;
+  }
+  if (!Classifies(config.task) &&
+      config.task != ModelTask::kQuestionAnswering) {
+    return;
+  }
+  const auto known = json.find("id2label");
+  if (known != json.end() && known->is_object() &&
+      static_cast<int64_t>(known->size()) == config.num_labels) {
+    return;
+  }
+  json.erase("num_labels");
+  Json texts = Json::object();
+  Json numbers = Json::object();
+  for (int64_t i = 0; i < config.num_labels; ++i) {
+    const std::string label = absl::StrCat("LABEL_", i);
+    texts[absl::StrCat(i)] = label;
+    numbers[label] = i;
+  }
+  json["id2label"] = std::move(texts);
+  json["label2id"] = std::move(numbers);
 }
 
 absl::Status CopyModelFiles(const Folder& from, const std::string& to) {

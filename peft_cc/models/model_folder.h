@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "peft_cc/base/folder.h"
 #include "peft_cc/base/json.h"
+#include "peft_cc/models/model_config.h"
 
 namespace peft {
 
@@ -19,6 +20,10 @@ absl::Status CopyModelConfig(const Folder& from, const std::string& to);
 // config.json of a folder, to be changed.
 absl::StatusOr<Json> ReadModelConfig(const Folder& folder);
 absl::Status WriteModelConfig(const std::string& folder, const Json& config);
+
+// Makes config.json `json` say the class that a program has chosen for
+// `config`'s model, and its labels.
+void SetHead(const ModelConfig& config, Json& json);
 
 // Copies the files of folder `from` that belong to the model, but hold no
 // weights and are not config.json: the tokenizer's, licences and so on.

@@ -74,6 +74,7 @@ int VersionOf(const BaseModel& base) {
 
 absl::Status WriteConfig(const BaseModel& base, const std::string& folder) {
   PEFT_ASSIGN_OR_RETURN(Json config, ReadModelConfig(base.folder()));
+  if (base.config().is_task_chosen) SetHead(base.config(), config);
   Json quantization = Json::object();
   quantization["quant_method"] = std::string(kBlocksMethod);
   quantization["version"] = VersionOf(base);

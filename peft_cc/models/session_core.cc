@@ -201,8 +201,8 @@ absl::Status SessionCore::CheckOutputs(const ForwardInput& input,
     return ArgumentError(
         absl::StrCat("the input has ", input.batch,
                      " rows, but config.json has no pad_token_id, by which a "
-                     "classifier finds the last token of each; set it, or run "
-                     "one row at a time"),
+                     "classifier finds the last token of each; give it in the "
+                     "options of the model, or run one row at a time"),
         {"batch", "1", absl::StrCat(input.batch)});
   }
   return absl::OkStatus();
