@@ -79,7 +79,7 @@ TEST(HeaderTest, Requests) {
 }
 
 TEST(HeaderTest, Model) {
-  EXPECT_EQ(sizeof(peft_model_options_t), 208u);
+  EXPECT_EQ(sizeof(peft_model_options_t), 232u);
   EXPECT_FIELD(peft_model_options_t, read_mode, 8);
   EXPECT_FIELD(peft_model_options_t, num_threads, 12);
   EXPECT_FIELD(peft_model_options_t, layer_replication, 16);
@@ -108,6 +108,9 @@ TEST(HeaderTest, Model) {
   EXPECT_FIELD(peft_model_options_t, quantize_head, 188);
   EXPECT_FIELD(peft_model_options_t, processors, 192);
   EXPECT_FIELD(peft_model_options_t, num_processors, 200);
+  EXPECT_FIELD(peft_model_options_t, task, 208);
+  EXPECT_FIELD(peft_model_options_t, num_labels, 216);
+  EXPECT_FIELD(peft_model_options_t, pad_token_id, 224);
   EXPECT_EQ(sizeof(peft_model_info_t), 120u);
   EXPECT_FIELD(peft_model_info_t, model_type, 8);
   EXPECT_FIELD(peft_model_info_t, vocab_size, 16);

@@ -42,6 +42,20 @@ absl::Status ReadWeightFormat(const peft_model_options_t& options,
   return absl::OkStatus();
 }
 
+absl::Status ReadHead(const peft_model_options_t& options, ModelOptions& out) {
+  if (options.task < 0 || options.task > PEFT_TASK_QUESTION_ANSWERING) {
+    return BadArgument(
+        "options.task",
+        absl::StrCat("is ", options.task, ", expected a PEFT_TASK_... or 0"));
+  }
+  if (options.task != 0) out.head.task = static_cast<ModelTask>(options.task);
+  out.head.num_labels = options.num_labels;
+  if (options.pad_token_id != nullptr) {
+    out.head.pad_token_id = *options.pad_token_id;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadProcessors(const peft_model_options_t& options,
                             ModelOptions& out) {
   PEFT_RETURN_IF_ERROR(CheckArray("options.processors", options.processors,
@@ -143,6 +157,7 @@ absl::StatusOr<ModelOptions> ModelOptionsOf(
       result.files, ReadFiles("options.files", known.files, known.num_files));
   PEFT_RETURN_IF_ERROR(ReadLayerReplication(known, result));
   PEFT_RETURN_IF_ERROR(ReadWeightFormat(known, result));
+  PEFT_RETURN_IF_ERROR(ReadHead(known, result));
   PEFT_RETURN_IF_ERROR(ReadSource(known, result));
   return result;
 }

@@ -273,6 +273,19 @@ TEST(OutOfMemoryFilesTest, OpeningModels) {
   OpenModel(std::string(kModelData) + "qwen2_sliding_sharded", "");
 }
 
+TEST(OutOfMemoryFilesTest, OpeningAModelWithANewHead) {
+  const std::string adapter = std::string(kAdapters) + "german";
+  const char* const for_adapters = adapter.c_str();
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  options.num_threads = 1;
+  options.task = PEFT_TASK_TOKEN_CLASSIFICATION;
+  options.for_adapters = &for_adapters;
+  options.num_for_adapters = 1;
+  FailEveryAllocationOf<peft_model_t, peft_model_free>([&](peft_model_t** out) {
+    return peft_model_open(kBase, &options, out);
+  });
+}
+
 TEST(OutOfMemoryFilesTest, OpeningGivenFiles) {
   std::map<std::string, std::string> contents;
   for (const char* name : {"config.json", "model.safetensors"}) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -51,8 +52,9 @@ class OutOfMemoryVerbsTest : public testing::Test {
                                            nullptr, nullptr));
   }
 
-  void Open(const std::string& name) {
+  void Open(const std::string& name, int32_t task = 0) {
     peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+    options.task = task;
     options.num_threads = 1;
     peft_model_t* model = nullptr;
     const std::string folder = kModels + name;
@@ -129,8 +131,10 @@ TEST_F(OutOfMemoryVerbsTest, Unmerging) {
 
 TEST_F(OutOfMemoryVerbsTest, MergingToAFolder) {
   const std::string path = root_ + "/merged";
-  for (const char* model : {"llama", "qwen2_sliding_sharded"}) {
-    Open(model);
+  for (const auto& [model, task] :
+       {std::make_pair("llama", 0), std::make_pair("qwen2_sliding_sharded", 0),
+        std::make_pair("llama", PEFT_TASK_TOKEN_CLASSIFICATION)}) {
+    Open(model, task);
     ASSERT_PEFT_OK(
         peft_model_add_adapter(model_.get(), kName, kConfig, nullptr));
     FailVerb(

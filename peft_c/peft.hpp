@@ -974,6 +974,16 @@ enum class WeightFormat : std::int32_t {
   kQ4 = PEFT_WEIGHT_FORMAT_Q4,
 };
 
+// What a model is for.
+enum class Task : std::int32_t {
+  kBase = PEFT_TASK_BASE,
+  kCausalLm = PEFT_TASK_CAUSAL_LM,
+  kMaskedLm = PEFT_TASK_MASKED_LM,
+  kSequenceClassification = PEFT_TASK_SEQUENCE_CLASSIFICATION,
+  kTokenClassification = PEFT_TASK_TOKEN_CLASSIFICATION,
+  kQuestionAnswering = PEFT_TASK_QUESTION_ANSWERING,
+};
+
 // peft_model_options_t. Texts that are not set are C's NULL.
 struct ModelOptions {
   ReadMode read_mode = ReadMode::kMap;
@@ -1003,6 +1013,12 @@ struct ModelOptions {
   bool quantize_head = false;
   // Those that the model's own threads run on; none: all.
   std::vector<std::int32_t> processors;
+  // The head that the model gets; not set: what its folder says.
+  std::optional<Task> task;
+  // Of a model that classifies; 0: what its folder or for_adapters say, or 2.
+  std::int64_t num_labels = 0;
+  // Of a decoder that classifies sequences; not set: config.json's.
+  std::optional<std::int64_t> pad_token_id;
 };
 
 // peft_load_options_t. Texts that are not set are C's NULL.
@@ -1059,6 +1075,9 @@ class CModelOptions {
     c_.quantize_head = options.quantize_head;
     c_.processors = options.processors.data();
     c_.num_processors = options.processors.size();
+    if (options.task) c_.task = static_cast<std::int32_t>(*options.task);
+    c_.num_labels = options.num_labels;
+    c_.pad_token_id = options.pad_token_id ? &*options.pad_token_id : nullptr;
   }
   // The C struct may point into this object.
   CModelOptions(const CModelOptions&) = delete;
@@ -1117,16 +1136,6 @@ inline Result<std::string> FetchAdapter(Text path,
     return peft_fetch_adapter(path.c_str(), c.get(), out);
   });
 }
-
-// What a model is for.
-enum class Task : std::int32_t {
-  kBase = PEFT_TASK_BASE,
-  kCausalLm = PEFT_TASK_CAUSAL_LM,
-  kMaskedLm = PEFT_TASK_MASKED_LM,
-  kSequenceClassification = PEFT_TASK_SEQUENCE_CLASSIFICATION,
-  kTokenClassification = PEFT_TASK_TOKEN_CLASSIFICATION,
-  kQuestionAnswering = PEFT_TASK_QUESTION_ANSWERING,
-};
 
 // peft_model_info_t; the texts are copies.
 struct ModelInfo {

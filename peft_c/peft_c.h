@@ -575,6 +575,14 @@ PEFT_API int32_t peft_exchange_is_cancelled(peft_exchange_t* exchange);
 #define PEFT_WEIGHT_FORMAT_Q8 1        /* 8 bits, and 32 for each 32 weights */
 #define PEFT_WEIGHT_FORMAT_Q4 2        /* 4 bits, and 32 for each 32 weights */
 
+/* What a model is for. Since: 2. */
+#define PEFT_TASK_BASE 1                    /* no head: hidden states only */
+#define PEFT_TASK_CAUSAL_LM 2               /* logits of the next token */
+#define PEFT_TASK_MASKED_LM 3               /* logits of the token itself */
+#define PEFT_TASK_SEQUENCE_CLASSIFICATION 4 /* of labels, per sequence */
+#define PEFT_TASK_TOKEN_CLASSIFICATION 5    /* of labels, per token */
+#define PEFT_TASK_QUESTION_ANSWERING 6      /* of an answer's start and end */
+
 /* How a base model is opened. Since: 1. */
 typedef struct peft_model_options {
   size_t struct_size;
@@ -649,6 +657,24 @@ typedef struct peft_model_options {
    * wherever the system likes. Since: 4. */
   const int32_t* processors;
   size_t num_processors;
+  /* Of peft_model_open: PEFT_TASK_..., the head that the model gets, as
+   * transformers' AutoModelForSequenceClassification and the like give it,
+   * whatever class config.json names. What the weight files lack of the head is
+   * made anew as transformers makes it, with the numbers of
+   * torch.manual_seed(0), and logged as a warning: it is untrained, until an
+   * adapter with modules_to_save brings its own. UNIMPLEMENTED
+   * ("MODEL_UNSUPPORTED") for a task that the family has no head for. Default
+   * 0: what config.json or the weight files say. Since: 5. */
+  int32_t task;
+  /* Of a model that classifies: the number of labels; INVALID_ARGUMENT
+   * ("ARGUMENT") for another one. Default 0: what config.json says
+   * (id2label, num_labels), else, with a task, the rows of the head of the
+   * first of for_adapters that has one, else 2. Since: 5. */
+  int64_t num_labels;
+  /* Of a decoder that classifies sequences: the padding token, by which it
+   * finds the last token of each row; others do not read it. Default NULL:
+   * config.json's pad_token_id, which many bases lack. Since: 5. */
+  const int64_t* pad_token_id;
 } peft_model_options_t;
 
 /* All defaults. Since: 1. */
@@ -656,7 +682,7 @@ typedef struct peft_model_options {
   {                                                                          \
     sizeof(peft_model_options_t), PEFT_READ_MODE_MAP, 0, NULL, 0, NULL, 0,   \
         NULL, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, \
-        NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0                             \
+        NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0, NULL                 \
   }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 1. */
@@ -690,14 +716,6 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_fetch_model(
 
 /* Frees the model. Takes NULL. Since: 1. */
 PEFT_API void peft_model_free(peft_model_t* model);
-
-/* What a model is for. Since: 2. */
-#define PEFT_TASK_BASE 1                    /* no head: hidden states only */
-#define PEFT_TASK_CAUSAL_LM 2               /* logits of the next token */
-#define PEFT_TASK_MASKED_LM 3               /* logits of the token itself */
-#define PEFT_TASK_SEQUENCE_CLASSIFICATION 4 /* of labels, per sequence */
-#define PEFT_TASK_TOKEN_CLASSIFICATION 5    /* of labels, per token */
-#define PEFT_TASK_QUESTION_ANSWERING 6      /* of an answer's start and end */
 
 /* What a model is. The texts are borrowed, until the model is freed. Since: 1.
  */
@@ -1289,14 +1307,16 @@ PEFT_API void peft_merge_and_unload_options_init(
  * `path`, which transformers and peft_model_open open like any other:
  * config.json, the tokenizer's and other small files of the base's folder as
  * they are, the weights in the element types and the shards of the base's own
- * files. A head that was tied to the embedding and differs from it now is
- * written untied, with tie_word_embeddings false. One merged tensor is in
- * memory at a time. The model itself does not change. The folder appears whole
- * or not at all; its parent must exist. Fails as peft_model_merge_adapter
- * does, with INVALID_ARGUMENT ("ADAPTER_NOT_MERGEABLE") for a trained bias
- * where the model's files have none, ALREADY_EXISTS ("FILE_EXISTS") for a
- * folder that is not empty, CANCELLED ("CANCELLED") when on_progress asked for
- * it, or as peft_state_dict_write does. Since: 2. */
+ * files. Of a model opened with options.task config.json says its class and its
+ * labels, and the weights are those of that class. A head that was tied to the
+ * embedding and differs from it now is written untied, with tie_word_embeddings
+ * false. One merged tensor is in memory at a time. The model itself does not
+ * change. The folder appears whole or not at all; its parent must exist. Fails
+ * as peft_model_merge_adapter does, with INVALID_ARGUMENT
+ * ("ADAPTER_NOT_MERGEABLE") for a trained bias where the model's files have
+ * none, ALREADY_EXISTS ("FILE_EXISTS") for a folder that is not empty,
+ * CANCELLED ("CANCELLED") when on_progress asked for it, or as
+ * peft_state_dict_write does. Since: 2. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_model_merge_and_unload(
     const peft_model_t* model, const char* path,
     const peft_merge_and_unload_options_t* options);
@@ -1591,8 +1611,8 @@ PEFT_API void peft_forward_options_init(peft_forward_options_t* options,
  * what to compute, or the default is wanted; peft_session_get_output then gives
  * it. In place of vocab_size a model that classifies has its labels; one that
  * classifies sequences gives (batch, labels), of the first token (BERT) or of
- * each row's last that is not config.json's pad_token_id, which it must have
- * for more than one row. The first forward after creation or a reset fixes the
+ * each row's last that is not the model's pad_token_id, which it must have for
+ * more than one row. The first forward after creation or a reset fixes the
  * batch; encoders (BERT) keep no cache, and each forward stands for itself.
  * Fails with FAILED_PRECONDITION ("MODEL_TASK") for an output that the model
  * does not make, as the logits of one without a head, with INVALID_ARGUMENT

@@ -266,6 +266,17 @@ TEST(PeftHppQuantisedModel, IsWrittenAndOpened) {
   EXPECT_TRUE(peft::Model::Open(folder).ok());
 }
 
+TEST(PeftHppNewHead, IsTheOneThatIsAskedFor) {
+  peft::ModelOptions options;
+  options.task = peft::Task::kSequenceClassification;
+  options.num_labels = 3;
+  options.pad_token_id = 0;
+  const auto model = peft::OrThrow(peft::Model::Open(kBase, options));
+  const auto info = peft::OrThrow(model.Info());
+  EXPECT_EQ(info.task, peft::Task::kSequenceClassification);
+  EXPECT_EQ(info.num_labels, 3);
+}
+
 TEST(PeftHppHostModel, RunsItsLayers) {
   const std::vector<float> weight = {1, 2, 3, 4, 5, 6};
   const std::vector<float> bias = {1, 2};

@@ -120,6 +120,8 @@ def hub_options(options):
                 lambda _, request, exchange: transport(request[0], exchange))
         elif isinstance(value, str):
             value = value.encode()
+        elif name == "pad_token_id":
+            value = C.pointer(C.c_int64(value))
         fields[name] = value
     return fields
 

@@ -100,7 +100,9 @@ class ModelOptions(Struct):
                 ("files", C.POINTER(File)), ("num_files", C.c_size_t),
                 ("weight_format", C.c_int32), ("quantize_head", C.c_int32),
                 ("processors", C.POINTER(C.c_int32)),
-                ("num_processors", C.c_size_t)]
+                ("num_processors", C.c_size_t), ("task", C.c_int32),
+                ("num_labels", C.c_int64),
+                ("pad_token_id", C.POINTER(C.c_int64))]
 
 
 class ModelInfo(Struct):

@@ -48,6 +48,9 @@ _COUNTS = {
     "data": ("size", 1),
 }
 
+# Pointers to one number, NULL for none.
+_SINGLE = ("pad_token_id",)
+
 # Fields that Adjust draws, because several describe one array.
 ADJUSTED = {
     "peft_tensor_view_t": ("data", "sizes", "strides"),
@@ -103,6 +106,8 @@ class Generator:
 
     def _count_of(self, name, siblings):
         """The C++ of the number of elements of the array `name`."""
+        if name in _SINGLE:
+            return "1"
         count, factor = _COUNTS.get(name, ("num_" + name, 1))
         if count in siblings:
             text = siblings[count]

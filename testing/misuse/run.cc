@@ -367,6 +367,8 @@ void Run::RunLayer() {
   if (Good("peft_model_lower_layer",
            peft_model_lower_layer(model, layer, nullptr, &lowered))) {
     Add(lowered);
+    peft_form_t form = PEFT_FORM_INIT;
+    Good("peft_lowered_get_form", peft_lowered_get_form(lowered, 0, &form));
     peft_tensor_view_t view = PEFT_TENSOR_VIEW_INIT;
     Good("peft_lowered_get_tensor",
          peft_lowered_get_tensor(lowered, 0, PEFT_FORM_TENSOR_A, &view));

@@ -501,6 +501,9 @@ pub struct peft_model_options {
     pub quantize_head: i32,
     pub processors: *const i32,
     pub num_processors: usize,
+    pub task: i32,
+    pub num_labels: i64,
+    pub pad_token_id: *const i64,
 }
 pub type peft_model_options_t = peft_model_options;
 extern "C" {
