@@ -93,6 +93,18 @@ type ModelOptions struct {
 	// The processors, as the system numbers them from 0 on, that the model's own
 	// threads run on; with NumThreads 0 there are as many threads. Default: all.
 	Processors []int32
+	// Of Open: the head that the model gets, whatever class config.json names.
+	// What the weight files lack of it is made anew, as transformers makes it,
+	// and logged: it is untrained, until an adapter brings its own. Default: what
+	// the folder says.
+	Task Task
+	// Of a model that classifies: the number of labels. Default: what config.json
+	// says, else, with a Task, what the head of the first of ForAdapters has that
+	// has one, else 2.
+	NumLabels int64
+	// Of a decoder that classifies sequences: the padding token, by which it finds
+	// the last token of each row. Default: config.json's.
+	PadTokenID *int64
 }
 
 // c returns the options in memory of C, and what their callbacks need.
@@ -120,6 +132,11 @@ func (o *ModelOptions) c(ctx context.Context, a *arena) (*C.peft_model_options_t
 	options.quantize_head = flag(o.QuantizeHead)
 	options.processors = (*C.int32_t)(unsafe.Pointer(copied(a, o.Processors)))
 	options.num_processors = C.size_t(len(o.Processors))
+	options.task = C.int32_t(o.Task)
+	options.num_labels = C.int64_t(o.NumLabels)
+	if o.PadTokenID != nil {
+		options.pad_token_id = (*C.int64_t)(copied(a, []int64{*o.PadTokenID}))
+	}
 	return options, call, pool
 }
 

@@ -17,6 +17,18 @@ func TestLogitsHaveTheirSizes(t *testing.T) {
 	equal(t, session.CacheLength(), 3)
 }
 
+func TestAModelGetsTheHeadThatIsAskedFor(t *testing.T) {
+	padding := int64(0)
+	options := &peft.ModelOptions{
+		Task: peft.TaskSequenceClassification, NumLabels: 3, PadTokenID: &padding,
+	}
+	model := must[*peft.Model](t)(peft.Open(background, smallBase, options))
+	t.Cleanup(func() { model.Close() })
+	input := peft.Input{IDs: []int64{1, 7, 5, 1, 30, 22}, Batch: 2}
+	view := must[peft.View](t)(sessionOf(t, model).Logits(input, nil))
+	equalSlices(t, view.Sizes(), []int64{2, 3})
+}
+
 func TestForwardGivesWhatIsAskedFor(t *testing.T) {
 	session := sessionOf(t, small(t))
 	options := &peft.ForwardOptions{Outputs: peft.OutputLogits | peft.OutputLastHiddenState}

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use peft_sys as sys;
 use sys::peft_model_options_t as Raw;
 
-use crate::constants::{ReadMode, WeightFormat};
+use crate::constants::{ReadMode, Task, WeightFormat};
 use crate::error::Result;
 use crate::file::{with_files, File};
 use crate::handle::{default_struct, setters, text_setters};
@@ -32,6 +32,8 @@ pub struct ModelOptions<'a> {
     closures: HubClosures<'a>,
     /// At most one, where `raw` points to.
     thread_pool: Vec<sys::peft_thread_pool_t>,
+    /// The same.
+    pad_token_id: Vec<i64>,
 }
 
 impl Default for ModelOptions<'_> {
@@ -43,6 +45,7 @@ impl Default for ModelOptions<'_> {
             texts: TextPool::default(),
             closures: HubClosures::default(),
             thread_pool: Vec::new(),
+            pad_token_id: Vec::new(),
         }
     }
 }
@@ -67,6 +70,15 @@ impl<'a> ModelOptions<'a> {
         /// With `weight_format` also those of the head, and the embedding that
         /// it is tied to. Default false.
         quantize_head: bool,
+        /// The head that the model gets, whatever class config.json names. What
+        /// the weight files lack of it is made anew, as transformers makes it,
+        /// and logged: it is untrained, until an adapter brings its own.
+        /// Default: what the folder says.
+        task: Task,
+        /// Of a model that classifies: the number of labels. Default: what
+        /// config.json says, else, with a `task`, what the head of the first of
+        /// `for_adapters` has that has one, else 2.
+        num_labels: i64,
     }
 
     text_setters! {
@@ -91,6 +103,14 @@ impl<'a> ModelOptions<'a> {
     pub fn processors(mut self, processors: &'a [i32]) -> Self {
         self.raw.processors = processors.as_ptr();
         self.raw.num_processors = processors.len();
+        self
+    }
+
+    /// Of a decoder that classifies sequences: the padding token, by which it
+    /// finds the last token of each row. Default: config.json's.
+    pub fn pad_token_id(mut self, id: i64) -> Self {
+        self.pad_token_id = vec![id];
+        self.raw.pad_token_id = self.pad_token_id.as_ptr();
         self
     }
 

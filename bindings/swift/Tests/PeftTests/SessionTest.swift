@@ -13,6 +13,16 @@ final class SessionTest: XCTestCase {
     XCTAssertEqual(session.cacheLength, 0)
   }
 
+  func testAModelGetsTheHeadThatIsAskedFor() throws {
+    var options = ModelOptions()
+    options.task = .sequenceClassification
+    options.numLabels = 3
+    options.padTokenID = 0
+    let session = try Session(Model(path: TestFiles.base, options: options))
+    let shape = try session.forward(prompt) { $0.shape }
+    XCTAssertEqual(shape, [1, 3])
+  }
+
   func testOutputsAreThoseThatWereAskedFor() throws {
     let session = try Session(openModel())
     try session.forward(

@@ -31,6 +31,19 @@ fn a_model_says_what_it_is() {
 }
 
 #[test]
+fn a_model_gets_the_head_that_is_asked_for() {
+    let mut options = peft::ModelOptions::new()
+        .task(Task::SequenceClassification)
+        .num_labels(3)
+        .pad_token_id(0);
+    let model =
+        peft::Model::open_with(quickstart("base"), &mut options).unwrap();
+    let info = model.info().unwrap();
+    assert_eq!(info.architecture, "LlamaForSequenceClassification");
+    assert_eq!((info.task, info.num_labels), (Task::SequenceClassification, 3));
+}
+
+#[test]
 fn a_forward_goes_on_after_the_cache() {
     let model = base();
     let mut session = model.session().unwrap();

@@ -63,6 +63,18 @@ public struct ModelOptions: Sendable {
   /// threads run on; with ``numThreads`` 0 there are as many threads. Empty:
   /// all.
   public var processors: [Int32] = []
+  /// The head that the model gets, whatever class config.json names. What the
+  /// weight files lack of it is made anew, as transformers makes it, and logged:
+  /// it is untrained, until an adapter brings its own. `nil`: what the folder
+  /// says.
+  public var task: ModelTask?
+  /// Of a model that classifies: the number of labels; 0: what config.json says,
+  /// else, with a ``task``, what the head of the first of ``forAdapters`` has
+  /// that has one, else 2.
+  public var numLabels = 0
+  /// Of a decoder that classifies sequences: the padding token, by which it finds
+  /// the last token of each row. `nil`: config.json's.
+  public var padTokenID: Int64?
 
   /// All defaults.
   public init() {}
@@ -99,6 +111,9 @@ public struct ModelOptions: Sendable {
     c.quantize_head = quantizeHead ? 1 : 0
     c.processors = arena.values(processors)
     c.num_processors = processors.count
+    c.task = task?.rawValue ?? 0
+    c.num_labels = Int64(numLabels)
+    if let id = padTokenID { c.pad_token_id = arena.values([id]) }
     let callbacks = try hub.fill(&c, &arena)
     defer { withExtendedLifetime((callbacks, files)) {} }
     try body(&c)
