@@ -26,6 +26,8 @@ std::vector<OptionSpec> Specs() {
       {"--output", "DIR", "folder to write; its parent must exist"},
       {"--overwrite", nullptr, "replace the adapter that is at --output"},
       {"--seed", "N", "as torch.manual_seed before get_peft_model; default 0"},
+      TaskOptionSpec(),
+      LabelsOptionSpec(),
       {"--threads", "N", "threads to use; 0, the default: one per core"},
       {"--help", nullptr, "show this text"},
   };

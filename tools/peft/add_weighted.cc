@@ -75,6 +75,8 @@ std::vector<OptionSpec> Specs() {
       {"--seed", "S", "of dare's random numbers, as torch's; default 0"},
       {"--overwrite", nullptr, "replace the adapter that is at --output"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
+      TaskOptionSpec(),
+      LabelsOptionSpec(),
       {"--threads", "N", "threads to use; 0, the default: one per core"},
       {"--help", nullptr, "show this text"},
   };

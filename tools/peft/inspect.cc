@@ -23,6 +23,8 @@ std::vector<OptionSpec> Specs() {
       {"--subfolder", "NAME", "folder below ADAPTER that holds the adapter"},
       {"--revision", "R", "of an ADAPTER of the Hub (main)"},
       {"--model-revision", "R", "of a --model of the Hub (main)"},
+      TaskOptionSpec(),
+      LabelsOptionSpec(),
       {"--json", nullptr, "print everything as JSON"},
       {"--help", nullptr, "show this text"},
   };
@@ -112,7 +114,7 @@ int FindAdapter(const Args& args, std::string* out_folder) {
 }  // namespace
 
 int RunInspect(const std::vector<std::string>& words) {
-  const Args args(words, Specs());
+  Args args(words, Specs());
   if (args.Has("--help")) {
     return PrintHelp(HelpText(
         kUsage,
@@ -128,13 +130,13 @@ int RunInspect(const std::vector<std::string>& words) {
   if (args.positional().size() != 1) {
     return FailUsage("inspect", "give one adapter");
   }
+  peft_model_options_t options = PEFT_MODEL_OPTIONS_INIT;
+  if (int code = ReadHead("inspect", args, &options)) return code;
   std::string folder;
   if (int code = FindAdapter(args, &folder)) return code;
   Model model;
   if (args.Has("--model")) {
-    if (int code = OpenBase(args, {folder}, PEFT_MODEL_OPTIONS_INIT, &model)) {
-      return code;
-    }
+    if (int code = OpenBase(args, {folder}, options, &model)) return code;
   }
   peft_string_t* raw = nullptr;
   if (peft_status_t* status =

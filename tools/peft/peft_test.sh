@@ -147,6 +147,34 @@ run 2 generate $heads --prompt-ids 1,7,13 --row head_1 --scale 1 --scale 1
 run 2 generate $heads --prompt-ids 1,7,13 --scale 1
 run 2 list $heads --scale 1 --scale 1
 
+# A head that the base does not have.
+classifier="--task sequence-classification --num-labels 3"
+echo '{"peft_type": "LORA", "task_type": "SEQ_CLS",
+  "target_modules": ["q_proj"]}' >$tmp/config.json
+run 0 add --model $data/base --config $tmp/config.json --output $tmp/classes \
+  $classifier
+complains 'score.weight'
+write_ids $tmp/six.safetensors
+classes="--model $data/base --adapter $tmp/classes"
+run 0 forward $classes --ids $tmp/six.safetensors --output $tmp/labels \
+  --task sequence-classification
+grep -q '"shape":\[1,3\]' $tmp/labels || fail "not a row of three labels"
+cp -r $data/base $tmp/unpadded
+sed -i 's/"pad_token_id": 0/"pad_token_id": null/' $tmp/unpadded/config.json
+rows="--model $tmp/unpadded --adapter $tmp/classes --row classes --row __base__
+  --task sequence-classification --ids $tmp/six.safetensors
+  --output $tmp/labels"
+run 1 forward $rows && complains 'no pad_token_id'
+run 0 forward $rows --pad-token-id 0
+grep -q '"shape":\[2,3\]' $tmp/labels || fail "not two rows of three labels"
+run 1 list $classes
+complains 'task sequence-classification and num_labels 3'
+run 1 list $classes --task sequence-classification --num-labels 2
+complains 'the model has 2 labels and the adapter 3'
+run 1 inspect $tmp/classes --model $data/base --task question-answering
+run 2 list $classes --task nonsense && complains 'token-classification'
+run 2 list $classes --num-labels 0
+
 # save
 run 0 save --model $data/base --adapter $data/adapters/roman \
   --output $tmp/saved

@@ -10,6 +10,20 @@
 namespace peft_tool {
 namespace {
 
+struct Task {
+  const char* name;
+  int32_t value;
+};
+
+constexpr Task kTasks[] = {
+    {"base", PEFT_TASK_BASE},
+    {"causal-lm", PEFT_TASK_CAUSAL_LM},
+    {"masked-lm", PEFT_TASK_MASKED_LM},
+    {"sequence-classification", PEFT_TASK_SEQUENCE_CLASSIFICATION},
+    {"token-classification", PEFT_TASK_TOKEN_CLASSIFICATION},
+    {"question-answering", PEFT_TASK_QUESTION_ANSWERING},
+};
+
 std::string UniqueName(const std::string& path, std::set<std::string>* names) {
   std::string base = path;
   while (base.size() > 1 && base.back() == '/') base.pop_back();
@@ -183,10 +197,42 @@ std::vector<OptionSpec> ModelOptionSpecs() {
        "a PEFT adapter, likewise; repeat for several at once"},
       {"--model-revision", "R", "of a model of the Hub (main)"},
       {"--adapter-revision", "R", "of all --adapter of the Hub (main)"},
+      TaskOptionSpec(),
+      LabelsOptionSpec(),
+      {"--pad-token-id", "N",
+       "by which a classifier of sequences finds the last token of each row; "
+       "by default config.json's"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
       {"--threads", "N", "threads to use; 0, the default: one per core"},
       {"--help", nullptr, "show this text"},
   };
+}
+
+OptionSpec TaskOptionSpec() {
+  return {"--task", "T",
+          "its head, made anew where its files have none: "
+          "sequence-classification, token-classification, "
+          "question-answering, causal-lm, masked-lm or base"};
+}
+
+OptionSpec LabelsOptionSpec() {
+  return {"--num-labels", "N",
+          "of a classifier; by default what the model, else --adapter, says"};
+}
+
+int ReadHead(const std::string& command, Args& args,
+             peft_model_options_t* out_options) {
+  out_options->num_labels = args.GetInt("--num-labels", 0, 1, INT32_MAX);
+  if (!args.error().empty()) return FailUsage(command, args.error());
+  if (!args.Has("--task")) return kExitOk;
+  const std::string name = args.Get("--task");
+  for (const Task& task : kTasks) {
+    if (name != task.name) continue;
+    out_options->task = task.value;
+    return kExitOk;
+  }
+  return FailUsage(command, "--task does not know \"" + name +
+                                "\": " + TaskOptionSpec().help);
 }
 
 OptionSpec ScaleOptionSpec() {
@@ -215,6 +261,10 @@ int OpenModel(const std::string& command, Args& args, Model* out_model) {
   options.num_threads =
       static_cast<int32_t>(args.GetInt("--threads", 0, 0, 1024));
   if (!args.error().empty()) return FailUsage(command, args.error());
+  const int64_t padding =
+      args.GetInt("--pad-token-id", 0, INT64_MIN, INT64_MAX);
+  if (args.Has("--pad-token-id")) options.pad_token_id = &padding;
+  if (int code = ReadHead(command, args, &options)) return code;
   const std::string revision = args.Get("--adapter-revision");
   peft_load_options_t load = PEFT_LOAD_OPTIONS_INIT;
   if (!revision.empty()) load.revision = revision.c_str();

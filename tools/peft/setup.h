@@ -15,6 +15,13 @@ namespace peft_tool {
 // Options of every command that runs a model.
 std::vector<OptionSpec> ModelOptionSpecs();
 
+// --task and --num-labels, which ModelOptionSpecs has.
+OptionSpec TaskOptionSpec();
+OptionSpec LabelsOptionSpec();
+// Reads them. Returns an exit code; prints what went wrong.
+int ReadHead(const std::string& command, Args& args,
+             peft_model_options_t* out_options);
+
 // Fetches and opens --model at --model-revision, or where that is not given the
 // model that the adapters in these folders name, for those adapters: with its
 // layers replicated where they need it. Says so when it takes long. Returns an
