@@ -179,8 +179,9 @@ size_t Call::CountOf(const std::string& name) const {
 std::string Call::DrawText(TextUse use) {
   if (random().Percent(4)) return random().Of(kBadTexts);
   if (random().Percent(4)) return random().Of(kOddTexts);
-  // One longer than 4 KB would leak where memory fails while an error is made of
-  // it: absl::Cord, which carries what errors name, then loses its first part.
+  // One longer than 4 KB would leak where memory fails while an error is made
+  // of it: absl::Cord, which carries what errors name, then loses its first
+  // part.
   if (random().Percent(1)) return std::string(4000, 'a');
   switch (use) {
     case TextUse::kName:
