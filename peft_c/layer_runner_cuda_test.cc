@@ -172,14 +172,15 @@ TEST_F(F32Test, RowsMayLieApart) {
   }
 }
 
-TEST_F(F32Test, TakesAsFewLaunchesAsItSays) {
+TEST_F(LayerRunnerCudaTest, TakesAsFewLaunchesAsItSays) {
+  Create(DType::kBF16);
   if (!machine_.is_fake()) GTEST_SKIP() << "a GPU does not say what ran";
   LoadLoraOnAll("a", 8);
   ExpectAsOnCpu(false, "q", 16);
   machine_.TakeKernels();
   machine_.TakeProducts();
   ExpectAsOnCpu(false, "q", 16);
-  EXPECT_EQ(machine_.TakeKernels(), "peft_fused_f32_f32\n");
+  EXPECT_EQ(machine_.TakeKernels(), "peft_fused_bf16_16\n");
   EXPECT_EQ(machine_.TakeProducts(), 0);
   ExpectAsOnCpu(false, "q", 80);
   EXPECT_EQ(machine_.TakeKernels(), "");
@@ -187,7 +188,7 @@ TEST_F(F32Test, TakesAsFewLaunchesAsItSays) {
   LoadLoraOnAll("b", 13);  // no multiple of 16 bytes
   ExpectAsOnCpu(false, "q", 80);
   EXPECT_EQ(machine_.TakeKernels(),
-            "peft_shrink_f32_f32\npeft_expand_f32_f32\n");
+            "peft_shrink_bf16_bf16\npeft_expand_bf16_bf16\n");
   EXPECT_EQ(machine_.TakeProducts(), 1);
 }
 

@@ -10,11 +10,9 @@ namespace {
 using kernels::cuda::DeviceMatrix;
 using kernels::cuda::DevicePtr;
 using kernels::cuda::ExpandArgs;
-using kernels::cuda::FusedArgs;
 using kernels::cuda::InputArgs;
 using kernels::cuda::KernelTypes;
 using kernels::cuda::kTileOutputs;
-using kernels::cuda::kTileRows;
 using kernels::cuda::LowRankArgs;
 using kernels::cuda::LowRankTerm;
 using kernels::cuda::OutputArgs;
@@ -51,9 +49,8 @@ absl::StatusOr<std::unique_ptr<OwnSide>> OwnSide::Create(
     const CudaBench& bench, const LayerInputs& inputs) {
   auto side = absl::WrapUnique(new OwnSide(bench, inputs));
   PEFT_RETURN_IF_ERROR(side->UploadTerms());
-  const LayerShape& shape = inputs.shape();
-  const bool fused = shape.adapters == 1 && shape.rows <= kTileRows;
-  PEFT_RETURN_IF_ERROR(fused ? side->PlanFused() : side->PlanShrinkAndExpand());
+  PEFT_ASSIGN_OR_RETURN(const bool fused, side->PlanFused());
+  if (!fused) PEFT_RETURN_IF_ERROR(side->PlanShrinkAndExpand());
   return side;
 }
 
@@ -95,40 +92,46 @@ absl::StatusOr<LowRankArgs> OwnSide::LowRank(int output, int outputs) {
   return args;
 }
 
-absl::Status OwnSide::AddT(LowRankArgs& args) {
-  args.splits = bench_.kernels.ChooseSplits(inputs_.shape().in, args.num_tiles,
-                                            args.chunks);
-  const int64_t floats = args.splits * args.rows * args.columns;
-  PEFT_ASSIGN_OR_RETURN(
-      args.t, memory_.Allocate(bench_, floats * int64_t{sizeof(float)}));
-  return absl::OkStatus();
-}
-
-absl::Status OwnSide::PlanFused() {
+absl::StatusOr<bool> OwnSide::PlanFused() {
   const LayerShape& shape = inputs_.shape();
   PEFT_ASSIGN_OR_RETURN(const DevicePtr counts,
                         memory_.Upload(bench_, std::vector<uint32_t>{0, 0}));
   for (int i = 0; i < shape.num_outputs(); ++i) {
+    FusedLaunch launch;
+    PEFT_ASSIGN_OR_RETURN(launch.args.low_rank, LowRank(i, 1));
+    const LowRankArgs& low_rank = launch.args.low_rank;
+    const auto plan = bench_.kernels.PlanFused(
+        kTypes, {shape.rows, shape.in, shape.outs[i], low_rank.num_tiles,
+                 low_rank.chunks});
+    if (!plan.has_value()) return false;
+    launch.plan = *plan;
+    const int64_t bytes = plan->t_floats() * int64_t{sizeof(float)};
+    PEFT_ASSIGN_OR_RETURN(launch.args.low_rank.t,
+                          memory_.Allocate(bench_, bytes));
     PEFT_ASSIGN_OR_RETURN(const DeviceMatrix y,
                           memory_.Matrix(bench_, shape.rows, shape.outs[i]));
     y_.push_back(y);
-    FusedArgs& args = fused_.emplace_back();
-    PEFT_ASSIGN_OR_RETURN(args.low_rank, LowRank(i, 1));
-    PEFT_RETURN_IF_ERROR(AddT(args.low_rank));
-    args.input = InputOf(inputs_);
-    args.output = OutputOf(y);
-    args.output.weight = inputs_.weight(i).device.data;
-    args.arrived = counts;
-    args.left = counts + sizeof(uint32_t);
+    launch.args.input = InputOf(inputs_);
+    launch.args.output = OutputOf(y);
+    launch.args.output.weight = inputs_.weight(i).device.data;
+    launch.args.arrived = counts;
+    launch.args.left = counts + sizeof(uint32_t);
+    fused_.push_back(launch);
   }
-  return absl::OkStatus();
+  return true;
 }
 
 absl::Status OwnSide::PlanShrinkAndExpand() {
   const int outputs = inputs_.shape().num_outputs();
   PEFT_ASSIGN_OR_RETURN(base_, LtSide::Create(bench_, inputs_, Work::kBase));
   PEFT_ASSIGN_OR_RETURN(shrink_.low_rank, LowRank(0, outputs));
-  PEFT_RETURN_IF_ERROR(AddT(shrink_.low_rank));
+  LowRankArgs& low_rank = shrink_.low_rank;
+  low_rank.splits = bench_.kernels.ChooseSplits(
+      inputs_.shape().in, low_rank.num_tiles, low_rank.chunks);
+  const int64_t floats = low_rank.splits * low_rank.rows * low_rank.columns;
+  PEFT_ASSIGN_OR_RETURN(
+      low_rank.t,
+      memory_.Allocate(bench_, floats * int64_t{sizeof(float)}));
   shrink_.input = InputOf(inputs_);
   for (int i = 0; i < outputs; ++i) {
     y_.push_back(base_->y(i));
@@ -142,8 +145,9 @@ absl::Status OwnSide::PlanShrinkAndExpand() {
 }
 
 absl::Status OwnSide::Run() {
-  for (const FusedArgs& args : fused_) {
-    PEFT_RETURN_IF_ERROR(bench_.kernels.Fused(kTypes, args, stream()));
+  for (const FusedLaunch& launch : fused_) {
+    PEFT_RETURN_IF_ERROR(
+        bench_.kernels.Fused(kTypes.x, launch.plan, launch.args, stream()));
   }
   if (base_ == nullptr) return absl::OkStatus();
   PEFT_RETURN_IF_ERROR(base_->Run());

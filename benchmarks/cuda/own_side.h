@@ -28,14 +28,18 @@ class OwnSide : public Side {
                            int64_t col) override;
 
  private:
+  struct FusedLaunch {
+    kernels::cuda::FusedArgs args;
+    kernels::cuda::FusedPlan plan;
+  };
+
   OwnSide(const CudaBench& bench, const LayerInputs& inputs)
       : bench_(bench), inputs_(inputs) {}
   // For launches of `outputs` layers from `output` on, but for T.
   absl::StatusOr<kernels::cuda::LowRankArgs> LowRank(int output, int outputs);
-  // Adds room for T in as many splits as fill the device.
-  absl::Status AddT(kernels::cuda::LowRankArgs& args);
   absl::Status UploadTerms();
-  absl::Status PlanFused();
+  // False where the layers cannot be one launch each.
+  absl::StatusOr<bool> PlanFused();
   absl::Status PlanShrinkAndExpand();
 
   const CudaBench& bench_;
@@ -44,7 +48,7 @@ class OwnSide : public Side {
   kernels::cuda::DevicePtr terms_ = 0;
   std::vector<kernels::cuda::DeviceMatrix> y_;
   // One for each layer; or else the other three.
-  std::vector<kernels::cuda::FusedArgs> fused_;
+  std::vector<FusedLaunch> fused_;
   std::unique_ptr<LtSide> base_;
   kernels::cuda::ShrinkArgs shrink_;
   std::vector<kernels::cuda::ExpandArgs> expands_;

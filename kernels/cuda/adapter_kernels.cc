@@ -18,9 +18,9 @@ struct OperationName {
   int num_types;
 };
 constexpr OperationName kOperations[] = {
-    {"shrink", 2}, {"expand", 2},         {"fused", 2},
-    {"patch", 1},  {"scale_input", 1},    {"scale_output", 1},
-    {"gather", 1}, {"gather_columns", 1}, {"magnitude", 0},
+    {"shrink", 2},         {"expand", 2},       {"patch", 1},
+    {"scale_input", 1},    {"scale_output", 1}, {"gather", 1},
+    {"gather_columns", 1}, {"magnitude", 0},
 };
 
 // Grids that have more rows than that go over them in a loop.
@@ -96,6 +96,7 @@ absl::StatusOr<std::unique_ptr<AdapterKernels>> AdapterKernels::Load(
   PEFT_RETURN_IF_ERROR(driver.Check(result, "loading our CUDA kernels"));
   std::unique_ptr<AdapterKernels> kernels(new AdapterKernels(device, module));
   PEFT_RETURN_IF_ERROR(kernels->FindKernels());
+  PEFT_RETURN_IF_ERROR(kernels->FindFused());
   return kernels;
 }
 
@@ -117,23 +118,41 @@ absl::Status AdapterKernels::FindKernels() {
   return absl::OkStatus();
 }
 
-absl::Status AdapterKernels::FindKernel(const std::string& name,
-                                        Kernel& kernel) {
+absl::Status AdapterKernels::FindFused() {
+  PEFT_ASSIGN_OR_RETURN(fused_limits_.shared_per_block,
+                        device_.Attribute(kMaxSharedMemoryPerBlockOptin));
+  PEFT_ASSIGN_OR_RETURN(fused_limits_.shared_per_multiprocessor,
+                        device_.Attribute(kMaxSharedMemoryPerMultiprocessor));
+  PEFT_ASSIGN_OR_RETURN(fused_limits_.shared_reserved,
+                        device_.Attribute(kReservedSharedMemoryPerBlock));
+  fused_limits_.multiprocessors = device_.multiprocessors();
   const Driver& driver = device_.driver();
-  PEFT_RETURN_IF_ERROR(driver.Check(
-      driver->cuModuleGetFunction(&kernel.function, module_, name.c_str()),
-      absl::StrCat("finding the CUDA kernel ", name)));
-  int blocks = 0;
-  PEFT_RETURN_IF_ERROR(
-      driver.Check(driver->cuOccupancyMaxActiveBlocksPerMultiprocessor(
-                       &blocks, kernel.function, kThreads, 0),
-                   absl::StrCat("asking how often ", name, " fits")));
-  kernel.blocks = blocks * device_.multiprocessors();
+  for (const DType type : {DType::kF16, DType::kBF16}) {
+    const int index = *TypeIndex(type);
+    for (int i = 0; i < kNumFused; ++i) {
+      FunctionHandle& kernel = fused_[index][i];
+      const std::string name = absl::StrCat("peft_fused_", kTypeNames[index],
+                                            "_", kFusedColumns << i);
+      PEFT_RETURN_IF_ERROR(FindKernel(name, kernel));
+      PEFT_RETURN_IF_ERROR(driver.Check(
+          driver->cuFuncSetAttribute(kernel, kMaxDynamicSharedBytes,
+                                     fused_limits_.shared_per_block),
+          absl::StrCat("allowing ", name, " its shared memory")));
+    }
+  }
   return absl::OkStatus();
 }
 
-absl::StatusOr<const AdapterKernels::Kernel*> AdapterKernels::Find(
-    Operation operation, DType x, DType w) const {
+absl::Status AdapterKernels::FindKernel(const std::string& name,
+                                        FunctionHandle& kernel) {
+  const Driver& driver = device_.driver();
+  return driver.Check(
+      driver->cuModuleGetFunction(&kernel, module_, name.c_str()),
+      absl::StrCat("finding the CUDA kernel ", name));
+}
+
+absl::StatusOr<FunctionHandle> AdapterKernels::Find(Operation operation,
+                                                    DType x, DType w) const {
   const std::optional<int> x_index = TypeIndex(x);
   const std::optional<int> w_index = TypeIndex(w);
   if (!x_index.has_value() || !w_index.has_value()) {
@@ -143,14 +162,14 @@ absl::StatusOr<const AdapterKernels::Kernel*> AdapterKernels::Find(
                      " for ", DTypeName(x), " with ", DTypeName(w),
                      "; there are such for F32, F16 and BF16"));
   }
-  return &kernels_[operation][*x_index][*w_index];
+  return kernels_[operation][*x_index][*w_index];
 }
 
 absl::Status AdapterKernels::Launch(Operation operation, KernelTypes types,
                                     const Grid& grid, const void* args,
                                     StreamHandle stream) const {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return absl::OkStatus();
-  PEFT_ASSIGN_OR_RETURN(const Kernel* const kernel,
+  PEFT_ASSIGN_OR_RETURN(const FunctionHandle kernel,
                         Find(operation, types.x, types.w));
   const DeviceScope scope(device_);
   PEFT_RETURN_IF_ERROR(scope.status());
@@ -159,13 +178,8 @@ absl::Status AdapterKernels::Launch(Operation operation, KernelTypes types,
   const auto y = static_cast<unsigned>(grid.y);
   const auto z = static_cast<unsigned>(grid.z);
   void* parameters[] = {const_cast<void*>(args)};
-  const Result result =
-      grid.cooperative
-          ? driver->cuLaunchCooperativeKernel(kernel->function, x, y, z,
-                                              kThreads, 1, 1, 0, stream,
-                                              parameters)
-          : driver->cuLaunchKernel(kernel->function, x, y, z, kThreads, 1, 1, 0,
-                                   stream, parameters, nullptr);
+  const Result result = driver->cuLaunchKernel(kernel, x, y, z, kThreads, 1, 1,
+                                               0, stream, parameters, nullptr);
   if (result == kSuccess) return absl::OkStatus();
   return driver.Check(result, absl::StrCat("starting the CUDA kernel ",
                                            kOperations[operation].name));
@@ -191,24 +205,39 @@ absl::Status AdapterKernels::Shrink(KernelTypes types, const ShrinkArgs& args,
 
 absl::Status AdapterKernels::Expand(KernelTypes types, const ExpandArgs& args,
                                     StreamHandle stream) const {
-  constexpr int64_t kOutputsPerBlock = kThreads / 32 * kTileOutputs;
+  // Each warp takes 32.
+  constexpr int64_t kOutputsPerBlock = kThreads;
   return Launch(
       kExpand, types,
       {Groups(args.output.size, kOutputsPerBlock), args.low_rank.num_tiles},
       &args, stream);
 }
 
-absl::Status AdapterKernels::Fused(KernelTypes types, const FusedArgs& args,
-                                   StreamHandle stream) const {
-  PEFT_ASSIGN_OR_RETURN(const Kernel* const kernel,
-                        Find(kFused, types.x, types.w));
-  const LowRankArgs& low_rank = args.low_rank;
-  const int64_t items =
-      std::max(int64_t{low_rank.chunks} * low_rank.num_tiles * low_rank.splits,
-               Groups(args.output.size, kTileOutputs) * low_rank.num_tiles);
-  Grid grid = {std::min<int64_t>(items, kernel->blocks)};
-  grid.cooperative = true;
-  return Launch(kFused, types, grid, &args, stream);
+std::optional<FusedPlan> AdapterKernels::PlanFused(
+    KernelTypes types, const FusedShape& shape) const {
+  if (types.x != types.w) return std::nullopt;
+  if (types.x != DType::kF16 && types.x != DType::kBF16) return std::nullopt;
+  return cuda::PlanFused(shape, fused_limits_);
+}
+
+absl::Status AdapterKernels::Fused(DType type, const FusedPlan& plan,
+                                   FusedArgs args, StreamHandle stream) const {
+  args.low_rank.splits = plan.splits;
+  args.stages = plan.stages;
+  args.units = plan.units;
+  args.t_numbers = plan.t_numbers;
+  if (plan.blocks == 0) return absl::OkStatus();
+  const FunctionHandle kernel =
+      fused_[*TypeIndex(type)][plan.row_tiles / 2];  // 1, 2 or 4
+  const DeviceScope scope(device_);
+  PEFT_RETURN_IF_ERROR(scope.status());
+  const Driver& driver = device_.driver();
+  void* parameters[] = {&args};
+  const Result result = driver->cuLaunchCooperativeKernel(
+      kernel, static_cast<unsigned>(plan.blocks), 1, 1, kFusedThreads, 1, 1,
+      static_cast<unsigned>(plan.shared_bytes), stream, parameters);
+  if (result == kSuccess) return absl::OkStatus();
+  return driver.Check(result, "starting the CUDA kernel fused");
 }
 
 absl::Status AdapterKernels::Patch(DType x, const PatchArgs& args,

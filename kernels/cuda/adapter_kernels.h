@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/fused_plan.h"
 #include "kernels/cuda/kernel_args.h"
 #include "peft_cc/base/dtype.h"
 
@@ -55,9 +57,13 @@ class AdapterKernels {
                       StreamHandle stream) const;
   absl::Status Expand(KernelTypes types, const ExpandArgs& args,
                       StreamHandle stream) const;
-  // Both in one launch, and the base product where the output has a weight of
-  // type x. For few rows: each tile reads the weight again.
-  absl::Status Fused(KernelTypes types, const FusedArgs& args,
+  // For Fused, which is for F16 and BF16 alone: none for other types.
+  std::optional<FusedPlan> PlanFused(KernelTypes types,
+                                     const FusedShape& shape) const;
+  // Both in one launch, and the base product where the output has a weight. The
+  // splits of `args` and what follows its counts are taken from the plan, which
+  // must be of as many rows, tiles and chunks.
+  absl::Status Fused(DType type, const FusedPlan& plan, FusedArgs args,
                      StreamHandle stream) const;
 
   absl::Status Patch(DType x, const PatchArgs& args, StreamHandle stream) const;
@@ -72,22 +78,16 @@ class AdapterKernels {
                              StreamHandle stream) const;
 
  private:
-  struct Kernel {
-    FunctionHandle function = nullptr;
-    int blocks = 0;  // that run on the device at the same time
-  };
   struct Grid {
     int64_t x = 1;
     int64_t y = 1;
     int64_t z = 1;
-    bool cooperative = false;
   };
 
   // Of two types, of one, and of none: as their names end.
   enum Operation {
     kShrink,
     kExpand,
-    kFused,
     kPatch,
     kScaleInput,
     kScaleOutput,
@@ -97,21 +97,26 @@ class AdapterKernels {
     kNumOperations
   };
   static constexpr int kNumTypes = 3;
+  // For up to 8, 16 and 32 rows.
+  static constexpr int kNumFused = 3;
 
   AdapterKernels(const Device& device, ModuleHandle module)
       : device_(device), module_(module) {}
   absl::Status FindKernels();
-  absl::Status FindKernel(const std::string& name, Kernel& kernel);
+  absl::Status FindFused();
+  absl::Status FindKernel(const std::string& name, FunctionHandle& kernel);
   // UNIMPLEMENTED for types without kernels.
-  absl::StatusOr<const Kernel*> Find(Operation operation, DType x,
-                                     DType w) const;
+  absl::StatusOr<FunctionHandle> Find(Operation operation, DType x,
+                                      DType w) const;
   absl::Status Launch(Operation operation, KernelTypes types, const Grid& grid,
                       const void* args, StreamHandle stream) const;
 
   const Device& device_;
   const ModuleHandle module_;
   // By the types of x and of A and B; what has one type or none is at 0.
-  Kernel kernels_[kNumOperations][kNumTypes][kNumTypes];
+  FunctionHandle kernels_[kNumOperations][kNumTypes][kNumTypes] = {};
+  FunctionHandle fused_[kNumTypes][kNumFused] = {};
+  FusedLimits fused_limits_;
 };
 
 }  // namespace cuda

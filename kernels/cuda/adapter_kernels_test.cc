@@ -78,45 +78,31 @@ TEST_F(AdapterKernelsTest, SplitsFillTheDeviceButAreNotTooSmall) {
   EXPECT_EQ((*kernels)->ChooseSplits(4096, 100, 2), 1);
 }
 
-TEST_F(AdapterKernelsTest, FusedNeverAsksForMoreBlocksThanRunAtOnce) {
-  FakeCudaOptions options;
-  options.multiprocessors = 1;
-  Start(options);
+TEST_F(AdapterKernelsTest, FusedIsForOneTypeOf16Bits) {
+  Start({});
   const auto kernels = AdapterKernels::Load(*device_, kAnyImage);
   ASSERT_TRUE(kernels.ok()) << kernels.status();
-  FusedArgs args;
-  args.low_rank.num_tiles = 1;
-  args.output.size = 100000;
-  const auto stream = device_->CreateStream();
-  const auto counts = device_->Allocate(8, "counts");
-  const auto tile = device_->Allocate(sizeof(RowTile), "a tile");
-  ASSERT_TRUE(stream.ok() && counts.ok() && tile.ok());
-  {
-    const DeviceScope scope(*device_);
-    for (const DeviceBuffer* buffer : {&*counts, &*tile}) {
-      ASSERT_EQ((*driver_)->cuMemsetD8Async(buffer->address(), 0,
-                                            buffer->bytes(), stream->handle()),
-                kSuccess);
-    }
-  }
-  args.low_rank.tiles = tile->address();
-  args.arrived = counts->address();
-  args.left = counts->address() + 4;
-  EXPECT_TRUE((*kernels)
-                  ->Fused({DType::kF32, DType::kF32}, args, stream->handle())
-                  .ok());
-  EXPECT_TRUE(stream->Synchronize().ok());
+  const FusedShape shape = {1, 64, 64, 1, 2};
+  const auto may = [&](DType x, DType w) {
+    return (*kernels)->PlanFused({x, w}, shape).has_value();
+  };
+  EXPECT_TRUE(may(DType::kBF16, DType::kBF16));
+  EXPECT_TRUE(may(DType::kF16, DType::kF16));
+  EXPECT_FALSE(may(DType::kF32, DType::kF32));
+  EXPECT_FALSE(may(DType::kBF16, DType::kF32));
 }
 
 TEST_F(AdapterKernelsTest, OtherTypesAreRefusedByName) {
   Start({});
   const auto kernels = AdapterKernels::Load(*device_, kAnyImage);
   ASSERT_TRUE(kernels.ok()) << kernels.status();
+  ShrinkArgs args;
+  args.low_rank.chunks = args.low_rank.num_tiles = 1;
   const absl::Status status =
-      (*kernels)->Fused({DType::kBF16, DType::kF8E4M3}, {}, nullptr);
+      (*kernels)->Shrink({DType::kBF16, DType::kF8E4M3}, args, nullptr);
   EXPECT_EQ(ErrorId(status), "UNIMPLEMENTED");
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("fused for BF16 with F8_E4M3"));
+              HasSubstr("shrink for BF16 with F8_E4M3"));
 }
 
 }  // namespace

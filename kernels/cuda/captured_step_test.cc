@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,9 +88,10 @@ class CapturedStepTest : public testing::TestWithParam<Machine> {
     low_rank.num_tiles = 1;
     low_rank.columns = pool_->columns();
     low_rank.chunks = pool_->chunks();
-    low_rank.splits = 2;
-    low_rank.t =
-        machine_.Allocate(2 * kRows * pool_->columns() * sizeof(float));
+    plan_ = machine_.kernels().PlanFused(
+        kTypes, {kRows, kIn, kOut, low_rank.num_tiles, low_rank.chunks});
+    ASSERT_TRUE(plan_.has_value());
+    low_rank.t = machine_.Allocate(plan_->t_floats() * sizeof(float));
     args_.arrived = machine_.Upload(std::vector<uint32_t>{0, 0});
     args_.left = args_.arrived + sizeof(uint32_t);
   }
@@ -100,8 +102,9 @@ class CapturedStepTest : public testing::TestWithParam<Machine> {
     ASSERT_EQ(driver()->cuStreamBeginCapture_v2(machine_.stream(),
                                                 kCaptureThreadLocal),
               kSuccess);
-    EXPECT_TRUE(
-        machine_.kernels().Fused(kTypes, args_, machine_.stream()).ok());
+    EXPECT_TRUE(machine_.kernels()
+                    .Fused(kTypes.x, *plan_, args_, machine_.stream())
+                    .ok());
     ASSERT_EQ(driver()->cuStreamEndCapture(machine_.stream(), &graph),
               kSuccess);
     ASSERT_EQ(driver()->cuGraphInstantiateWithFlags(&exec_, graph, 0),
@@ -143,6 +146,7 @@ class CapturedStepTest : public testing::TestWithParam<Machine> {
   std::unique_ptr<HostMatrix> x_;
   std::unique_ptr<HostMatrix> w_;
   FusedArgs args_;
+  std::optional<FusedPlan> plan_;
   GraphExecHandle exec_ = nullptr;
 };
 
@@ -173,7 +177,7 @@ TEST_P(CapturedStepTest, IsOneLaunchForALayer) {
   machine_.fake()->TakeLaunches();
   ExpectAdapter(nullptr, 1);
   EXPECT_EQ(machine_.fake()->TakeLaunches(),
-            std::vector<std::string>{"peft_fused_bf16_bf16"});
+            std::vector<std::string>{"peft_fused_bf16_8"});
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ run_sanitizer() {
     gpu_tests "$tool" --test_output=errors --test_timeout=3600 \
       --run_under="$sanitizer --tool=$tool --error-exitcode=9" \
       //kernels/cuda:captured_step_test //kernels/cuda:elementwise_test \
-      //kernels/cuda:low_rank_test
+      //kernels/cuda:fused_test //kernels/cuda:low_rank_test
   done
 }
 

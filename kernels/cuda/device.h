@@ -39,6 +39,8 @@ class Device {
   int multiprocessors() const { return multiprocessors_; }
   // 10 * major + minor of the compute capability: 90 for H100.
   int capability() const { return capability_; }
+  // A CUdevice_attribute.
+  absl::StatusOr<int> Attribute(int attribute) const;
 
   // `what` is a noun phrase for the error: "the workspace". Where memory is out
   // that says how much was asked for and how much is free.
@@ -62,7 +64,6 @@ class Device {
 
   Device(const Driver& driver, int number) : driver_(driver), number_(number) {}
   absl::Status Initialize();
-  absl::StatusOr<int> Attribute(int attribute) const;
 
   const Driver& driver_;
   const DeviceNumber number_;

@@ -56,11 +56,15 @@ constexpr Result kStreamCaptureUnsupported = 900;
 constexpr Result kStreamCaptureInvalidated = 901;
 
 // CUdevice_attribute.
-constexpr int kMaxSharedMemoryPerBlock = 8;
 constexpr int kMultiprocessorCount = 16;
 constexpr int kComputeCapabilityMajor = 75;
 constexpr int kComputeCapabilityMinor = 76;
+constexpr int kMaxSharedMemoryPerMultiprocessor = 81;
 constexpr int kCooperativeLaunch = 95;
+constexpr int kMaxSharedMemoryPerBlockOptin = 97;
+constexpr int kReservedSharedMemoryPerBlock = 111;
+// CUfunction_attribute
+constexpr int kMaxDynamicSharedBytes = 8;
 
 // CUstream_flags and CUevent_flags.
 constexpr unsigned kStreamNonBlocking = 1;

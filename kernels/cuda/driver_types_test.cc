@@ -72,8 +72,14 @@ static_assert(kStreamCaptureUnsupported ==
               CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 static_assert(kStreamCaptureInvalidated ==
               CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
-static_assert(kMaxSharedMemoryPerBlock ==
-              CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK);
+static_assert(kMaxSharedMemoryPerMultiprocessor ==
+              CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
+static_assert(kMaxSharedMemoryPerBlockOptin ==
+              CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+static_assert(kReservedSharedMemoryPerBlock ==
+              CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK);
+static_assert(kMaxDynamicSharedBytes ==
+              CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
 static_assert(kMultiprocessorCount == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
 static_assert(kComputeCapabilityMajor ==
               CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);

@@ -15,8 +15,9 @@ namespace cuda {
 // Rows and outputs of a tile: those of one tensor core instruction.
 constexpr int kTileRows = 16;
 constexpr int kTileOutputs = 8;
-// Threads of a block, of all kernels.
+// Threads of a block, and of a fused launch's block: two groups of as many.
 constexpr int kThreads = 128;
+constexpr int kFusedThreads = 2 * kThreads;
 
 // One additive low-rank term, in device memory: exchanging adapters is writing
 // these, and no captured graph knows them.
@@ -40,9 +41,10 @@ struct RowTile {
   int32_t num_terms = 0;
 };
 
-// What shrink, expand and fused share. T, f32, is (splits, rows, columns): each
-// split is the sum over a part of x, and their sum is x A^T. It is read fastest
-// where `columns` and all terms' `column` are multiples of 4.
+// What shrink, expand and fused share. For shrink and expand T, f32, is
+// (splits, rows, columns): each split is the sum over a part of x, and their
+// sum is x A^T. It is read fastest where `columns` and all terms' `column` are
+// multiples of 4.
 struct LowRankArgs {
   DevicePtr tiles = 0;  // RowTile
   DevicePtr terms = 0;  // LowRankTerm
@@ -68,7 +70,7 @@ struct OutputArgs {
   DevicePtr y = 0;
   int64_t stride = 0;
   int64_t size = 0;
-  DevicePtr weight = 0;     // (out, in); 0: p is what y holds
+  DevicePtr weight = 0;     // (out, in), for fused; 0: p is what y holds
   DevicePtr out_scale = 0;  // f32, (out); 0: all 1
   DevicePtr bias = 0;       // f32, (out); 0: none
 };
@@ -83,15 +85,45 @@ struct ExpandArgs {
   OutputArgs output;
 };
 
-// The blocks count themselves in `arrived` and `left`, two uint32 of device
-// memory that are 0 before and after each launch. Launches that run at the same
-// time need their own, as they need their own T.
+// A fused launch computes 16 outputs of up to 8 times kRowTiles rows at a time;
+// kRowTiles is 1, 2 or 4. Terms are cut into units of 16 ranks.
+constexpr int kFusedOutputs = 16;
+constexpr int kFusedColumns = 8;
+constexpr int kMaxFusedRows = 32;
+constexpr int kUnitRanks = 16;
+// Elements of a row that a warp copies, and multiplies, at a time: 128 bytes.
+constexpr int kStageSize = 64;
+// Numbers from a row's sums to the next one's. 4 more than there are: threads
+// that write at the same time write to all banks.
+constexpr int kFusedSumStride = kFusedOutputs + 4;
+// Of shared memory, for each unit and for each row.
+constexpr int kFusedUnitBytes = 40;
+constexpr int kFusedUnitsOfRowBytes = 8;
+
+constexpr int FusedStageBytes(int row_tiles) {
+  return (kFusedOutputs + kFusedColumns * row_tiles) * kStageSize * 2;
+}
+// Of the rows of a term's tile.
+constexpr int FusedTermTiles(int row_tiles) {
+  return row_tiles < 2 ? row_tiles : kTileRows / kFusedColumns;
+}
+
+// x, W, A and B have one type of 16 bits. x, W and A begin at multiples of 16
+// bytes, and their rows have a multiple of 8 elements. Rows that are in no tile
+// have no terms. T is (splits, t_numbers). The blocks count themselves in
+// `arrived` and `left`, two uint32 of device memory that are 0 before and after
+// each launch. Launches that run at the same time need their own, as they need
+// their own T.
 struct FusedArgs {
   LowRankArgs low_rank;
   InputArgs input;
   OutputArgs output;
   DevicePtr arrived = 0;
   DevicePtr left = 0;
+  int32_t stages = 0;     // of each warp's ring: 2 to 9
+  int32_t units = 0;      // at most; 0: there are no terms
+  int32_t t_numbers = 0;  // kUnitRanks for each row of a unit, at most
+  int32_t unused = 0;
 };
 
 // y[row, ids[i]] = x[row] patch[i].

@@ -21,6 +21,10 @@ namespace {
 //
 #include "kernels/cuda/device/low_rank.inc"
 //
+#include "kernels/cuda/device/fused_terms.inc"
+//
+#include "kernels/cuda/device/fused.inc"
+//
 #include "kernels/cuda/device/elementwise.inc"
 
 }  // namespace
@@ -30,6 +34,12 @@ namespace {
   extern "C" __global__ void __launch_bounds__(kThreads) \
       name(const __grid_constant__ Args args) {          \
     PEFT_CALL function(args);                            \
+  }
+// Two blocks of them run on a multiprocessor at the same time: 128 registers.
+#define PEFT_FUSED_KERNEL(name, function)                        \
+  extern "C" __global__ void __launch_bounds__(kFusedThreads, 2) \
+      name(const __grid_constant__ FusedArgs args) {             \
+    PEFT_CALL function(args);                                    \
   }
 #include "kernels/cuda/device/kernels.inc"
 

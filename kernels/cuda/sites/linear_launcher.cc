@@ -11,9 +11,8 @@ namespace kernels {
 namespace cuda {
 namespace {
 
-// From so many rows on cuBLASLt computes an only term. Where our own kernels
-// end to be faster was not measured on a GPU yet.
-constexpr int64_t kRowsForProducts = 64;
+// From so many rows on cuBLASLt computes an only term.
+constexpr int64_t kRowsForProducts = kMaxFusedRows + 1;
 // Plans that are kept at hand: all layers of a model at some numbers of rows.
 constexpr size_t kMaxKnownPlans = 4096;
 constexpr size_t kScratchAlignment = 256;
@@ -38,14 +37,21 @@ bool ScalesInput(const SiteCall& call) {
       [](const SiteGroup& group) { return group.factors.in_scale != 0; });
 }
 
-// One launch reads the whole weight for each tile.
-bool IsFused(const SiteCall& call) {
-  if (!call.has_terms || call.num_tiles != 1 || !IsUniform(call) ||
-      ScalesInput(call)) {
+bool IsAligned(const DeviceMatrix& matrix) {
+  constexpr int64_t kBytes = 16;
+  return matrix.data % kBytes == 0 &&
+         matrix.stride * ElementBytes(matrix) % kBytes == 0;
+}
+
+// What FusedArgs wants of a call, besides its shape.
+bool MayBeFused(const SiteCall& call) {
+  if (!call.has_terms || !IsUniform(call) || ScalesInput(call) ||
+      !IsAligned(call.x)) {
     return false;
   }
   return !HasWeight(call) ||
-         (!call.transposed && call.weight.stride == call.x.cols);
+         (!call.transposed && call.weight.stride == call.x.cols &&
+          IsAligned(call.weight));
 }
 
 // The library wants rows of T and of B at multiples of 16 bytes.
@@ -110,7 +116,17 @@ LowRankArgs LinearLauncher::LowRankOf(const SiteCall& call, DevicePtr t) const {
   return args;
 }
 
+std::optional<FusedPlan> LinearLauncher::PlanFused(const SiteCall& call) const {
+  if (!MayBeFused(call)) return std::nullopt;
+  return kernels_.PlanFused(
+      TypesOf(call),
+      {call.x.rows, call.x.cols, call.y.cols, call.num_tiles, call.chunks});
+}
+
 size_t LinearLauncher::ScratchBytes(const SiteCall& call) const {
+  if (const auto plan = PlanFused(call); plan.has_value()) {
+    return BytesOf(Dense(0, DType::kF32, 1, plan->t_floats()));
+  }
   size_t bytes = ScalesInput(call) ? BytesOf(ScaledInput(call, 0)) : 0;
   if (IsProducts(call)) {
     return bytes +
@@ -125,7 +141,9 @@ size_t LinearLauncher::ScratchBytes(const SiteCall& call) const {
 absl::Status LinearLauncher::Run(const SiteCall& call,
                                  const SiteScratch& scratch) {
   if (call.x.rows == 0) return absl::OkStatus();
-  if (IsFused(call)) return RunFused(call, scratch);
+  if (const auto plan = PlanFused(call); plan.has_value()) {
+    return RunFused(call, *plan, scratch);
+  }
   DeviceMatrix x = call.x;
   SiteScratch rest = scratch;
   if (ScalesInput(call)) {
@@ -147,6 +165,7 @@ absl::Status LinearLauncher::Run(const SiteCall& call,
 }
 
 absl::Status LinearLauncher::RunFused(const SiteCall& call,
+                                      const FusedPlan& plan,
                                       const SiteScratch& scratch) const {
   FusedArgs args;
   args.low_rank = LowRankOf(call, scratch.data);
@@ -155,7 +174,7 @@ absl::Status LinearLauncher::RunFused(const SiteCall& call,
   args.output.weight = call.weight.data;
   args.arrived = scratch.counters;
   args.left = scratch.counters + sizeof(uint32_t);
-  return kernels_.Fused(TypesOf(call), args, scratch.lt.stream);
+  return kernels_.Fused(call.x.dtype, plan, args, scratch.lt.stream);
 }
 
 absl::Status LinearLauncher::RunProducts(const SiteCall& call,

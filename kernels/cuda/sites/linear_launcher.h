@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -85,7 +86,9 @@ class LinearLauncher {
   size_t ScratchBytes(const SiteCall& call) const;
 
   // Puts the call on the stream of `scratch`:
-  //   - up to 16 rows of one group: one launch (AdapterKernels::Fused);
+  //   - up to 32 rows of F16 or BF16 with adapters of the same type, whose
+  //     groups differ in nothing but their terms: one launch
+  //     (AdapterKernels::Fused);
   //   - many rows with an only term: three products of cuBLASLt;
   //   - all else: the base by cuBLASLt, Shrink and Expand for the rows of all
   //     groups, and factors group by group where these differ.
@@ -94,7 +97,10 @@ class LinearLauncher {
   absl::Status Run(const SiteCall& call, const SiteScratch& scratch);
 
  private:
-  absl::Status RunFused(const SiteCall& call, const SiteScratch& scratch) const;
+  // None where the call cannot be one launch.
+  std::optional<FusedPlan> PlanFused(const SiteCall& call) const;
+  absl::Status RunFused(const SiteCall& call, const FusedPlan& plan,
+                        const SiteScratch& scratch) const;
   absl::Status RunProducts(const SiteCall& call, const DeviceMatrix& x,
                            const SiteScratch& scratch);
   absl::Status RunTerms(const SiteCall& call, const SiteScratch& scratch) const;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "kernels/cuda/lt/library.h"
 #include "kernels/cuda/lt/workspace.h"
 #include "kernels/cuda/testing/test_machine.h"
+#include "peft_cc/base/dtype.h"
 
 namespace peft {
 namespace kernels {
@@ -77,6 +79,17 @@ class LinearLauncherTest : public ::testing::Test {
     }
     matrix.address = Upload(matrix.values.data(), rows * cols * sizeof(float));
     return matrix;
+  }
+
+  // Rounds the numbers, and puts them on the device in BF16.
+  DeviceMatrix InBF16(Matrix& matrix) {
+    std::vector<uint16_t> rounded;
+    for (float& value : matrix.values) {
+      rounded.push_back(F32ToBF16(value));
+      value = BF16ToF32(rounded.back());
+    }
+    return {Upload(rounded.data(), rounded.size() * sizeof(uint16_t)),
+            DType::kBF16, matrix.rows, matrix.cols, matrix.cols};
   }
 
   // A call for groups of rows, each with the term or without.
@@ -167,11 +180,41 @@ class LinearLauncherTest : public ::testing::Test {
   Matrix y_;
 };
 
-TEST_F(LinearLauncherTest, FewRowsOfOneGroupAreOneLaunch) {
+TEST_F(LinearLauncherTest, FewRowsOf16BitsAreOneLaunch) {
+  const std::vector<SiteGroup> groups = {{5, {}}, {13, {}}};
+  SiteCall call = CallFor(groups, {true, false});
+  call.x = InBF16(x_);
+  call.y = InBF16(y_);
+  call.weight = InBF16(weight_);
+  LowRankTerm term;
+  term.a = InBF16(a_).data;
+  term.b = InBF16(b_).data;
+  term.scale = kScale;
+  term.rank = kRank;
+  call.terms = Upload(&term, sizeof(term));
+  call.adapter_dtype = DType::kBF16;
+  Run(call);
+  EXPECT_EQ(machine_.TakeKernels(), "peft_fused_bf16_32\n");
+  EXPECT_EQ(machine_.TakeProducts(), 0);
+  std::vector<uint16_t> found(y_.values.size());
+  machine_.Read(call.y.data, found.data(), found.size() * sizeof(uint16_t));
+  for (int64_t row = 0; row < y_.rows; ++row) {
+    for (int64_t i = 0; i < kOut; ++i) {
+      const double expected =
+          Base(row, i, nullptr) + (row < 5 ? Term(row, i) : 0);
+      ASSERT_NEAR(BF16ToF32(found[row * kOut + i]), expected,
+                  0x1p-8 * std::abs(expected) + 1e-4)
+          << row << ", " << i;
+    }
+  }
+}
+
+TEST_F(LinearLauncherTest, FewRowsOfF32AreAProductAndTwoLaunches) {
   const std::vector<SiteGroup> groups = {{16, {}}};
   Run(CallFor(groups, {true}));
-  EXPECT_EQ(machine_.TakeKernels(), "peft_fused_f32_f32\n");
-  EXPECT_EQ(machine_.TakeProducts(), 0);
+  EXPECT_EQ(machine_.TakeKernels(),
+            "peft_shrink_f32_f32\npeft_expand_f32_f32\n");
+  EXPECT_EQ(machine_.TakeProducts(), 1);
   ExpectY([&](int64_t row, int64_t i) {
     return Base(row, i, nullptr) + Term(row, i);
   });

@@ -13,6 +13,7 @@ namespace cuda {
 struct EmulatedLaunch {
   unsigned grid[3] = {1, 1, 1};
   unsigned threads = 1;
+  unsigned shared_bytes = 0;  // besides what the kernel declares
   // All blocks run at the same time and may wait for each other.
   bool cooperative = false;
   bool backwards = false;

@@ -18,6 +18,10 @@ namespace {
 //
 #include "kernels/cuda/device/low_rank.inc"
 //
+#include "kernels/cuda/device/fused_terms.inc"
+//
+#include "kernels/cuda/device/fused.inc"
+//
 #include "kernels/cuda/device/elementwise.inc"
 
 template <typename Args, void (*kKernel)(const Args&)>
@@ -35,7 +39,9 @@ const std::vector<EmulatedKernel>& EmulatedKernels() {
 #define PEFT_CALL(...) __VA_ARGS__
 #define PEFT_KERNEL(name, Args, function) \
   {#name, sizeof(Args), Run<Args, PEFT_CALL function>},
+#define PEFT_FUSED_KERNEL(name, function) PEFT_KERNEL(name, FusedArgs, function)
 #include "kernels/cuda/device/kernels.inc"
+#undef PEFT_FUSED_KERNEL
 #undef PEFT_KERNEL
 #undef PEFT_CALL
   };

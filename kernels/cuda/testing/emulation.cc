@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kWarpSize = 32;
 constexpr size_t kStackBytes = 64 << 10;
+constexpr int kMaxBarriers = 16;
+constexpr size_t kCopyBytes = 16;
 
 // Where threads wait for each other. Counts how often it has opened.
 struct Barrier {
@@ -26,13 +28,25 @@ struct Warp {
   // What each thread has brought to a product; two, so that a thread that is
   // ahead does not overwrite what another still reads.
   TileRegisters registers[2][kWarpSize];
+  int numbers[2][kWarpSize];
+};
+
+// A copy to shared memory that is on its way, and which of its thread's groups
+// it belongs to.
+struct Copy {
+  void* to = nullptr;
+  const void* from = nullptr;
+  bool inside = false;
+  int group = 0;
 };
 
 struct Block {
   int index[3] = {};
   Barrier barrier;
+  Barrier barriers[kMaxBarriers];
   std::vector<Warp> warps;
   std::vector<uint64_t> shared;
+  std::vector<uint64_t> shared_bytes;
 };
 
 struct Fibre {
@@ -40,7 +54,11 @@ struct Fibre {
   std::unique_ptr<char[]> stack;
   Block* block = nullptr;
   int thread = 0;
-  int products = 0;  // how many it has taken part in
+  // How many it has taken part in.
+  int products = 0;
+  int exchanges = 0;
+  std::vector<Copy> copies;
+  int groups = 0;  // of copies, that are complete
   bool done = false;
 };
 
@@ -55,6 +73,7 @@ class Launch {
 
   Fibre& current() { return fibres_[current_]; }
   const EmulatedLaunch& launch() const { return launch_; }
+  void Arrive(int threads, Barrier& barrier);
   void WaitFor(int threads, Barrier& barrier);
   void Yield();
   void Progress() { stuck_ = 0; }
@@ -84,6 +103,22 @@ class Launch {
 
 thread_local Launch* running = nullptr;
 
+Warp& CurrentWarp() {
+  Fibre& fibre = running->current();
+  return fibre.block->warps[fibre.thread / kWarpSize];
+}
+
+int CurrentLane() { return running->current().thread % kWarpSize; }
+
+// What all lanes of the warp have brought.
+const int (&Exchange(int value))[kWarpSize] {
+  Warp& warp = CurrentWarp();
+  int(&all)[kWarpSize] = warp.numbers[running->current().exchanges++ % 2];
+  all[CurrentLane()] = value;
+  running->WaitFor(kWarpSize, warp.barrier);
+  return all;
+}
+
 std::string Launch::Run() {
   const int64_t blocks =
       int64_t{launch_.grid[0]} * launch_.grid[1] * launch_.grid[2];
@@ -103,6 +138,7 @@ void Launch::AddBlock(int64_t number) {
     block->index[i] = static_cast<int>(number % launch_.grid[i]);
     number /= launch_.grid[i];
   }
+  block->shared_bytes.assign((launch_.shared_bytes + 7) / 8, ~uint64_t{0});
   const int threads = static_cast<int>(launch_.threads);
   block->warps.resize((threads + kWarpSize - 1) / kWarpSize);
   for (int i = 0; i < threads; ++i) {
@@ -164,13 +200,16 @@ void Launch::Yield() {
   if (&current() != &from) swapcontext(&from.context, &current().context);
 }
 
-void Launch::WaitFor(int threads, Barrier& barrier) {
+void Launch::Arrive(int threads, Barrier& barrier) {
   Progress();
+  if (++barrier.arrived < threads) return;
+  barrier.arrived = 0;
+  ++barrier.opened;
+}
+
+void Launch::WaitFor(int threads, Barrier& barrier) {
   const uint64_t opened = barrier.opened;
-  if (++barrier.arrived == threads) {
-    barrier.arrived = 0;
-    ++barrier.opened;
-  }
+  Arrive(threads, barrier);
   while (barrier.opened == opened) Yield();
 }
 
@@ -201,12 +240,69 @@ void SyncThreads() {
                    running->current().block->barrier);
 }
 
+void SyncAt(int barrier, int threads) {
+  running->WaitFor(threads, running->current().block->barriers[barrier]);
+}
+
+void ArriveAt(int barrier, int threads) {
+  running->Arrive(threads, running->current().block->barriers[barrier]);
+}
+
+void SyncWarp() { running->WaitFor(kWarpSize, CurrentWarp().barrier); }
+
+bool AllInWarp(bool value) {
+  const int(&all)[kWarpSize] = Exchange(value ? 1 : 0);
+  return std::count(all, all + kWarpSize, 1) == kWarpSize;
+}
+
+int FromLane(int value, int lane) { return Exchange(value)[lane]; }
+
+int SumOfLanesBefore(int value) {
+  const int(&all)[kWarpSize] = Exchange(value);
+  int sum = 0;
+  for (int i = 0; i < CurrentLane(); ++i) sum += all[i];
+  return sum;
+}
+
+void CopyAsync(void* to, const void* from, bool inside) {
+  if (!IsAligned<kCopyBytes>(static_cast<const char*>(to)) ||
+      !IsAligned<kCopyBytes>(static_cast<const char*>(from))) {
+    Fail("a copy of 16 bytes that are not aligned");
+  }
+  Fibre& fibre = running->current();
+  // Nobody may count on what is there before the copy was waited for.
+  std::memset(to, 0xff, kCopyBytes);
+  fibre.copies.push_back({to, from, inside, fibre.groups});
+}
+
+void CommitCopies() { ++running->current().groups; }
+
+void WaitForCopies(int pending) {
+  Fibre& fibre = running->current();
+  const int complete = fibre.groups - pending;
+  const auto rest = std::stable_partition(
+      fibre.copies.begin(), fibre.copies.end(),
+      [complete](const Copy& copy) { return copy.group < complete; });
+  std::for_each(fibre.copies.begin(), rest, [](const Copy& copy) {
+    if (copy.inside) {
+      std::memcpy(copy.to, copy.from, kCopyBytes);
+    } else {
+      std::memset(copy.to, 0, kCopyBytes);
+    }
+  });
+  fibre.copies.erase(fibre.copies.begin(), rest);
+}
+
 void* SharedMemory(size_t bytes) {
   std::vector<uint64_t>& shared = running->current().block->shared;
   const size_t words = (bytes + 7) / 8;
   if (shared.empty()) shared.assign(words, ~uint64_t{0});
   if (shared.size() != words) Fail("threads differ in their shared memory");
   return shared.data();
+}
+
+char* SharedBytes() {
+  return reinterpret_cast<char*>(running->current().block->shared_bytes.data());
 }
 
 void Pause() { running->Yield(); }
@@ -216,6 +312,10 @@ void Fail(const std::string& reason) { running->Fail(reason); }
 uint32_t AddRelease(uint32_t* address, uint32_t value) {
   running->Progress();
   return std::exchange(*address, *address + value);
+}
+
+uint32_t AddRelaxed(uint32_t* address, uint32_t value) {
+  return AddRelease(address, value);
 }
 
 uint32_t LoadAcquire(const uint32_t* address) { return *address; }
@@ -231,10 +331,10 @@ void StoreRelaxed(uint32_t* address, uint32_t value) {
 // from row t % 4 * 2 + i * 8 on.
 void MultiplyTileOf(const TileRegisters& registers, float (*load)(uint16_t),
                     float (&c)[4]) {
-  Fibre& fibre = running->current();
-  Warp& warp = fibre.block->warps[fibre.thread / kWarpSize];
-  TileRegisters(&all)[kWarpSize] = warp.registers[fibre.products++ % 2];
-  const int lane = fibre.thread % kWarpSize;
+  Warp& warp = CurrentWarp();
+  TileRegisters(&all)[kWarpSize] =
+      warp.registers[running->current().products++ % 2];
+  const int lane = CurrentLane();
   all[lane] = registers;
   running->WaitFor(kWarpSize, warp.barrier);
   const auto element = [&](uint32_t word, int k) {

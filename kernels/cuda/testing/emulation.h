@@ -18,8 +18,10 @@
 #define PEFT_DEVICE inline
 #define PEFT_UNROLL
 #define PEFT_UNROLL_4
+#define PEFT_UNROLL_8
 #define PEFT_SHARED(Type, name) \
   Type& name = *static_cast<Type*>(SharedMemory(sizeof(Type)))
+#define PEFT_SHARED_BYTES(name) char* const name = SharedBytes()
 
 namespace peft {
 namespace kernels {
@@ -35,14 +37,29 @@ int ThreadIndex();
 int BlockIndex(int dimension);
 int GridSize(int dimension);
 void SyncThreads();
+// Barriers of some threads of a block, numbered from 1 on.
+void SyncAt(int barrier, int threads);
+void ArriveAt(int barrier, int threads);
+void SyncWarp();
+bool AllInWarp(bool value);
+int FromLane(int value, int lane);
+int SumOfLanesBefore(int value);
 // Full of NaN for each block.
 void* SharedMemory(size_t bytes);
+// As much as the launch asked for.
+char* SharedBytes();
 // Lets other threads run, which may be in other blocks.
 void Pause();
 // Fails the launch, with the first reason that was given.
 void Fail(const std::string& reason);
 
+// Copies happen as late as they may: where they are waited for.
+void CopyAsync(void* to, const void* from, bool inside);
+void CommitCopies();
+void WaitForCopies(int pending);
+
 uint32_t AddRelease(uint32_t* address, uint32_t value);
+uint32_t AddRelaxed(uint32_t* address, uint32_t value);
 uint32_t LoadAcquire(const uint32_t* address);
 void StoreRelaxed(uint32_t* address, uint32_t value);
 
@@ -61,6 +78,14 @@ void LoadWords(const void* from, uint32_t* to) {
   if (!IsAligned<(kWords < 4 ? kWords * 4 : 16)>(
           static_cast<const char*>(from))) {
     Fail("a load of words that are not aligned");
+  }
+  std::memcpy(to, from, kWords * sizeof(uint32_t));
+}
+
+template <int kWords>
+void StoreWords(const uint32_t* from, void* to) {
+  if (!IsAligned<16>(static_cast<char*>(to))) {
+    Fail("a store of words that are not aligned");
   }
   std::memcpy(to, from, kWords * sizeof(uint32_t));
 }

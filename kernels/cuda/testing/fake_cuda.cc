@@ -89,7 +89,9 @@ Result GetDeviceAttribute(int* value, int attribute, DeviceNumber device) {
   const FakeCall call;
   if (!IsDevice(device, *call)) return kInvalidDevice;
   const std::map<int, int> values = {
-      {kMaxSharedMemoryPerBlock, 48 << 10},
+      {kMaxSharedMemoryPerMultiprocessor, kFakeSharedPerMultiprocessor},
+      {kMaxSharedMemoryPerBlockOptin, kFakeSharedPerBlock},
+      {kReservedSharedMemoryPerBlock, kFakeSharedReserved},
       {kMultiprocessorCount, call->options.multiprocessors},
       {kComputeCapabilityMajor, call->options.major},
       {kComputeCapabilityMinor, call->options.minor},

@@ -1,5 +1,6 @@
 // The fake driver's modules and kernel launches.
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,8 +14,9 @@ namespace {
 
 constexpr unsigned kMaxThreads = 1024;
 constexpr unsigned kMaxGrid = 65535;  // in y and z; x may be larger
-// As if each used a quarter of the registers.
-constexpr int kBlocksPerMultiprocessor = 4;
+// As if each thread used 128 registers.
+constexpr unsigned kThreadsPerMultiprocessor = 512;
+constexpr unsigned kSharedBytesForAll = 48 << 10;
 
 const EmulatedKernel* FindKernel(FunctionHandle function,
                                  const FakeCuda::State& state) {
@@ -54,24 +56,39 @@ Result GetFunction(FunctionHandle* function, ModuleHandle module,
   return kNotFound;
 }
 
-Result GetOccupancy(int* blocks, FunctionHandle function, int threads,
-                    size_t shared_bytes) {
+Result SetFunctionAttribute(FunctionHandle function, int attribute, int value) {
   const FakeCall call;
   if (FindKernel(function, *call) == nullptr) return kInvalidHandle;
-  if (threads <= 0 || shared_bytes != 0) return kInvalidValue;
-  *blocks = kBlocksPerMultiprocessor;
+  if (attribute != kMaxDynamicSharedBytes) return kInvalidValue;
+  if (value < 0 || value > kFakeSharedPerBlock) return kInvalidValue;
+  call->shared_bytes[function] = value;
   return kSuccess;
 }
 
-// Our kernels use one dimension of threads and no dynamic shared memory.
-bool IsValid(const EmulatedLaunch& launch, unsigned block_y, unsigned block_z,
-             unsigned shared_bytes) {
+// More than 48 KB of shared memory must be asked for.
+bool MayHave(FunctionHandle function, unsigned shared_bytes) {
+  if (shared_bytes <= kSharedBytesForAll) return true;
+  const FakeCall call;
+  const auto found = call->shared_bytes.find(function);
+  return found != call->shared_bytes.end() &&
+         shared_bytes <= static_cast<unsigned>(found->second);
+}
+
+// How many run on a multiprocessor at the same time.
+unsigned BlocksAtOnce(const EmulatedLaunch& launch) {
+  return std::min<unsigned>(kThreadsPerMultiprocessor / launch.threads,
+                            kFakeSharedPerMultiprocessor /
+                                (launch.shared_bytes + kFakeSharedReserved));
+}
+
+// Our kernels use one dimension of threads.
+bool IsValid(const EmulatedLaunch& launch, unsigned block_y, unsigned block_z) {
   if (launch.grid[0] == 0 || launch.grid[1] == 0 || launch.grid[2] == 0) {
     return false;
   }
   if (launch.grid[1] > kMaxGrid || launch.grid[2] > kMaxGrid) return false;
   if (launch.threads == 0 || launch.threads > kMaxThreads) return false;
-  return block_y == 1 && block_z == 1 && shared_bytes == 0;
+  return block_y == 1 && block_z == 1;
 }
 
 void Run(const EmulatedKernel& kernel, const EmulatedLaunch& launch,
@@ -105,8 +122,9 @@ Result LaunchKernel(FunctionHandle function, unsigned grid_x, unsigned grid_y,
                     unsigned grid_z, unsigned block_x, unsigned block_y,
                     unsigned block_z, unsigned shared_bytes,
                     StreamHandle stream, void** parameters, void** extra) {
-  EmulatedLaunch launch = {{grid_x, grid_y, grid_z}, block_x};
-  if (extra != nullptr || !IsValid(launch, block_y, block_z, shared_bytes)) {
+  EmulatedLaunch launch = {{grid_x, grid_y, grid_z}, block_x, shared_bytes};
+  if (extra != nullptr || !IsValid(launch, block_y, block_z) ||
+      !MayHave(function, shared_bytes)) {
     return kInvalidValue;
   }
   return Launch(function, launch, stream, parameters);
@@ -117,11 +135,14 @@ Result LaunchCooperativeKernel(FunctionHandle function, unsigned grid_x,
                                unsigned block_x, unsigned block_y,
                                unsigned block_z, unsigned shared_bytes,
                                StreamHandle stream, void** parameters) {
-  EmulatedLaunch launch = {{grid_x, grid_y, grid_z}, block_x, true};
-  if (!IsValid(launch, block_y, block_z, shared_bytes)) return kInvalidValue;
+  EmulatedLaunch launch = {
+      {grid_x, grid_y, grid_z}, block_x, shared_bytes, true};
+  if (!IsValid(launch, block_y, block_z) || !MayHave(function, shared_bytes)) {
+    return kInvalidValue;
+  }
   const int64_t blocks = int64_t{grid_x} * grid_y * grid_z;
   const int multiprocessors = FakeCall()->options.multiprocessors;
-  if (blocks > int64_t{multiprocessors} * kBlocksPerMultiprocessor) {
+  if (blocks > int64_t{multiprocessors} * BlocksAtOnce(launch)) {
     return kCooperativeLaunchTooLarge;
   }
   return Launch(function, launch, stream, parameters);
@@ -133,7 +154,7 @@ void FillLaunchFunctions(DriverTable& table) {
   table.cuModuleLoadData = LoadModule;
   table.cuModuleUnload = UnloadModule;
   table.cuModuleGetFunction = GetFunction;
-  table.cuOccupancyMaxActiveBlocksPerMultiprocessor = GetOccupancy;
+  table.cuFuncSetAttribute = SetFunctionAttribute;
   table.cuLaunchKernel = LaunchKernel;
   table.cuLaunchCooperativeKernel = LaunchCooperativeKernel;
 }

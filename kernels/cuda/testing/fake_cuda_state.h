@@ -19,6 +19,11 @@ namespace peft {
 namespace kernels {
 namespace cuda {
 
+// Shared memory as H100 has it, in bytes.
+constexpr int kFakeSharedPerMultiprocessor = 228 << 10;
+constexpr int kFakeSharedPerBlock = 227 << 10;
+constexpr int kFakeSharedReserved = 1 << 10;
+
 // Handles are the addresses of what the maps own.
 struct FakeCuda::State {
   explicit State(const FakeCudaOptions& options_in)
@@ -47,6 +52,8 @@ struct FakeCuda::State {
   std::map<GraphHandle, std::shared_ptr<FakeGraph>> graphs;
   std::map<GraphExecHandle, std::shared_ptr<FakeGraph>> execs;
   std::set<ModuleHandle> modules;
+  // What cuFuncSetAttribute has allowed each function.
+  std::map<FunctionHandle, int> shared_bytes;
   int next_module = 1;
   int retained = 0;
   int allocations_left = -1;

@@ -231,9 +231,20 @@ TEST_F(FakeCudaTest, RefusesACooperativeLaunchThatCannotRunAtOnce) {
             kSuccess);
   void* target = nullptr;
   void* parameters[] = {&target};
-  EXPECT_EQ(driver()->cuLaunchCooperativeKernel(function, 17, 1, 1, 1, 1, 1, 0,
-                                                stream_, parameters),
+  EXPECT_EQ(driver()->cuLaunchCooperativeKernel(function, 17, 1, 1, 128, 1, 1,
+                                                0, stream_, parameters),
             kCooperativeLaunchTooLarge);
+  // Shared memory of 100 KB leaves room for two blocks.
+  constexpr int kBytes = 100 << 10;
+  const auto launch = [&](unsigned blocks) {
+    return driver()->cuLaunchCooperativeKernel(function, blocks, 1, 1, 32, 1, 1,
+                                               kBytes, stream_, parameters);
+  };
+  EXPECT_EQ(launch(9), kInvalidValue) << "it was not asked for";
+  ASSERT_EQ(
+      driver()->cuFuncSetAttribute(function, kMaxDynamicSharedBytes, kBytes),
+      kSuccess);
+  EXPECT_EQ(launch(9), kCooperativeLaunchTooLarge);
   EXPECT_EQ(driver()->cuModuleUnload(module), kSuccess);
 }
 
