@@ -1,5 +1,6 @@
 #include "hub/remote_source.h"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <utility>
@@ -28,8 +29,16 @@ constexpr char kAdapterConfig[] = "adapter_config.json";
 constexpr char kAdapterWeights[] = "adapter_model.safetensors";
 constexpr char kAdapterTorchWeights[] = "adapter_model.bin";
 constexpr char kModelConfig[] = "config.json";
-constexpr char kModelWeights[] = "model.safetensors";
-constexpr char kModelIndex[] = "model.safetensors.index.json";
+// The weights of a model, the preferred ones first: in one file, or in those
+// that the index names.
+struct ModelWeights {
+  const char* single;
+  const char* index;
+};
+constexpr ModelWeights kModelWeights[] = {
+    {"model.safetensors", "model.safetensors.index.json"},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json"},
+};
 constexpr uint64_t kMaxIndex = 256 << 20;
 
 // What a tokenizer, and generation, may consist of.
@@ -196,21 +205,31 @@ absl::StatusOr<Source> FetchAdapter(Search& search) {
 // True if the cache has what the model needs; a tokenizer is not among it.
 absl::StatusOr<bool> HasModel(const Search& search) {
   if (!search.Has(kModelConfig)) return false;
-  if (search.Has(kModelWeights)) return true;
-  if (!search.Has(kModelIndex)) return false;
-  PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> shards,
-                        ShardsOf(search.PathOf(kModelIndex)));
-  for (const std::string& shard : shards) {
-    if (!search.Has(shard)) return false;
+  for (const ModelWeights& weights : kModelWeights) {
+    if (search.Has(weights.single)) return true;
+    if (!search.Has(weights.index)) continue;
+    PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> shards,
+                          ShardsOf(search.PathOf(weights.index)));
+    return std::all_of(
+        shards.begin(), shards.end(),
+        [&](const std::string& shard) { return search.Has(shard); });
   }
-  return true;
+  return false;
+}
+
+// The preferred of the weights that are among the names; "" where none are.
+std::string WeightsAmong(const std::set<std::string>& names) {
+  for (const ModelWeights& weights : kModelWeights) {
+    for (const char* name : {weights.single, weights.index}) {
+      if (names.count(name) > 0) return name;
+    }
+  }
+  return "";
 }
 
 // All but the weights that an index names.
 std::vector<std::string> ModelFiles(const std::set<std::string>& names) {
-  std::vector<std::string> chosen = {kModelConfig};
-  const bool single = names.count(kModelWeights) > 0;
-  chosen.emplace_back(single ? kModelWeights : kModelIndex);
+  std::vector<std::string> chosen = {kModelConfig, WeightsAmong(names)};
   for (const std::string& name : names) {
     if (absl::StrContains(name, "/")) continue;
     for (const char* pattern : kModelExtras) {
@@ -227,11 +246,14 @@ absl::StatusOr<Source> FetchModel(Search& search) {
   PEFT_ASSIGN_OR_RETURN(const bool has_model, HasModel(search));
   if (has_model && !search.force()) return search.Result(kModelConfig);
   PEFT_RETURN_IF_ERROR(search.Fetch(ModelFiles));
-  if (!search.Has(kModelWeights) && search.Has(kModelIndex)) {
+  for (const ModelWeights& weights : kModelWeights) {
+    if (search.Has(weights.single)) break;
+    if (!search.Has(weights.index)) continue;
     PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> shards,
-                          ShardsOf(search.PathOf(kModelIndex)));
+                          ShardsOf(search.PathOf(weights.index)));
     PEFT_RETURN_IF_ERROR(
         search.Fetch([&](const std::set<std::string>&) { return shards; }));
+    break;
   }
   return search.Result(kModelConfig);
 }

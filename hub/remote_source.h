@@ -37,7 +37,8 @@ absl::StatusOr<Source> FindAdapter(const std::string& path,
                                    const HubClient& client,
                                    const DownloadOptions& download = {});
 
-// The same for a model: its config.json, safetensors and tokenizer.
+// The same for a model: its config.json, tokenizer, and safetensors, or
+// pytorch_model.bin where there are none.
 absl::StatusOr<Source> FindModel(const std::string& path,
                                  absl::string_view subfolder,
                                  const Options& options,

@@ -110,6 +110,33 @@ TEST_F(RemoteSourceTest, AModelIsWhatItsIndexNames) {
   EXPECT_EQ(hub_.num_requests(), 1);
 }
 
+TEST_F(RemoteSourceTest, AModelMayHaveTorchWeightsOnly) {
+  hub_.AddFile("config.json", "{}");
+  hub_.AddFile("pytorch_model.bin", "weights", true);
+  ExpectFound(Model());
+  EXPECT_TRUE(Has("pytorch_model.bin"));
+  hub_.ForgetRequests();
+  ExpectFound(Model());
+  EXPECT_EQ(hub_.num_requests(), 1);
+}
+
+TEST_F(RemoteSourceTest, TorchWeightsMayBeShards) {
+  hub_.AddFile("config.json", "{}");
+  hub_.AddFile("pytorch_model-00001-of-00001.bin", "weights", true);
+  hub_.AddFile("pytorch_model.bin.index.json",
+               R"({"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}})");
+  ExpectFound(Model());
+  EXPECT_TRUE(Has("pytorch_model-00001-of-00001.bin"));
+}
+
+TEST_F(RemoteSourceTest, TorchWeightsBesideSafetensorsStayThere) {
+  AddModel();
+  hub_.AddFile("pytorch_model.bin", "weights", true);
+  ExpectFound(Model());
+  EXPECT_TRUE(Has("model-00001-of-00002.safetensors"));
+  EXPECT_FALSE(Has("pytorch_model.bin"));
+}
+
 TEST_F(RemoteSourceTest, AShardThatIsMissingIsFetched) {
   AddModel();
   ExpectFound(Model());

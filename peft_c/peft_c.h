@@ -690,12 +690,14 @@ PEFT_API void peft_model_options_init(peft_model_options_t* options,
                                       size_t struct_size);
 
 /* Returns new: the model in the Hugging Face folder, or of the Hub id, `path`
- * (config.json and safetensors, single or sharded). `path` may be NULL where
+ * (config.json and safetensors, single or sharded, or pytorch_model.bin where
+ * there are none: pickle is read, not executed). `path` may be NULL where
  * options.for_adapters has adapters: the model is the one that their configs
  * name as base_model_name_or_path; INVALID_ARGUMENT ("ADAPTER_CONFIG") where
  * none does, FAILED_PRECONDITION ("BASE_MISMATCH") where they differ. Fails
  * with NOT_FOUND, with the ids HUB_... where it is of the Hub, INVALID_ARGUMENT
- * ("MODEL_CONFIG", "MODEL_WEIGHTS", "SAFETENSORS") or UNIMPLEMENTED
+ * ("MODEL_CONFIG", "MODEL_WEIGHTS", "SAFETENSORS", "TORCH_FILE",
+ * "PICKLE_REFUSED") or UNIMPLEMENTED
  * ("MODEL_UNSUPPORTED": a family, rope type or quantization that this version
  * does not run, named in the message), and with INVALID_ARGUMENT
  * ("LAYER_REPLICATION") for ranges of layers that the base does not have, or

@@ -4,16 +4,26 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/base/utf8.h"
 #include "peft_cc/tensors/safetensors.h"
+#include "peft_cc/tensors/torch_file.h"
 
 namespace peft {
 namespace {
 
-constexpr char kSingleFile[] = "model.safetensors";
-constexpr char kIndexFile[] = "model.safetensors.index.json";
+// How weights are stored, in the order of transformers' preference.
+struct Format {
+  const char* single;
+  const char* index;
+  bool is_pickled;
+};
+constexpr Format kFormats[] = {
+    {"model.safetensors", "model.safetensors.index.json", false},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json", true},
+};
 // An index of a million tensors is a tenth of this.
 constexpr uint64_t kMaxIndexSize = uint64_t{1} << 30;
 
@@ -23,39 +33,45 @@ absl::Status WeightsError(const std::string& message,
                    message, details);
 }
 
-// What to say when there are no safetensors.
 absl::Status NoWeights(const Folder& folder) {
-  for (const char* name :
-       {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (!FileExists(folder.At(name))) continue;
-    return MakeError(
-        absl::StatusCode::kUnimplemented, error_id::kModelUnsupported,
-        absl::StrCat(folder.Description(), ": the weights are pickled (", name,
-                     "), which is not read for base models; convert them: in "
-                     "Python, save_pretrained of the loaded model writes ",
-                     kSingleFile),
-        {name, kSingleFile, name});
+  std::string looked_for;
+  for (const Format& format : kFormats) {
+    absl::StrAppend(&looked_for, looked_for.empty() ? "" : ", ", format.single,
+                    ", ", format.index);
   }
-  return MakeError(
-      absl::StatusCode::kNotFound, error_id::kFileNotFound,
-      absl::StrCat(folder.Description(), ": no weights; looked for ",
-                   kSingleFile, " and ", kIndexFile),
-      {kSingleFile, kSingleFile, "nothing"});
+  return MakeError(absl::StatusCode::kNotFound, error_id::kFileNotFound,
+                   absl::StrCat(folder.Description(),
+                                ": no weights; looked for ", looked_for),
+                   {kFormats[0].single, kFormats[0].single, "nothing"});
+}
+
+absl::StatusOr<TensorMap> ReadTensors(const File& file, const Format& format,
+                                      ReadMode mode) {
+  if (format.is_pickled) return ReadTorchFile(file, mode);
+  PEFT_ASSIGN_OR_RETURN(SafetensorsFile read, ReadSafetensors(file, mode));
+  return std::move(read.tensors);
+}
+
+// "pytorch_model-00001-of-00002.bin": "model-00001-of-00002.safetensors".
+std::string SafetensorsName(absl::string_view name) {
+  if (!absl::ConsumeSuffix(&name, ".bin")) return std::string(name);
+  absl::ConsumePrefix(&name, "pytorch_");
+  return absl::StrCat(name, ".safetensors");
 }
 
 // Shard name -> names of the tensors listed under it.
 using Shards = std::map<std::string, std::vector<std::string>>;
 
-absl::StatusOr<Shards> ReadIndex(const File& file) {
+absl::StatusOr<Shards> ReadIndex(const File& file, const char* index_name) {
   PEFT_ASSIGN_OR_RETURN(const std::string text,
                         ReadTextFile(file, kMaxIndexSize));
-  PEFT_ASSIGN_OR_RETURN(const Json index, ParseJson(text, kIndexFile));
+  PEFT_ASSIGN_OR_RETURN(const Json index, ParseJson(text, index_name));
   const auto weight_map =
       index.is_object() ? index.find("weight_map") : index.end();
   if (weight_map == index.end() || !weight_map->is_object() ||
       weight_map->empty()) {
     return WeightsError(
-        absl::StrCat(kIndexFile,
+        absl::StrCat(index_name,
                      ": \"weight_map\" is missing, empty or not an "
                      "object"),
         {"weight_map", "an object of tensor names and file names", ""});
@@ -74,25 +90,26 @@ absl::StatusOr<Shards> ReadIndex(const File& file) {
 
 // Moves the tensors listed under a shard; what else the shard holds stays in
 // `shard`.
-absl::Status TakeListed(const std::string& shard_name,
+absl::Status TakeListed(const char* index_name, const std::string& shard_name,
                         const std::vector<std::string>& listed,
                         TensorMap& shard, WeightFiles& files) {
   for (const std::string& name : listed) {
     auto node = shard.extract(name);
     if (node.empty()) {
       return WeightsError(
-          absl::StrCat(kIndexFile, ": tensor ", Quoted(name), " is listed in ",
+          absl::StrCat(index_name, ": tensor ", Quoted(name), " is listed in ",
                        Quoted(shard_name), ", which does not hold it"),
           {Printable(name), Printable(shard_name), "not there"});
     }
-    files.file_of.emplace(name, shard_name);
+    files.file_of.emplace(name, SafetensorsName(shard_name));
     files.tensors.insert(std::move(node));
   }
   return absl::OkStatus();
 }
 
 // transformers also loads tensors that the index forgot.
-absl::Status TakeUnlisted(TensorMap unlisted, const std::string& shard_name,
+absl::Status TakeUnlisted(const char* index_name, TensorMap unlisted,
+                          const std::string& shard_name,
                           const TensorMap& listed_elsewhere, WeightFiles& files,
                           TensorMap& extra) {
   for (auto& [name, tensor] : unlisted) {
@@ -100,37 +117,47 @@ absl::Status TakeUnlisted(TensorMap unlisted, const std::string& shard_name,
     if (!extra.emplace(name, std::move(tensor)).second) {
       return WeightsError(
           absl::StrCat("tensor ", Quoted(name), " is in ", Quoted(shard_name),
-                       " and in another shard, and ", kIndexFile,
+                       " and in another shard, and ", index_name,
                        " does not say which one counts"),
           {Printable(name), "one shard", "two shards"});
     }
     files.notes.push_back(absl::StrCat("tensor ", Quoted(name), " of ",
                                        Quoted(shard_name), " is not in ",
-                                       kIndexFile));
+                                       index_name));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<WeightFiles> ReadShards(const Folder& folder,
-                                       const Shards& shards, ReadMode mode) {
+                                       const Shards& shards,
+                                       const Format& format, ReadMode mode) {
   WeightFiles files;
   std::vector<std::pair<std::string, TensorMap>> leftovers;
   for (const auto& [name, listed] : shards) {
     const absl::StatusOr<File> shard = folder.Inside(name);
-    if (!shard.ok()) return WithContext(shard.status(), kIndexFile);
-    absl::StatusOr<SafetensorsFile> file = ReadSafetensors(*shard, mode);
-    if (!file.ok()) return WithContext(file.status(), kIndexFile);
-    PEFT_RETURN_IF_ERROR(TakeListed(name, listed, file->tensors, files));
-    if (!file->tensors.empty()) {
-      leftovers.emplace_back(name, std::move(file->tensors));
-    }
+    if (!shard.ok()) return WithContext(shard.status(), format.index);
+    absl::StatusOr<TensorMap> tensors = ReadTensors(*shard, format, mode);
+    if (!tensors.ok()) return WithContext(tensors.status(), format.index);
+    PEFT_RETURN_IF_ERROR(
+        TakeListed(format.index, name, listed, *tensors, files));
+    if (!tensors->empty()) leftovers.emplace_back(name, *std::move(tensors));
   }
   TensorMap extra;
   for (auto& [name, unlisted] : leftovers) {
-    PEFT_RETURN_IF_ERROR(
-        TakeUnlisted(std::move(unlisted), name, files.tensors, files, extra));
+    PEFT_RETURN_IF_ERROR(TakeUnlisted(format.index, std::move(unlisted), name,
+                                      files.tensors, files, extra));
   }
   files.tensors.merge(extra);
+  return files;
+}
+
+absl::StatusOr<WeightFiles> ReadSingle(const File& file, const Format& format,
+                                       ReadMode mode) {
+  WeightFiles files;
+  PEFT_ASSIGN_OR_RETURN(files.tensors, ReadTensors(file, format, mode));
+  for (const auto& item : files.tensors) {
+    files.file_of.emplace(item.first, SafetensorsName(format.single));
+  }
   return files;
 }
 
@@ -138,20 +165,15 @@ absl::StatusOr<WeightFiles> ReadShards(const Folder& folder,
 
 absl::StatusOr<WeightFiles> ReadWeightFiles(const Folder& folder,
                                             ReadMode mode) {
-  const File single = folder.At(kSingleFile);
-  if (FileExists(single)) {
-    PEFT_ASSIGN_OR_RETURN(SafetensorsFile file, ReadSafetensors(single, mode));
-    WeightFiles files;
-    for (const auto& item : file.tensors) {
-      files.file_of.emplace(item.first, kSingleFile);
-    }
-    files.tensors = std::move(file.tensors);
-    return files;
+  for (const Format& format : kFormats) {
+    const File single = folder.At(format.single);
+    if (FileExists(single)) return ReadSingle(single, format, mode);
+    const File index = folder.At(format.index);
+    if (!FileExists(index)) continue;
+    PEFT_ASSIGN_OR_RETURN(const Shards shards, ReadIndex(index, format.index));
+    return ReadShards(folder, shards, format, mode);
   }
-  const File index = folder.At(kIndexFile);
-  if (!FileExists(index)) return NoWeights(folder);
-  PEFT_ASSIGN_OR_RETURN(const Shards shards, ReadIndex(index));
-  return ReadShards(folder, shards, mode);
+  return NoWeights(folder);
 }
 
 }  // namespace peft

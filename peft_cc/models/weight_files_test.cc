@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "peft_cc/base/json.h"
 #include "peft_cc/models/model_test_util.h"
+#include "peft_cc/tensors/test_files.h"
 
 namespace peft {
 namespace {
@@ -124,21 +125,55 @@ TEST_F(ShardsTest, ATensorThatTwoShardsHoldCountsWhereItIsListed) {
                       "does not say which one counts"));
 }
 
-TEST(WeightFilesTest, AFolderWithoutWeightsSaysWhatWasLookedFor) {
+// Without weights.
+std::string EmptyFolder() {
   const std::string folder = CopyOfModel("llama");
   std::filesystem::remove(folder + "/model.safetensors");
+  return folder;
+}
+
+TEST(WeightFilesTest, AFolderWithoutWeightsSaysWhatWasLookedFor) {
+  const std::string folder = EmptyFolder();
   EXPECT_TRUE(IsError(ReadWeightFiles(folder, ReadMode::kRead).status(),
                       absl::StatusCode::kNotFound, "FILE_NOT_FOUND",
                       "looked for model.safetensors"));
 }
 
-TEST(WeightFilesTest, PickledWeightsAreRefusedByName) {
+TEST(WeightFilesTest, PickledWeightsAreReadWhereThereAreNoOthers) {
+  const std::string folder = EmptyFolder();
+  WriteText(folder + "/pytorch_model.bin", OneTensorTorchZip());
+  const auto files = ReadWeightFiles(folder, ReadMode::kMap);
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_EQ(files->tensors.size(), 1u);
+  EXPECT_EQ(files->tensors.at("w").dim(1), 3);
+  EXPECT_EQ(files->file_of.at("w"), "model.safetensors");
+}
+
+TEST(WeightFilesTest, PickledShardsAreThoseOfTheirIndex) {
+  const std::string folder = EmptyFolder();
+  const std::string shard = "pytorch_model-00001-of-00001.bin";
+  WriteText(absl::StrCat(folder, "/", shard), OneTensorTorchZip());
+  WriteText(folder + "/pytorch_model.bin.index.json",
+            DumpJson({{"weight_map", {{"w", shard}}}}));
+  const auto files = ReadWeightFiles(folder, ReadMode::kRead);
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(files->tensors.at("w").dim(0), 2);
+  EXPECT_EQ(files->file_of.at("w"), "model-00001-of-00001.safetensors");
+}
+
+TEST(WeightFilesTest, SafetensorsArePreferred) {
   const std::string folder = CopyOfModel("llama");
-  std::filesystem::remove(folder + "/model.safetensors");
+  WriteText(folder + "/pytorch_model.bin", "x");
+  const auto files = ReadWeightFiles(folder, ReadMode::kRead);
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(files->tensors.size(), 21u);
+}
+
+TEST(WeightFilesTest, WhatIsNoStateDictIsNamed) {
+  const std::string folder = EmptyFolder();
   WriteText(folder + "/pytorch_model.bin", "x");
   EXPECT_TRUE(IsError(ReadWeightFiles(folder, ReadMode::kRead).status(),
-                      absl::StatusCode::kUnimplemented, "MODEL_UNSUPPORTED",
-                      "pytorch_model.bin"));
+                      kInvalid, "TORCH_FILE", "pytorch_model.bin"));
 }
 
 TEST(WeightFilesTest, MappedAndReadFilesAreEqual) {

@@ -1,5 +1,6 @@
 """Base models' folders as older releases and other tools wrote them."""
 
+import collections
 import copy
 import json
 
@@ -17,6 +18,36 @@ OF_TRAINING = ("initializer_range", "use_cache", "bos_token_id", "torch_dtype",
                "attention_dropout", "transformers_version")
 
 
+def _safetensors(tensors, path):
+    safetensors.torch.save_file(tensors, path / "model.safetensors",
+                                metadata={"format": "pt"})
+
+
+def _pickled(tensors, path):
+    torch.save(collections.OrderedDict(tensors), path / "pytorch_model.bin")
+
+
+def _pickled_long_ago(tensors, path):
+    torch.save(tensors, path / "pytorch_model.bin",
+               _use_new_zipfile_serialization=False)
+
+
+def _pickled_shards(tensors, path):
+    names = sorted(tensors)
+    shards = {f"pytorch_model-0000{i + 1}-of-00002.bin": names[i::2]
+              for i in range(2)}
+    for shard, of_shard in shards.items():
+        torch.save({name: tensors[name] for name in of_shard}, path / shard)
+    index = {"metadata": {}, "weight_map": {
+        name: shard for shard, of_shard in shards.items()
+        for name in of_shard}}
+    (path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+
+CONTAINERS = [_safetensors, _safetensors, _safetensors, _pickled,
+              _pickled_long_ago, _pickled_shards]
+
+
 class Folder:
     """A model's folder, and what of it is changed."""
 
@@ -30,13 +61,14 @@ class Folder:
             self.tensors.update(safetensors.torch.load_file(file))
 
     def write(self):
+        """Returns how the weights are stored."""
         for file in self.path.glob("model*"):
             file.unlink()
         (self.path / "config.json").write_text(json.dumps(self.config))
-        safetensors.torch.save_file(
-            {name: tensor.contiguous().clone()
-             for name, tensor in self.tensors.items()},
-            self.path / "model.safetensors", metadata={"format": "pt"})
+        container = self.rng.choice(CONTAINERS)
+        container({name: tensor.contiguous().clone()
+                   for name, tensor in self.tensors.items()}, self.path)
+        return container.__name__
 
     # -- the changes
 
@@ -135,9 +167,9 @@ def make(rng, path):
     changes = rng.sample(CHANGES, rng.randint(1, 5))
     for change in changes:
         change(folder)
-    folder.write()
+    container = folder.write()
     theirs = type(model).from_pretrained(
         path, dtype=torch.float32, attn_implementation="eager").eval()
-    what = f"{type(model).__name__}, " + ", ".join(
+    what = f"{type(model).__name__}, {container}, " + ", ".join(
         change.__name__ for change in changes)
     return path, None, theirs, layout, what
