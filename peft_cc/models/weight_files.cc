@@ -79,7 +79,7 @@ absl::StatusOr<Shards> ReadIndex(const File& file, const char* index_name) {
   Shards shards;
   for (const auto& item : weight_map->items()) {
     if (!item.value().is_string()) {
-      return WeightsError(absl::StrCat(kIndexFile, ": the file of tensor ",
+      return WeightsError(absl::StrCat(index_name, ": the file of tensor ",
                                        Quoted(item.key()), " is not a text"),
                           {Printable(item.key()), "a file name", ""});
     }
