@@ -13,6 +13,7 @@ using kernels::cuda::ExpandArgs;
 using kernels::cuda::InputArgs;
 using kernels::cuda::KernelTypes;
 using kernels::cuda::kTileOutputs;
+using kernels::cuda::kUnitRanks;
 using kernels::cuda::LowRankArgs;
 using kernels::cuda::LowRankTerm;
 using kernels::cuda::OutputArgs;
@@ -24,6 +25,10 @@ constexpr KernelTypes kTypes = {DType::kBF16, DType::kBF16};
 
 int32_t ChunksOf(int64_t rank) {
   return static_cast<int32_t>((rank + kTileOutputs - 1) / kTileOutputs);
+}
+
+int32_t UnitsOf(int64_t rank) {
+  return static_cast<int32_t>((rank + kUnitRanks - 1) / kUnitRanks);
 }
 
 InputArgs InputOf(const LayerInputs& inputs) {
@@ -102,7 +107,7 @@ absl::StatusOr<bool> OwnSide::PlanFused() {
     const LowRankArgs& low_rank = launch.args.low_rank;
     const auto plan = bench_.kernels.PlanFused(
         kTypes, {shape.rows, shape.in, shape.outs[i], low_rank.num_tiles,
-                 low_rank.chunks});
+                 UnitsOf(shape.rank)});
     if (!plan.has_value()) return false;
     launch.plan = *plan;
     const int64_t bytes = plan->t_floats() * int64_t{sizeof(float)};
@@ -130,8 +135,7 @@ absl::Status OwnSide::PlanShrinkAndExpand() {
       inputs_.shape().in, low_rank.num_tiles, low_rank.chunks);
   const int64_t floats = low_rank.splits * low_rank.rows * low_rank.columns;
   PEFT_ASSIGN_OR_RETURN(
-      low_rank.t,
-      memory_.Allocate(bench_, floats * int64_t{sizeof(float)}));
+      low_rank.t, memory_.Allocate(bench_, floats * int64_t{sizeof(float)}));
   shrink_.input = InputOf(inputs_);
   for (int i = 0; i < outputs; ++i) {
     y_.push_back(base_->y(i));

@@ -62,7 +62,7 @@ class AdapterKernels {
                                      const FusedShape& shape) const;
   // Both in one launch, and the base product where the output has a weight. The
   // splits of `args` and what follows its counts are taken from the plan, which
-  // must be of as many rows, tiles and chunks.
+  // must be of as many rows, tiles and units.
   absl::Status Fused(DType type, const FusedPlan& plan, FusedArgs args,
                      StreamHandle stream) const;
 

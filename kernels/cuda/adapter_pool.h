@@ -88,12 +88,14 @@ class AdapterPool {
   // What SetSlot has written last.
   PoolTerm OnlyTerm(int slot, int site) const;
 
-  // For LowRankArgs and RowTile. They never change.
+  // For LowRankArgs, RowTile and FusedShape. They never change.
   DevicePtr terms(int site) const;
   int32_t first_term(int slot) const;
   int32_t num_terms() const { return terms_per_site_; }
   int32_t columns() const { return columns_; }
   int32_t chunks() const { return chunks_; }
+  // A term has a unit for every two chunks, and for the odd one.
+  int32_t units() const { return (chunks_ + terms_per_site_) / 2; }
 
   int num_free_pages() const;
   const AdapterPoolOptions& options() const { return options_; }

@@ -89,7 +89,7 @@ class CapturedStepTest : public testing::TestWithParam<Machine> {
     low_rank.columns = pool_->columns();
     low_rank.chunks = pool_->chunks();
     plan_ = machine_.kernels().PlanFused(
-        kTypes, {kRows, kIn, kOut, low_rank.num_tiles, low_rank.chunks});
+        kTypes, {kRows, kIn, kOut, low_rank.num_tiles, pool_->units()});
     ASSERT_TRUE(plan_.has_value());
     low_rank.t = machine_.Allocate(plan_->t_floats() * sizeof(float));
     args_.arrived = machine_.Upload(std::vector<uint32_t>{0, 0});

@@ -61,8 +61,8 @@ bool FitRings(const FusedLimits& limits, FusedPlan& plan) {
 std::optional<FusedPlan> PlanFused(const FusedShape& shape,
                                    const FusedLimits& limits) {
   if (shape.rows > kMaxFusedRows || shape.in % kPiece != 0) return {};
-  const int64_t units = int64_t{shape.num_tiles} * shape.chunks;
-  const int64_t t_numbers = shape.rows * shape.chunks * kUnitRanks;
+  const int64_t units = int64_t{shape.num_tiles} * shape.units;
+  const int64_t t_numbers = shape.rows * shape.units * kUnitRanks;
   if (units * kFusedUnitBytes + t_numbers * int64_t{sizeof(float)} >
       kMostTermBytes) {
     return {};
@@ -72,15 +72,13 @@ std::optional<FusedPlan> PlanFused(const FusedShape& shape,
   plan.units = static_cast<int32_t>(units);
   plan.t_numbers = static_cast<int32_t>(t_numbers);
   if (!FitRings(limits, plan)) return {};
-  // Most units have two chunks.
-  const int64_t parts = int64_t{shape.num_tiles} * ((shape.chunks + 1) / 2);
-  while (parts > 0 && 2 * plan.splits * parts <= plan.blocks &&
+  while (units > 0 && 2 * plan.splits * units <= plan.blocks &&
          shape.in / (2 * plan.splits) >= kSmallestSplit) {
     plan.splits *= 2;
   }
   const int64_t items = (shape.out + kFusedOutputs - 1) / kFusedOutputs;
   plan.blocks = static_cast<int>(
-      std::min<int64_t>(plan.blocks, std::max(items, parts * plan.splits)));
+      std::min<int64_t>(plan.blocks, std::max(items, units * plan.splits)));
   return plan;
 }
 

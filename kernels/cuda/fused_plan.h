@@ -18,7 +18,9 @@ struct FusedShape {
   int64_t in = 0;
   int64_t out = 0;
   int32_t num_tiles = 0;
-  int32_t chunks = 0;  // as in LowRankArgs; 0: there are no terms
+  // Groups of kUnitRanks ranks, each of one term, of a tile at most; 0: there
+  // are no terms.
+  int32_t units = 0;
 };
 
 // Of a device. Shared memory is in bytes.

@@ -329,6 +329,7 @@ absl::StatusOr<SiteCall> CudaLayerRunner::MakeCall(CudaLayerMode mode, int site,
   call.terms = pool.terms(site);
   call.columns = pool.columns();
   call.chunks = pool.chunks();
+  call.units = pool.units();
   call.adapter_dtype = options_.adapter_dtype;
   return call;
 }

@@ -120,7 +120,7 @@ std::optional<FusedPlan> LinearLauncher::PlanFused(const SiteCall& call) const {
   if (!MayBeFused(call)) return std::nullopt;
   return kernels_.PlanFused(
       TypesOf(call),
-      {call.x.rows, call.x.cols, call.y.cols, call.num_tiles, call.chunks});
+      {call.x.rows, call.x.cols, call.y.cols, call.num_tiles, call.units});
 }
 
 size_t LinearLauncher::ScratchBytes(const SiteCall& call) const {

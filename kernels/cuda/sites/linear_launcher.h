@@ -66,6 +66,7 @@ struct SiteCall {
   DevicePtr terms = 0;
   int32_t columns = 0;
   int32_t chunks = 0;
+  int32_t units = 0;  // as in FusedShape
   DType adapter_dtype = DType::kBF16;
 };
 

@@ -114,7 +114,7 @@ class LinearLauncherTest : public ::testing::Test {
     call.num_tiles = static_cast<int32_t>(tiles.size());
     call.terms = terms_;
     call.columns = kRank;
-    call.chunks = 1;
+    call.chunks = call.units = 1;
     call.adapter_dtype = DType::kF32;
     return call;
   }

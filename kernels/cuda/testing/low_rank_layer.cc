@@ -78,11 +78,23 @@ void LowRankLayer::CheckShrinkAndExpand(DeviceCase& machine) {
   CheckY(args.output, machine);
 }
 
+int32_t LowRankLayer::MostUnits() const {
+  int64_t most = 0;
+  for (const RowGroup& group : groups_) {
+    int64_t units = 0;
+    for (int i = 0; i < group.num_terms; ++i) {
+      const int64_t rank = terms_[group.first_term + i].a.rows();
+      units += (rank + kUnitRanks - 1) / kUnitRanks;
+    }
+    most = std::max(most, units);
+  }
+  return static_cast<int32_t>(most);
+}
+
 void LowRankLayer::CheckFused(DeviceCase& machine) {
   Arguments args = Upload(8, machine);
   auto plan = machine.kernels().PlanFused(
-      types_,
-      {rows_, in_, out_, args.low_rank.num_tiles, args.low_rank.chunks});
+      types_, {rows_, in_, out_, args.low_rank.num_tiles, MostUnits()});
   ASSERT_TRUE(plan.has_value());
   // More than a layer of this size would have.
   plan->splits = splits_;

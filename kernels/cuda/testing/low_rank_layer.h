@@ -72,6 +72,8 @@ class LowRankLayer {
   LowRankArgs UploadTerms(DeviceCase& machine);
   // `gap` elements follow each row of x.
   Arguments Upload(int64_t gap, DeviceCase& machine);
+  // Of a group, as FusedShape has it.
+  int32_t MostUnits() const;
   void CheckY(const OutputArgs& output, DeviceCase& machine);
   int64_t Place(int64_t row) const {
     return places_.empty() ? row : places_[row];
