@@ -27,6 +27,14 @@ _COMPILED_FOR_SIZE = [
     "peft_cc/cuda",
 ]
 
+# Of a fake that is a library: with a C++ library of its own, a test that makes
+# allocations fail does not reach those of the device.
+OWN_CXX_LIBRARY = [
+    "-l:libstdc++.a",
+    "-Wl,-Bsymbolic",
+    "-Wl,--exclude-libs,ALL",
+]
+
 def peft_cc_library(name, copts = [], **kwargs):
     """A cc_library; here so that options for all of them have one place.
 

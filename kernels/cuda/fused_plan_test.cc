@@ -42,7 +42,7 @@ TEST(FusedPlanTest, HasNoMoreBlocksThanWork) {
 TEST(FusedPlanTest, TIsCutUntilAllBlocksHaveSome) {
   EXPECT_EQ(PlanFused({1, 4096, 4096, 1, 1}, kH100)->splits, 8);
   EXPECT_EQ(PlanFused({32, 4096, 4096, 32, 1}, kH100)->splits, 8);
-  EXPECT_EQ(PlanFused({32, 4096, 4096, 32, 4}, kH100)->splits, 1);
+  EXPECT_EQ(PlanFused({32, 4096, 4096, 32, 4}, kH100)->splits, 2);
 }
 
 TEST(FusedPlanTest, WithoutTermsThereIsNoT) {
@@ -56,7 +56,7 @@ TEST(FusedPlanTest, WhatIsTooLargeOrOddHasNone) {
   EXPECT_FALSE(PlanFused({33, 4096, 4096, 3, 1}, kH100).has_value());
   EXPECT_FALSE(PlanFused({1, 4092, 4096, 1, 1}, kH100).has_value());
   EXPECT_FALSE(PlanFused({32, 4096, 4096, 32, 32}, kH100).has_value());
-  EXPECT_FALSE(PlanFused({32, 4096, 4096, 32, 8}, kRtx4090).has_value());
+  EXPECT_FALSE(PlanFused({32, 4096, 4096, 32, 16}, kRtx4090).has_value());
 }
 
 }  // namespace
