@@ -203,21 +203,28 @@ TEST(NewHeadsTest, AMergedFolderIsAModelOfTheTask) {
   EXPECT_EQ(merged->base().files().tensors.count("lm_head.weight"), 0u);
 }
 
+// The folder, below the test's, of a GPT-2 with a new adapter merged into it.
+std::string MergedWithNewAdapter(Model& model, absl::string_view name) {
+  const absl::Status added =
+      model
+          .AddAdapter(
+              "a", R"({"peft_type": "LORA", "target_modules": ["c_attn"]})", 0)
+          .status();
+  EXPECT_TRUE(added.ok()) << added;
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", name);
+  const absl::Status merged = model.MergeAndUnload(path);
+  EXPECT_TRUE(merged.ok()) << merged;
+  return path;
+}
+
 // transformers takes two labels there, and no others.
 TEST(NewHeadsTest, AMergedModelThatAnswersHasTwoLabels) {
   const std::string folder = CopyOfFolder(kGpt2);
   EditConfig(folder, [](Json& config) { config["num_labels"] = 3; });
   const auto model = OpenFor(folder, ModelTask::kQuestionAnswering);
   ASSERT_TRUE(model.ok()) << model.status();
-  ASSERT_TRUE((*model)
-                  ->AddAdapter("a",
-                               R"({"peft_type": "LORA",
-                                   "target_modules": ["c_attn"]})",
-                               0)
-                  .ok());
   const std::string path =
-      absl::StrCat(::testing::TempDir(), "/a_merged_model_that_answers");
-  ASSERT_TRUE((*model)->MergeAndUnload(path).ok());
+      MergedWithNewAdapter(**model, "a_merged_model_that_answers");
   EXPECT_THAT(ReadText(path + "/config.json"), HasSubstr("\"LABEL_1\""));
   EXPECT_THAT(ReadText(path + "/config.json"),
               ::testing::Not(HasSubstr("num_labels")));
@@ -232,15 +239,8 @@ TEST(NewHeadsTest, ReplicatedLayersShareOneHead) {
   const auto model = Model::Open(kGpt2, options);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ((*model)->base().config().num_hidden_layers, 3);
-  ASSERT_TRUE((*model)
-                  ->AddAdapter("a",
-                               R"({"peft_type": "LORA",
-                                   "target_modules": ["c_attn"]})",
-                               0)
-                  .ok());
   const std::string path =
-      absl::StrCat(::testing::TempDir(), "/a_merged_replicated_classifier");
-  ASSERT_TRUE((*model)->MergeAndUnload(path).ok());
+      MergedWithNewAdapter(**model, "a_merged_replicated_classifier");
   const auto merged = OpenModel(path);
   EXPECT_EQ(merged->base().files().tensors.at("classifier.weight").ToF32(),
             (*model)->base().files().tensors.at("classifier.weight").ToF32());
