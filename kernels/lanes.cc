@@ -18,6 +18,11 @@ class alignas(64) Range {
     bounds_.store(Pack(first, end), std::memory_order_relaxed);
   }
 
+  // Others take from the end once its own thread has begun; before, from the
+  // start: memory is read faster in the order of addresses.
+  void Begin() { begun_.store(true, std::memory_order_relaxed); }
+  bool begun() const { return begun_.load(std::memory_order_relaxed); }
+
   bool TakeFirst(int64_t* index) {
     return Take([&](int64_t first, int64_t end) {
       *index = first;
@@ -54,6 +59,7 @@ class alignas(64) Range {
   }
 
   std::atomic<uint64_t> bounds_{0};
+  std::atomic<bool> begun_{false};
 };
 
 }  // namespace
@@ -74,10 +80,13 @@ void RunInLanes(int64_t count, ThreadPool& pool,
   }
   const auto run_lane = [&](int64_t lane) {
     int64_t index = 0;
+    ranges[lane].Begin();
     while (ranges[lane].TakeFirst(&index)) run(index, lane);
     for (int64_t other = 1; other < lanes; ++other) {
       Range& range = ranges[(lane + other) % lanes];
-      while (range.TakeLast(&index)) run(index, lane);
+      while (range.begun() ? range.TakeLast(&index) : range.TakeFirst(&index)) {
+        run(index, lane);
+      }
     }
   };
   if (length == WorkLength::kBrief) {

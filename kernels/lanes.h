@@ -17,8 +17,9 @@ enum class WorkLength { kLong, kBrief };
 // returns when all have returned. A lane, below pool.num_threads(), is one
 // thread at a time, so it may have memory of its own. Each lane has a range of
 // indices that it takes in order, and one that is done takes from the end of
-// another's range: threads that read neighbouring pieces in turns fetch ahead
-// what the other one needs, and read at half the rate.
+// another's range, from the start where that has not begun: threads that read
+// neighbouring pieces in turns fetch ahead what the other one needs, and read at
+// half the rate.
 void RunInLanes(int64_t count, ThreadPool& pool,
                 absl::FunctionRef<void(int64_t index, int64_t lane)> run,
                 WorkLength length = WorkLength::kLong);

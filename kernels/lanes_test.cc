@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "gtest/gtest.h"
 
 namespace peft {
@@ -39,6 +40,24 @@ TEST(LanesTest, OneThreadTakesThemInOrder) {
     order.push_back(index);
   });
   EXPECT_EQ(order, (std::vector<int64_t>{0, 1, 2, 3, 4}));
+}
+
+// Two threads, the second of which never gets a processor.
+class OneOfTwoThreads : public ThreadPool {
+ public:
+  int num_threads() const override { return 2; }
+  void ParallelFor(int64_t num_pieces,
+                   absl::FunctionRef<void(int64_t)> piece) override {
+    for (int64_t i = 0; i < num_pieces; ++i) piece(i);
+  }
+};
+
+// Memory is read faster in the order of addresses.
+TEST(LanesTest, WhatAThreadHasNotBegunIsTakenInOrder) {
+  OneOfTwoThreads pool;
+  std::vector<int64_t> order;
+  RunInLanes(6, pool, [&](int64_t index, int64_t) { order.push_back(index); });
+  EXPECT_EQ(order, (std::vector<int64_t>{0, 1, 2, 3, 4, 5}));
 }
 
 TEST(LanesTest, ALaneIsOneThreadAtATime) {

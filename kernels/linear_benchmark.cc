@@ -109,13 +109,15 @@ void BM_Quantized(benchmark::State& state, DType dtype, int64_t block) {
 void Shapes(benchmark::internal::Benchmark* benchmark) {
   for (const int64_t threads : {1, 2}) {
     for (const int64_t rank : {0, 16}) {
-      for (const int64_t rows : {1, 4, 8, 16, 32, 64, 256}) {
+      for (const int64_t rows : {1, 2, 4, 8, 16, 32, 64, 256}) {
         benchmark->Args({rows, 576, 1536, rank, threads});
       }
       benchmark->Args({1, 576, 576, rank, threads});
-      benchmark->Args({1, 1536, 576, rank, threads});
     }
-    benchmark->Args({1, 4096, 4096, 0, threads});
+    for (const int64_t rows : {1, 2, 4, 8}) {
+      benchmark->Args({rows, 1536, 576, 0, threads});
+      benchmark->Args({rows, 4096, 4096, 0, threads});
+    }
     benchmark->Args({256, 2048, 2048, 0, threads});
   }
   benchmark->UseRealTime();

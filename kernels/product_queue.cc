@@ -78,9 +78,10 @@ int64_t RowsAtOnce(int64_t rows, int64_t most) {
   return std::max<int64_t>(1, (even + kTileRows - 1) / kTileRows) * kTileRows;
 }
 
-// Outputs that pieces of few rows keep together.
+// Outputs that pieces of few rows keep together: whole blocks of the kernels.
 int64_t OutputsTogether(const LinearTile& tile) {
-  return tile.num_terms > 0 && tile.terms[0].interleaved ? kRowsTogether : 4;
+  if (tile.num_terms > 0 && tile.terms[0].interleaved) return kRowsTogether;
+  return tile.rows == 1 ? 4 : 12;
 }
 
 // What the kernels ask for, but enough pieces where that is much.
