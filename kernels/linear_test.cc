@@ -205,6 +205,19 @@ TEST_P(LinearTest, LongInputsAndHighRanks) {
   }
 }
 
+// Rows of weights that are long enough to be read in another way.
+TEST_P(LinearTest, LongRowsOfWeights) {
+  Random random(14);
+  for (const int64_t rows : {2, 3, 4, 7, 8}) {
+    const Shape shape = {rows, 2071, 29, {16}, false, true};
+    const Layer layer(shape, kDTypes[rows % 3], DType::kF32, random);
+    RandomRows x(rows, shape.in, 1, random);
+    RandomRows y(rows, shape.out, 0, random);
+    RunInto(layer, x, y, InlineThreadPool());
+    ExpectRight(layer, x, y, shape);
+  }
+}
+
 TEST_P(LinearTest, ManyPiecesAndBlocksOfRows) {
   Random random(10);
   const Shape shape = {500, 150, 60, {8}, false, true};
@@ -239,7 +252,9 @@ void ExpectRowsAreTheirOwn(const Shape& shape, std::vector<int64_t> fewer,
 }
 
 TEST_P(LinearTest, FewRowsDoNotDependOnEachOther) {
-  ExpectRowsAreTheirOwn({8, 331, 77, {16}, false, true}, {1, 2, 3, 4, 5, 7});
+  for (const int64_t in : {331, 2071}) {
+    ExpectRowsAreTheirOwn({8, in, 77, {16}, false, true}, {1, 2, 3, 4, 5, 7});
+  }
 }
 
 TEST_P(LinearTest, ManyRowsDoNotDependOnEachOther) {
