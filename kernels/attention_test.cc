@@ -190,17 +190,29 @@ TEST_P(AttentionTest, LargeScoresDoNotOverflow) {
   }
 }
 
+// Runs `rows` rows at several places and expects what the first `all` rows from
+// there on, run together, gave for them.
+void ExpectRowsAreTheirOwn(Problem& problem, int64_t all, int64_t rows) {
+  for (const int64_t first : {0, 1, 17, 60}) {
+    const RandomRows whole = problem.Run(InlineThreadPool(), first, all);
+    const RandomRows part = problem.Run(InlineThreadPool(), first, rows);
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t i = 0; i < 96; ++i) {
+        ASSERT_EQ(part.At(row, i), whole.At(row, i)) << first << " + " << row;
+      }
+    }
+  }
+}
+
+// Two heads share their keys, so that up to four rows are few.
 TEST_P(AttentionTest, RowsDoNotDependOnEachOther) {
   Random random(25);
   for (const int64_t window : {0, 50}) {
     Problem problem({4, 2, 24, 500, 120, window, true}, random);
-    const RandomRows whole = problem.Run(InlineThreadPool());
-    for (const int64_t row : {0, 1, 17, 119}) {
-      const RandomRows one = problem.Run(InlineThreadPool(), row, 1);
-      for (int64_t i = 0; i < 96; ++i) {
-        ASSERT_EQ(one.At(0, i), whole.At(row, i)) << "row " << row;
-      }
-    }
+    ExpectRowsAreTheirOwn(problem, 60, 5);
+    ExpectRowsAreTheirOwn(problem, 60, 33);
+    ExpectRowsAreTheirOwn(problem, 4, 1);
+    ExpectRowsAreTheirOwn(problem, 4, 3);
   }
 }
 

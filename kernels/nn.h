@@ -72,7 +72,8 @@ struct AttentionShape {
 // workspace: AttentionWorkspaceFloats for the pool's threads. Keys and values
 // below first_position + n are read even where they are masked (their weight is
 // 0): they must be finite. Results do not depend on the pool's number of
-// threads, nor those of a row on the other rows of the call.
+// threads, nor those of a row on the other rows of the call, except that the
+// order of its sums is another where up to 8 rows of heads share keys.
 void Attention(const AttentionShape& shape, ConstRows queries,
                int64_t first_position, const KvView& kv, Rows output,
                float* workspace, ThreadPool& pool);
