@@ -1,8 +1,5 @@
 #include "peft_cc/base/huge_pages.h"
 
-#include <malloc.h>
-
-#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -38,16 +35,6 @@ TEST(AllocateBlock, StartsWhereHugePagesDoIfItFillsOne) {
                   (size < kHugePage ? 64 : kHugePage),
               0u);
   }
-}
-
-// Used memory stays in the small pages that it was used in.
-TEST(AllocateBlock, GivesFreshMemoryWhereItFillsAHugePage) {
-  constexpr size_t kSize = 2 * kHugePage;
-  mallopt(M_MMAP_THRESHOLD, 16 * kHugePage);
-  std::vector<char>(8 * kHugePage, 'x');
-  const std::shared_ptr<uint8_t> block = AllocateBlock(kSize);
-  ASSERT_NE(block, nullptr);
-  EXPECT_EQ(std::count(block.get(), block.get() + kSize, 'x'), 0);
 }
 
 TEST(AllocateBlock, SaysWhenMemoryIsOut) {
