@@ -10,6 +10,7 @@
 #include "kernels/cpu/variants.h"
 
 #define PEFT_VECTORS "kernels/cpu/vec_avx512.inc"
+#define PEFT_CODES_FIRST
 
 namespace peft {
 namespace kernels {
@@ -17,9 +18,19 @@ namespace cpu {
 
 #include "kernels/cpu/variant.inc"
 
-const FewKernels kAvx512VnniKernels = {"avx512_vnni", variant::LinearFew,
-                                       variant::PackedInputs,
-                                       variant::PackInputs};
+namespace {
+
+// Without codes there are no bytes to multiply: the same loops stand in
+// AVX-512's own file, and those for long rows only there.
+void LinearFew(const LinearTile& tile) {
+  const bool has_codes = tile.num_terms > 0 && tile.terms[0].elem > kElemF16;
+  has_codes ? variant::LinearFew(tile) : kAvx512Kernels.linear_few(tile);
+}
+
+}  // namespace
+
+const FewKernels kAvx512VnniKernels = {
+    "avx512_vnni", LinearFew, variant::PackedInputs, variant::PackInputs};
 
 }  // namespace cpu
 }  // namespace kernels
