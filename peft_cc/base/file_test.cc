@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/base/huge_pages.h"
 
 namespace peft {
 namespace {
@@ -116,6 +118,26 @@ TEST_F(FileTest, LargeReadsAreAlignedToHugePages) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes->data.data()) % (2 << 20), 0u);
 }
 
+// Emulators of other processors ignore what a program asks for here.
+#if defined(__linux__) && defined(__x86_64__)
+TEST_F(FileTest, MapsAskForHugePages) {
+  if (!FileExists("/sys/kernel/mm/transparent_hugepage/enabled")) {
+    GTEST_SKIP() << "this system has no transparent huge pages";
+  }
+  const auto bytes = ReadFile(Write("mapped", std::string(4 * kHugePage, 'x')),
+                              ReadMode::kMap, kNoLimit);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  std::ifstream file("/proc/self/smaps");
+  const std::string maps((std::istreambuf_iterator<char>(file)),
+                         std::istreambuf_iterator<char>());
+  const size_t map = maps.find(Path("mapped"));
+  ASSERT_NE(map, std::string::npos);
+  const size_t flags = maps.find("VmFlags:", map);
+  EXPECT_NE(maps.substr(flags, maps.find('\n', flags) - flags).find(" hg"),
+            std::string::npos);
+}
+#endif
+
 TEST_F(FileTest, BytesOutliveTheFile) {
   const std::string path = Write("data", "content");
   for (ReadMode mode : {ReadMode::kRead, ReadMode::kMap}) {
@@ -208,6 +230,29 @@ TEST_F(FileTest, WriteConcatenatesChunks) {
   EXPECT_EQ(NumFiles(), 1u);
 }
 
+TEST_F(FileTest, WriteConcatenatesChunksOfAnySize) {
+  // Around the huge page that is written at once, from any place in it.
+  constexpr size_t kPage = kHugePage;
+  std::string all;
+  const absl::Status status =
+      WriteFileAtomically(Path("out"), [&](FileSink sink) -> absl::Status {
+        for (const size_t size :
+             {size_t{1}, kPage - 2, size_t{1}, kPage, size_t{0}, 2 * kPage + 5,
+              kPage - 5, 3 * kPage, size_t{7}}) {
+          std::string chunk(size, '\0');
+          for (char& c : chunk) {
+            c = static_cast<char>(all.size() + (&c - &chunk[0]) * 31);
+          }
+          all += chunk;
+          PEFT_RETURN_IF_ERROR(
+              sink({reinterpret_cast<const uint8_t*>(chunk.data()), size}));
+        }
+        return absl::OkStatus();
+      });
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(*ReadTextFile(Path("out"), kNoLimit) == all);
+}
+
 TEST_F(FileTest, WriteReplacesAndLeavesOpenMapsAlone) {
   const std::string path = Write("out", "old");
   const auto map = ReadFile(path, ReadMode::kMap, kNoLimit);
@@ -261,7 +306,7 @@ TEST_F(FileTest, AWriteThatIsKilledLeavesNothing) {
   const std::string path = Write("out", "old");
   const pid_t child = fork();
   if (child == 0) {
-    const std::vector<uint8_t> half(1000);
+    const std::vector<uint8_t> half(5 << 20);
     (void)WriteFileAtomically(path, [&](FileSink sink) {
       (void)sink(half);
       raise(SIGKILL);

@@ -1,5 +1,10 @@
 #include "peft_cc/base/huge_pages.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -36,6 +41,19 @@ TEST(AllocateBlock, StartsWhereHugePagesDoIfItFillsOne) {
               0u);
   }
 }
+
+#ifdef __GLIBC__
+// Used memory would stay in the small pages that it was used in.
+TEST(AllocateBlock, LeavesThePagesOfUsedMemory) {
+  constexpr size_t kSize = 2 * kHugePage;
+  mallopt(M_MMAP_THRESHOLD, 16 * kHugePage);
+  mallopt(M_TRIM_THRESHOLD, 64 * kHugePage);
+  std::vector<char>(8 * kHugePage, 'x');
+  const std::shared_ptr<uint8_t> block = AllocateBlock(kSize);
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(std::count(block.get(), block.get() + kSize, 'x'), 0);
+}
+#endif
 
 TEST(AllocateBlock, SaysWhenMemoryIsOut) {
   EXPECT_EQ(AllocateBlock(UINT64_MAX), nullptr);

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file_write_internal.h"
+#include "peft_cc/base/huge_pages.h"
 
 namespace peft {
 namespace {
@@ -54,6 +55,22 @@ absl::Status TemporaryFile::Create() {
 }
 
 absl::Status TemporaryFile::Append(absl::Span<const uint8_t> bytes) {
+  if (!pending_.empty()) {
+    const auto more =
+        bytes.first(std::min(bytes.size(), kHugePage - pending_.size()));
+    pending_.insert(pending_.end(), more.begin(), more.end());
+    if (pending_.size() < kHugePage) return absl::OkStatus();
+    PEFT_RETURN_IF_ERROR(Write(pending_));
+    pending_.clear();
+    bytes.remove_prefix(more.size());
+  }
+  const size_t whole = bytes.size() / kHugePage * kHugePage;
+  PEFT_RETURN_IF_ERROR(Write(bytes.first(whole)));
+  pending_.assign(bytes.begin() + whole, bytes.end());
+  return absl::OkStatus();
+}
+
+absl::Status TemporaryFile::Write(absl::Span<const uint8_t> bytes) {
   while (!bytes.empty()) {
     const size_t want = std::min(bytes.size(), kMaxWriteChunk);
     const ssize_t written = write(fd_.get(), bytes.data(), want);
@@ -84,6 +101,7 @@ bool TemporaryFile::NameBeside() {
 }
 
 absl::Status TemporaryFile::Commit() {
+  PEFT_RETURN_IF_ERROR(Write(pending_));
   if (fsync(fd_.get()) != 0) return WriteError(target_, "flush failed", errno);
   const bool is_unnamed = path_.empty();
   const bool is_done = is_unnamed && LinkTo(target_);
