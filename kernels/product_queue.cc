@@ -216,7 +216,10 @@ void ProductQueue::RunPiece(const Product& product, int64_t piece) {
                               product.all.last_output);
   tile.rows = std::min(product.rows_at_once, product.all.rows - row);
   tile.y += row * tile.y_stride;
-  if (product.few) return cpu::Kernels().linear_few(tile);  // row is 0
+  if (product.few) {  // row is 0
+    tile.bytes_ahead = cpu::Kernels().bytes_ahead;
+    return cpu::Kernels().linear_few(tile);
+  }
   Term terms[kMaxTerms];
   for (int i = 0; i < tile.num_terms; ++i) {
     terms[i] = tile.terms[i];

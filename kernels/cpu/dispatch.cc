@@ -4,6 +4,9 @@
 
 #include "kernels/cpu/variants.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,11 +45,25 @@ bool HasAmx() {
 #endif
 }
 
+// AMD's Zen 5 and what comes after it.
+bool IsZen5OrLater() {
+  constexpr unsigned kZen5Family = 26;
+  unsigned family = 0;
+  unsigned ebx, ecx, edx;
+  if (!__builtin_cpu_is("amd") || !__get_cpuid(1, &family, &ebx, &ecx, &edx)) {
+    return false;
+  }
+  return ((family >> 8) & 0xf) + ((family >> 20) & 0xff) >= kZen5Family;
+}
+
 // What newer processors have on top of AVX-512.
 void AddVnniTable(std::vector<const KernelTable*>* tables) {
   if (!__builtin_cpu_supports("avx512vnni")) return;
-  static const KernelTable vnni =
-      WithProducts(kAvx512Kernels, kAvx512VnniKernels);
+  static const KernelTable vnni = [] {
+    KernelTable table = WithProducts(kAvx512Kernels, kAvx512VnniKernels);
+    if (IsZen5OrLater()) table.bytes_ahead = 8192;
+    return table;
+  }();
   tables->push_back(&vnni);
 }
 
