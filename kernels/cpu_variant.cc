@@ -7,5 +7,7 @@ namespace kernels {
 
 const char* CpuVariantName() { return cpu::Kernels().name; }
 
+int64_t CpuBytesAhead() { return cpu::Kernels().bytes_ahead; }
+
 }  // namespace kernels
 }  // namespace peft
