@@ -100,12 +100,16 @@ bool IsTransposed(const LinearTile& tile) {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// The term's weights from output `first` on.
+const char* WeightsFrom(const Term& term, int64_t first) {
+  return static_cast<const char*>(term.weight) +
+         first * term.stride * BitsOf(term.elem) / 8;
+}
+
 // The weights of few rows from output `first` on.
 void FetchStart(const LinearTile& tile, int64_t first) {
   for (int i = 0; i < tile.num_terms; ++i) {
-    const Term& term = tile.terms[i];
-    const auto* const weight = static_cast<const char*>(term.weight) +
-                               first * term.stride * BitsOf(term.elem) / 8;
+    const char* const weight = WeightsFrom(tile.terms[i], first);
     for (int64_t byte = 0; byte < kFetchedBytes; byte += 64) {
       __builtin_prefetch(weight + byte, 0, 2);
     }
@@ -207,7 +211,8 @@ int64_t ProductQueue::Cut() {
   return pieces;
 }
 
-void ProductQueue::RunPiece(const Product& product, int64_t piece) {
+void ProductQueue::RunPiece(const Product& product, int64_t piece,
+                            const char* next) {
   LinearTile tile = product.all;
   const int64_t blocks = product.RowBlocks();
   const int64_t row = piece % blocks * product.rows_at_once;
@@ -218,6 +223,7 @@ void ProductQueue::RunPiece(const Product& product, int64_t piece) {
   tile.y += row * tile.y_stride;
   if (product.few) {  // row is 0
     tile.bytes_ahead = cpu::Kernels().bytes_ahead;
+    tile.next = next;
     return cpu::Kernels().linear_few(tile);
   }
   Term terms[kMaxTerms];
@@ -252,11 +258,13 @@ const ProductQueue::Product& ProductQueue::ProductOf(int64_t piece) const {
   return *(next - 1);  // those that have no pieces stand before it
 }
 
-void ProductQueue::FetchPiece(int64_t piece) const {
+const char* ProductQueue::FetchPiece(int64_t piece) const {
   const Product& product = ProductOf(piece);
-  if (!product.few) return;
-  FetchStart(product.all,
-             (piece - product.first_piece) * product.outputs_at_once);
+  if (!product.few || product.all.num_terms == 0) return nullptr;
+  const int64_t output =
+      (piece - product.first_piece) * product.outputs_at_once;
+  FetchStart(product.all, output);
+  return WeightsFrom(product.all.terms[0], output);
 }
 
 void ProductQueue::Run() {
@@ -268,9 +276,10 @@ void ProductQueue::Run() {
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
   const auto run = [&](int64_t piece, int64_t) {
-    if (piece + 1 < pieces) FetchPiece(piece + 1);
+    const char* const next =
+        piece + 1 < pieces ? FetchPiece(piece + 1) : nullptr;
     const Product& product = ProductOf(piece);
-    RunPiece(product, piece - product.first_piece);
+    RunPiece(product, piece - product.first_piece, next);
   };
   RunInLanes(pieces, threads, run,
              work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong);

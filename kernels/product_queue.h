@@ -83,9 +83,11 @@ class ProductQueue {
   static void CutMany(Product* product);
 
   const Product& ProductOf(int64_t piece) const;
-  // Fetches where a piece starts, of few rows.
-  void FetchPiece(int64_t piece) const;
-  static void RunPiece(const Product& product, int64_t piece);
+  // Fetches where a piece starts, of few rows, and returns where the weights of
+  // its first term do; null for many rows.
+  const char* FetchPiece(int64_t piece) const;
+  // `next`: as in LinearTile.
+  static void RunPiece(const Product& product, int64_t piece, const char* next);
 
   ThreadPool& pool_;
   Product products_[kMaxProducts];

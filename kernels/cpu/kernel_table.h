@@ -63,7 +63,11 @@ struct LinearTile {
   bool round_inputs;
   float* y;
   int64_t y_stride;
-  int64_t bytes_ahead;  // of linear_few with one row: KernelTable's
+  // Of linear_few with one row: KernelTable's bytes_ahead, and the weights that
+  // are read after those of the first term, or null. What follows there in the
+  // order of addresses may never be needed.
+  int64_t bytes_ahead;
+  const char* next;
 };
 
 // out[r][c] = (weight[r][c] + sum_k left[r][k] right[k][c]) * row_factor[r] *

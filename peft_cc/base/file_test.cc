@@ -130,7 +130,7 @@ TEST_F(FileTest, MapsAskForHugePages) {
   std::ifstream file("/proc/self/smaps");
   const std::string maps((std::istreambuf_iterator<char>(file)),
                          std::istreambuf_iterator<char>());
-  const size_t map = maps.find(Path("mapped"));
+  const size_t map = maps.find("/mapped\n");
   ASSERT_NE(map, std::string::npos);
   const size_t flags = maps.find("VmFlags:", map);
   EXPECT_NE(maps.substr(flags, maps.find('\n', flags) - flags).find(" hg"),

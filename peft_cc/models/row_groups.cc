@@ -21,6 +21,15 @@ bool IsSamePlain(const kernels::LinearPlan& a, const kernels::LinearPlan& b) {
          a.bias.data == b.bias.data;
 }
 
+template <typename T>
+void Fetch(const T* first, size_t count) {
+  constexpr size_t kCacheLine = 64;
+  const char* const begin = reinterpret_cast<const char*>(first);
+  for (size_t byte = 0; byte < count * sizeof(T); byte += kCacheLine) {
+    __builtin_prefetch(begin + byte);
+  }
+}
+
 }  // namespace
 
 absl::Status RowGroups::Reserve(const BatchPlan& plans, int64_t batch,
@@ -91,7 +100,21 @@ const uint8_t* const* RowGroups::FillGates(const Range& range, const Plan& plan,
   return pointers;
 }
 
+void RowGroups::FetchPlans(int site) const {
+  for (const Slice& slice : slices_) Fetch(&slice.plan->linear(site), 1);
+  for (const Slice& slice : slices_) {
+    const auto& stages = slice.plan->linear(site).stages;
+    Fetch(stages.data(), stages.size());
+  }
+  for (const Slice& slice : slices_) {
+    for (const kernels::LinearStage& stage : slice.plan->linear(site).stages) {
+      Fetch(stage.low_rank.data(), stage.low_rank.size());
+    }
+  }
+}
+
 absl::Span<const kernels::LinearGroup> RowGroups::At(int site, int place) {
+  if (slices_.size() > 1) FetchPlans(site);
   std::vector<kernels::LinearGroup>& groups = groups_[place];
   groups.clear();
   for (const Slice& slice : slices_) {

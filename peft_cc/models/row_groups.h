@@ -63,6 +63,11 @@ class RowGroups {
     const uint8_t* const* gates;  // null: the plan has none
   };
 
+  // Fetches the plans of a site into the cache, all at once: those of many
+  // adapters are far from each other, and found one at a time they cost a tenth
+  // of a step.
+  void FetchPlans(int site) const;
+
   // The gates' bytes of the group's tokens [first, first + count).
   const uint8_t* const* FillGates(const Range& range, const Plan& plan,
                                   int64_t first, int64_t count);
