@@ -22,8 +22,8 @@ constexpr int64_t kOut = 58;
 class RandomPlan {
  public:
   RandomPlan(const RandomMatrix* weight, bool transposed, int64_t rows,
-             Random& random)
-      : weight_(weight), rows_(rows) {
+             Random& random, bool is_gated = true)
+      : weight_(weight), rows_(rows), is_gated_(is_gated) {
     plan_.weight = weight->view();
     plan_.transposed = transposed;
     const auto one_in = [&](unsigned n) { return random() % n == 0; };
@@ -37,7 +37,9 @@ class RandomPlan {
     for (int i = 0; i < stages; ++i) AddStage(random);
   }
 
-  LinearGroup group() const { return {&plan_, rows_, gates_}; }
+  LinearGroup group() const {
+    return {&plan_, rows_, is_gated_ ? gates_ : nullptr};
+  }
 
   // `size` becomes the sum of the magnitudes of all that is added.
   double Expected(const RandomRows& x, int64_t row, int64_t group_row,
@@ -81,7 +83,8 @@ class RandomPlan {
       factors_.emplace_back(DType::kF32, rank, kIn, random);
       const MatrixView a = factors_.back().view();
       factors_.emplace_back(DType::kBF16, kOut, rank, random);
-      const int gate = random() % 3 == 0 ? static_cast<int>(random() % 2) : -1;
+      const int gate =
+          is_gated_ && random() % 3 == 0 ? static_cast<int>(random() % 2) : -1;
       stage.low_rank.push_back(
           {a, factors_.back().view(), 0.25f * static_cast<float>(i + 1), gate});
       if (random() % 3 == 0) {
@@ -140,6 +143,7 @@ class RandomPlan {
 
   const RandomMatrix* weight_;
   const int64_t rows_;
+  const bool is_gated_;
   LinearPlan plan_;
   std::unique_ptr<RandomMatrix> bias_;
   std::unique_ptr<RandomMatrix> patch_;
@@ -264,6 +268,33 @@ TEST_P(LinearGroupsTest, MoreGroupsThanOneHandOutTakes) {
   std::vector<float> workspace(LinearWorkspaceFloats(groups_));
   RunLinear(groups_, x.view(), y.view(), workspace.data(), InlineThreadPool());
   ExpectRight(x, y);
+}
+
+// So many that one thread runs all of a group's terms; more products than fit
+// the queue among them.
+TEST_P(LinearGroupsTest, ManyGroupsRunTheirOwnStacks) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
+  for (int i = 0; i < 12 && !HasFatalFailure(); ++i) {
+    Random random(500 + i);
+    plans_.clear();
+    groups_.clear();
+    const RandomMatrix weight(i % 2 == 0 ? DType::kF32 : DType::kBF16, kOut,
+                              kIn, random);
+    const int64_t groups = i < 8 ? 6 + 5 * i : 150;
+    int64_t rows = 0;
+    for (int64_t group = 0; group < groups; ++group) {
+      const int64_t count = random() % 4 == 0 ? 1 + random() % 9 : 1;
+      plans_.emplace_back(&weight, false, count, random, /*is_gated=*/false);
+      groups_.push_back(plans_.back().group());
+      rows += count;
+    }
+    RandomRows x(rows, kIn, i % 3, random);
+    RandomRows y(rows, kOut, i % 2, random);
+    std::vector<float> workspace(LinearWorkspaceFloats(groups_));
+    RunLinear(groups_, x.view(), y.view(), workspace.data(),
+              i % 3 == 0 ? InlineThreadPool() : *pool);
+    ExpectRight(x, y);
+  }
 }
 
 // A layer with an adapter of some rank, and what it does to a row.

@@ -200,7 +200,10 @@ int64_t ProductQueue::Cut() {
   int64_t pieces = 0;
   for (int i = 0; i < num_products_; ++i) {
     Product& product = products_[i];
-    if (product.few) {
+    if (product.in_chain) {
+      product.rows_at_once = kFewRows;
+      product.outputs_at_once = product.all.last_output;
+    } else if (product.few) {
       CutFew(piece_bytes, &product);
     } else {
       CutMany(&product);
@@ -245,8 +248,11 @@ Term* ProductQueue::ReserveTerms(int count) {
 
 void ProductQueue::Add(const LinearTile& tile) {
   const bool few = tile.rows <= kFewRows && !IsTransposed(tile);
+  assert(few || !in_chain_);
   if (few && num_products_ == 0) FetchStart(tile, 0);
-  products_[num_products_++] = {tile, few, 0, 0, 0};
+  const bool follows = in_chain_ && !is_head_ && num_products_ > 0;
+  products_[num_products_++] = {tile, few, in_chain_, follows, 0, 0, 0};
+  is_head_ = false;
 }
 
 const ProductQueue::Product& ProductQueue::ProductOf(int64_t piece) const {
@@ -259,6 +265,7 @@ const ProductQueue::Product& ProductQueue::ProductOf(int64_t piece) const {
 }
 
 const char* ProductQueue::FetchPiece(int64_t piece) const {
+  if (piece >= num_pieces_) return nullptr;
   const Product& product = ProductOf(piece);
   if (!product.few || product.all.num_terms == 0) return nullptr;
   const int64_t output =
@@ -267,8 +274,17 @@ const char* ProductQueue::FetchPiece(int64_t piece) const {
   return WeightsFrom(product.all.terms[0], output);
 }
 
+void ProductQueue::RunChain(const Product* product, const char* next) const {
+  const Product* const end = products_ + num_products_;
+  for (; product + 1 < end && product[1].follows; ++product) {
+    RunPiece(*product, 0,
+             static_cast<const char*>(product[1].all.terms[0].weight));
+  }
+  RunPiece(*product, 0, next);
+}
+
 void ProductQueue::Run() {
-  const int64_t pieces = Cut();
+  num_pieces_ = Cut();
   int64_t work = 0;
   for (int i = 0; i < num_products_; ++i) {
     const LinearTile& tile = products_[i].all;
@@ -276,12 +292,12 @@ void ProductQueue::Run() {
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
   const auto run = [&](int64_t piece, int64_t) {
-    const char* const next =
-        piece + 1 < pieces ? FetchPiece(piece + 1) : nullptr;
+    const char* const next = FetchPiece(piece + 1);
     const Product& product = ProductOf(piece);
+    if (product.in_chain) return RunChain(&product, next);
     RunPiece(product, piece - product.first_piece, next);
   };
-  RunInLanes(pieces, threads, run,
+  RunInLanes(num_pieces_, threads, run,
              work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong);
   num_products_ = 0;
   num_terms_ = 0;

@@ -31,7 +31,8 @@ int64_t PackedFloats(const MatrixView& weight, int64_t rows);
 float* PackInputs(int64_t rows, float* workspace, cpu::Term* term);
 
 // Lives on the stack and allocates nothing. What is added runs at the latest
-// with Run, which must be called last.
+// with Run, which must be called last. Products do not depend on each other,
+// but for those of a chain: each of these may need all before it.
 class ProductQueue {
  public:
   // Terms that one product has at most.
@@ -49,8 +50,15 @@ class ProductQueue {
   // reserved before.
   void Add(const cpu::LinearTile& tile);
 
+  // What is added between these is a chain, which one thread runs in order: few
+  // rows, and not transposed.
+  void BeginChain() { in_chain_ = is_head_ = true; }
+  void EndChain() { in_chain_ = false; }
+
   // Returns when all is computed.
   void Run();
+
+  int num_threads() const { return pool_.num_threads(); }
 
  private:
   // Enough for three layers, as q, k and v are, of 64 groups of rows.
@@ -62,6 +70,8 @@ class ProductQueue {
   struct Product {
     cpu::LinearTile all;
     bool few;
+    bool in_chain;
+    bool follows;  // the one before it in its chain, and has no pieces itself
     int64_t rows_at_once;
     int64_t outputs_at_once;
     int64_t first_piece;  // among those of all products
@@ -72,7 +82,10 @@ class ProductQueue {
     int64_t OutputBlocks() const {
       return (all.last_output + outputs_at_once - 1) / outputs_at_once;
     }
-    int64_t Pieces() const { return RowBlocks() * OutputBlocks(); }
+    int64_t Pieces() const {
+      if (in_chain) return follows ? 0 : 1;
+      return RowBlocks() * OutputBlocks();
+    }
   };
 
   // Cuts all products; the number of pieces.
@@ -84,16 +97,21 @@ class ProductQueue {
 
   const Product& ProductOf(int64_t piece) const;
   // Fetches where a piece starts, of few rows, and returns where the weights of
-  // its first term do; null for many rows.
+  // its first term do; null for many rows, or past the last piece.
   const char* FetchPiece(int64_t piece) const;
   // `next`: as in LinearTile.
   static void RunPiece(const Product& product, int64_t piece, const char* next);
+  // The same for all of a chain.
+  void RunChain(const Product* product, const char* next) const;
 
   ThreadPool& pool_;
   Product products_[kMaxProducts];
   cpu::Term terms_[kAllTerms];
   int num_products_ = 0;
   int num_terms_ = 0;
+  int64_t num_pieces_ = 0;
+  bool in_chain_ = false;
+  bool is_head_ = false;  // the next product of the chain
 };
 
 }  // namespace kernels
