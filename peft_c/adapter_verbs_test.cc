@@ -221,6 +221,29 @@ TEST_F(AdapterVerbsTest, MemoryIsReadAsStrictlyAsAFolder) {
   EXPECT_EQ(Has("a"), 0);
 }
 
+TEST_F(AdapterVerbsTest, MemoryTakesAnUnconvertedInitWhereItIsAllowed) {
+  Load("french");
+  const OwnedStateDict state_dict = StateDict("french");
+  peft_string_t* text = nullptr;
+  ASSERT_PEFT_OK(peft_model_get_adapter_config(model_.get(), "french", &text));
+  const OwnedString owned(text);
+  std::string config = peft_string_data(text);
+  const std::string plain = R"("init_lora_weights": true)";
+  ASSERT_NE(config.find(plain), std::string::npos);
+  config.replace(config.find(plain), plain.size(),
+                 R"("init_lora_weights": "corda")");
+  peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
+  const auto load = [&](const char* name) {
+    return Take(peft_model_load_adapter_from_memory(
+        model_.get(), name, config.c_str(), state_dict.get(), &options,
+        nullptr));
+  };
+  EXPECT_EQ(load("a").id, "ADAPTER_FEATURE_UNSUPPORTED");
+  options.allow_unconverted_init = 1;
+  EXPECT_EQ(load("a").id, "");
+  EXPECT_EQ(Has("a"), 1);
+}
+
 TEST_F(AdapterVerbsTest, AMappedFileComputesTheSame) {
   Load("german");
   const Row copied = Active();

@@ -115,6 +115,7 @@ absl::StatusOr<LoadedAdapter> Model::Build(
     const AdapterLoadOptions& options) const {
   AdapterConfigOptions parse_options;
   parse_options.lenient = options.lenient;
+  parse_options.allow_unconverted_init = options.allow_unconverted_init;
   PEFT_ASSIGN_OR_RETURN(AdapterConfig parsed,
                         ParseConfig(name, config, parse_options));
   return BuildAdapter(sites(), name, std::move(parsed), std::move(tensors),

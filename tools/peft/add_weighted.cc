@@ -75,6 +75,7 @@ std::vector<OptionSpec> Specs() {
       {"--seed", "S", "of dare's random numbers, as torch's; default 0"},
       {"--overwrite", nullptr, "replace the adapter that is at --output"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
+      UnconvertedInitOptionSpec(),
       TaskOptionSpec(),
       LabelsOptionSpec(),
       {"--threads", "N", "threads to use; 0, the default: one per core"},

@@ -246,6 +246,24 @@ complains 'FILE_EXISTS'
 run 1 merge --model $data/base --adapter $data/adapters/german \
   --output $tmp/none/merged
 
+# what an adapter's file may lack or say
+mkdir $tmp/corda
+cp $data/adapters/roman/adapter_model.bin $tmp/corda
+sed 's/"init_lora_weights": true/"init_lora_weights": "corda"/' \
+  $data/adapters/roman/adapter_config.json >$tmp/corda/adapter_config.json
+run 1 save --model $data/base --adapter $tmp/corda --output $tmp/plain &&
+  complains 'init_lora_weights'
+run 0 save --model $data/base --adapter $tmp/corda --output $tmp/plain \
+  --allow-unconverted-init && complains 'was loaded as a plain LoRA'
+mkdir $tmp/odd
+cp $data/adapters/roman/adapter_model.bin $tmp/odd
+sed 's/"lora_alpha"/"odd": 3, "lora_alpha"/' \
+  $data/adapters/roman/adapter_config.json >$tmp/odd/adapter_config.json
+run 1 save --model $data/base --adapter $tmp/odd --output $tmp/strict &&
+  complains 'odd'
+run 0 save --model $data/base --adapter $tmp/odd --output $tmp/lenient \
+  --lenient && complains 'odd'
+
 # probe
 run 2 probe --model $data/base
 run 0 probe --model $data/base --adapter $data/adapters/german \

@@ -22,6 +22,7 @@ std::vector<OptionSpec> Specs() {
       {"--output", "DIR", "folder to write; its parent must exist"},
       {"--overwrite", nullptr, "replace the adapter that is at --output"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
+      UnconvertedInitOptionSpec(),
       TaskOptionSpec(),
       LabelsOptionSpec(),
       {"--threads", "N", "threads to use; 0, the default: one per core"},

@@ -89,6 +89,8 @@ int LoadAdapters(const Args& args, const std::vector<std::string>& folders,
     const std::string& name = names[i];
     peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
     options.lenient = args.Has("--lenient") ? 1 : 0;
+    options.allow_unconverted_init =
+        args.Has("--allow-unconverted-init") ? 1 : 0;
     peft_load_report_t* raw_report = nullptr;
     peft_status_t* status = peft_model_load_adapter(
         model, name.c_str(), folders[i].c_str(), &options, &raw_report);
@@ -203,9 +205,16 @@ std::vector<OptionSpec> ModelOptionSpecs() {
        "by which a classifier of sequences finds the last token of each row; "
        "by default config.json's"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
+      UnconvertedInitOptionSpec(),
       {"--threads", "N", "threads to use; 0, the default: one per core"},
       {"--help", nullptr, "show this text"},
   };
+}
+
+OptionSpec UnconvertedInitOptionSpec() {
+  return {"--allow-unconverted-init", nullptr,
+          "take an adapter whose initialisation changed the base (corda, "
+          "loftq, ...) as a plain LoRA, which is not what was trained"};
 }
 
 OptionSpec TaskOptionSpec() {

@@ -15,6 +15,9 @@ namespace peft_tool {
 // Options of every command that runs a model.
 std::vector<OptionSpec> ModelOptionSpecs();
 
+// --allow-unconverted-init, which ModelOptionSpecs has and OpenModel reads.
+OptionSpec UnconvertedInitOptionSpec();
+
 // --task and --num-labels, which ModelOptionSpecs has.
 OptionSpec TaskOptionSpec();
 OptionSpec LabelsOptionSpec();
