@@ -27,6 +27,10 @@ peft_status_t* peft_model_save_adapter(const peft_model_t* model,
     peft::AdapterSaveOptions how;
     PEFT_ASSIGN_OR_RETURN(how.overwrite, peft::FlagArgument("options.overwrite",
                                                             known.overwrite));
+    PEFT_ASSIGN_OR_RETURN(
+        how.path_initial_model_for_weight_conversion,
+        peft::OptionalText("options.path_initial_model_for_weight_conversion",
+                           known.path_initial_model_for_weight_conversion, ""));
     return object->SaveAdapter(key, folder, how);
   });
 }

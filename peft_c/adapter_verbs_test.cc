@@ -155,6 +155,35 @@ TEST_F(AdapterVerbsTest, WhatIsSavedLoadsAndComputesTheSame) {
   }
 }
 
+TEST_F(AdapterVerbsTest, ASaveTakesAnInitBackFromTheBase) {
+  const Row base = Active();
+  ASSERT_PEFT_OK(peft_model_add_adapter(
+      model_.get(), "new",
+      R"({"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"],
+          "init_lora_weights": "pissa"})",
+      nullptr));
+  const std::string initial = root_ + "/initial";
+  ASSERT_PEFT_OK(
+      peft_model_save_adapter(model_.get(), "new", initial.c_str(), nullptr));
+  peft_save_options_t options = PEFT_SAVE_OPTIONS_INIT;
+  options.path_initial_model_for_weight_conversion = initial.c_str();
+  const std::string plain = root_ + "/plain";
+  ASSERT_PEFT_OK(
+      peft_model_save_adapter(model_.get(), "new", plain.c_str(), &options));
+  ASSERT_PEFT_OK(peft_model_load_adapter(model_.get(), "plain", plain.c_str(),
+                                         nullptr, nullptr));
+  EXPECT_EQ(Info("plain").rank, 4);
+  ExpectNear(Active(), base);
+  EXPECT_PEFT_ERROR(peft_model_save_adapter(model_.get(), "plain",
+                                            (root_ + "/x").c_str(), &options),
+                    PEFT_INVALID_ARGUMENT, "ARGUMENT");
+  const std::string nowhere = root_ + "/nowhere";
+  options.path_initial_model_for_weight_conversion = nowhere.c_str();
+  EXPECT_PEFT_ERROR(peft_model_save_adapter(model_.get(), "new",
+                                            (root_ + "/x").c_str(), &options),
+                    PEFT_NOT_FOUND, "FILE_NOT_FOUND");
+}
+
 TEST_F(AdapterVerbsTest, ASaveOverwritesOnlyWhenAsked) {
   Load("german");
   const std::string path = root_ + "/saved";

@@ -152,8 +152,10 @@ TEST(HeaderTest, Adapters) {
   EXPECT_FIELD(peft_load_options_t, num_files, 144);
   EXPECT_EQ(sizeof(peft_add_adapter_options_t), 16u);
   EXPECT_FIELD(peft_add_adapter_options_t, seed, 8);
-  EXPECT_EQ(sizeof(peft_save_options_t), 16u);
+  EXPECT_EQ(sizeof(peft_save_options_t), 24u);
   EXPECT_FIELD(peft_save_options_t, overwrite, 8);
+  EXPECT_FIELD(peft_save_options_t, path_initial_model_for_weight_conversion,
+               16);
   EXPECT_EQ(sizeof(peft_set_adapter_options_t), 16u);
   EXPECT_FIELD(peft_set_adapter_options_t, scales, 8);
   EXPECT_EQ(sizeof(peft_report_line_t), 32u);

@@ -1267,6 +1267,7 @@ struct SetAdapterOptions {
 // peft_save_options_t.
 struct SaveOptions {
   bool overwrite = false;
+  std::string path_initial_model_for_weight_conversion;
 };
 
 // peft_adapter_info_t; peft_type lives as long as the process.
@@ -1789,6 +1790,8 @@ class Model : public detail::Handle<peft_model_t, peft_model_free> {
     peft_save_options_t c;
     peft_save_options_init(&c, sizeof(c));
     c.overwrite = options.overwrite;
+    c.path_initial_model_for_weight_conversion =
+        options.path_initial_model_for_weight_conversion.c_str();
     return Status(
         peft_model_save_adapter(get(), name.c_str(), path.c_str(), &c));
   }

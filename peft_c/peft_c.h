@@ -109,7 +109,7 @@ extern "C" {
 
 /* The API number of this header. It grows by one with each addition; nothing
  * is ever removed or changed within a major version. */
-#define PEFT_API_VERSION 5
+#define PEFT_API_VERSION 6
 
 /* Returns the API number of the library that is loaded; a program needs it to
  * be at least the PEFT_API_VERSION that it was compiled with. Since: 1. */
@@ -981,11 +981,21 @@ typedef struct peft_save_options {
   /* 1: replaces the adapter that is at the path; other files in its folder
    * stay. Default 0: a folder that is not empty is ALREADY_EXISTS. */
   int32_t overwrite;
+  /* Of an adapter whose init_lora_weights takes something from the base (pissa,
+   * pissa_niter_n, olora, corda, lora_ga): the folder of this adapter as it was
+   * before training, saved from here or from Python. What is written is then a
+   * plain LoRA of twice the rank for the base as it was, as PEFT's
+   * save_pretrained does with the argument of this name: r and rank_pattern are
+   * doubled, lora_alpha and alpha_pattern keep the scales, init_lora_weights is
+   * true. The loaded adapter stays as it is. Fails with INVALID_ARGUMENT
+   * ("ARGUMENT") for another init, or a folder whose tensors do not fit. NULL or
+   * "", the default: the adapter as it is. Since: 6. */
+  const char* path_initial_model_for_weight_conversion;
 } peft_save_options_t;
 
 /* All defaults. Since: 2. */
 #define PEFT_SAVE_OPTIONS_INIT \
-  { sizeof(peft_save_options_t), 0 }
+  { sizeof(peft_save_options_t), 0, NULL }
 
 /* Writes the defaults to the `struct_size` bytes at `options`. Since: 2. */
 PEFT_API void peft_save_options_init(peft_save_options_t* options,

@@ -200,6 +200,9 @@ TEST_F(PeftHppModel, SavesAddsAndReadsBack) {
   save.overwrite = true;
   peft::OrThrow(model_.SaveAdapter("new", folder, save));
   EXPECT_EQ(model_.SaveAdapter("new", folder).id(), "FILE_EXISTS");
+  // Its init took nothing from the base.
+  save.path_initial_model_for_weight_conversion = folder;
+  EXPECT_EQ(model_.SaveAdapter("new", folder, save).id(), "ARGUMENT");
   EXPECT_GT(peft::OrThrow(peft::EstimateAdapter(folder)).num_tensors, 0);
   EXPECT_NE(peft::OrThrow(peft::InspectAdapter(folder, nullptr, &model_))
                 .find("LORA"),

@@ -140,6 +140,11 @@ func (m *Model) DeleteAdapter(names ...string) error {
 type SaveOptions struct {
 	// Replaces the adapter that is at the path; other files in its folder stay.
 	Overwrite bool
+	// Of an adapter whose init takes something from the base (pissa, olora and
+	// others): the folder of the adapter as it was before training. What is
+	// written is then a plain LoRA of twice the rank for the base as it was.
+	// Default "": the adapter as it is.
+	PathInitialModelForWeightConversion string
 }
 
 // SaveAdapter writes adapter name ("": the first active one) as the folder
@@ -149,13 +154,15 @@ func (m *Model) SaveAdapter(name, path string, options *SaveOptions) error {
 	defer runtime.KeepAlive(m)
 	var a arena
 	cName, cPath := a.optionalArg(name), a.arg(path)
-	if a.err != nil {
-		return a.err
-	}
 	var cOptions C.peft_save_options_t
 	C.peft_save_options_init(&cOptions, C.sizeof_peft_save_options_t)
 	if options != nil {
 		cOptions.overwrite = flag(options.Overwrite)
+		cOptions.path_initial_model_for_weight_conversion =
+			a.text(options.PathInitialModelForWeightConversion)
+	}
+	if a.err != nil {
+		return a.err
 	}
 	return toError(C.peft_model_save_adapter(m.c(), cName, cPath, &cOptions))
 }

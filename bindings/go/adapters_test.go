@@ -211,4 +211,7 @@ func TestSavedAdapterIsNotOverwrittenByItself(t *testing.T) {
 	check(t, model.SaveAdapter("", path, nil))
 	equal(t, errors.Is(model.SaveAdapter("", path, nil), peft.ErrFileExists), true)
 	check(t, model.SaveAdapter("", path, &peft.SaveOptions{Overwrite: true}))
+	// Its init took nothing from the base.
+	converted := &peft.SaveOptions{Overwrite: true, PathInitialModelForWeightConversion: path}
+	equal(t, errors.Is(model.SaveAdapter("", path, converted), peft.ErrArgument), true)
 }

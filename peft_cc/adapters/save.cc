@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "peft_cc/adapters/base_fingerprint.h"
+#include "peft_cc/adapters/convert_init.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/new_folder.h"
@@ -52,15 +53,8 @@ TensorMap FileTensors(const TensorMap& state_dict) {
   return tensors;
 }
 
-}  // namespace
-
-std::string AdapterConfigText(const AdapterConfig& config) {
-  Json json = config.json;
-  json["inference_mode"] = true;
-  return DumpJson(Sorted(json));
-}
-
-absl::Status SaveAdapter(const Adapter& adapter, const std::string& path,
+absl::Status WriteFolder(const AdapterConfig& config,
+                         const TensorMap& state_dict, const std::string& path,
                          const AdapterSaveOptions& options) {
   PEFT_ASSIGN_OR_RETURN(const std::unique_ptr<NewFolder> folder,
                         NewFolder::Create(path));
@@ -71,11 +65,30 @@ absl::Status SaveAdapter(const Adapter& adapter, const std::string& path,
   }
   PEFT_RETURN_IF_ERROR(
       WriteSafetensors(absl::StrCat(folder->path(), "/", kTensorsName),
-                       FileTensors(adapter.state_dict()), metadata));
+                       FileTensors(state_dict), metadata));
   PEFT_RETURN_IF_ERROR(
       WriteFileAtomically(absl::StrCat(folder->path(), "/", kConfigName),
-                          {BytesOf(AdapterConfigText(adapter.config()))}));
+                          {BytesOf(AdapterConfigText(config))}));
   return options.overwrite ? folder->CommitOver(kReplaced) : folder->Commit();
+}
+
+}  // namespace
+
+std::string AdapterConfigText(const AdapterConfig& config) {
+  Json json = config.json;
+  json["inference_mode"] = true;
+  return DumpJson(Sorted(json));
+}
+
+absl::Status SaveAdapter(const Adapter& adapter, const std::string& path,
+                         const AdapterSaveOptions& options) {
+  const std::string& initial = options.path_initial_model_for_weight_conversion;
+  if (initial.empty()) {
+    return WriteFolder(adapter.config(), adapter.state_dict(), path, options);
+  }
+  PEFT_ASSIGN_OR_RETURN(const ConvertedAdapter converted,
+                        ConvertInit(adapter, initial));
+  return WriteFolder(converted.config, converted.state_dict, path, options);
 }
 
 }  // namespace peft

@@ -16,6 +16,9 @@ struct AdapterSaveOptions {
   bool overwrite = false;
   // Written to the metadata of the tensors, see BaseFingerprint; "": none.
   std::string base_fingerprint = {};
+  // The folder of the adapter as it was before training: what is saved is then
+  // what ConvertInit makes of both. "": the adapter as it is.
+  std::string path_initial_model_for_weight_conversion = {};
 };
 
 // The text of the adapter_config.json that SaveAdapter writes: every key that
@@ -26,7 +29,8 @@ std::string AdapterConfigText(const AdapterConfig& config);
 // Writes adapter_model.safetensors and adapter_config.json to the folder
 // `path`, which appears whole or not at all; its parent must exist. Tensors are
 // written from where they are. Fails with ALREADY_EXISTS (FILE_EXISTS) where
-// the folder has files and `overwrite` is false, else as WriteSafetensors does.
+// the folder has files and `overwrite` is false, else as WriteSafetensors and
+// ConvertInit do.
 absl::Status SaveAdapter(const Adapter& adapter, const std::string& path,
                          const AdapterSaveOptions& options = {});
 

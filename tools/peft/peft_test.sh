@@ -255,6 +255,16 @@ run 1 save --model $data/base --adapter $tmp/corda --output $tmp/plain &&
   complains 'init_lora_weights'
 run 0 save --model $data/base --adapter $tmp/corda --output $tmp/plain \
   --allow-unconverted-init && complains 'was loaded as a plain LoRA'
+run 0 save --model $data/base --adapter $tmp/corda --output $tmp/converted \
+  --allow-unconverted-init --initial-adapter $data/adapters/roman
+run 0 inspect $tmp/converted && says 'LORA'
+grep -q '"init_lora_weights": true' $tmp/converted/adapter_config.json ||
+  fail 'the converted adapter has its old init'
+run 1 probe --model $data/base --adapter $tmp/converted &&
+  complains 'was loaded but does nothing'
+run 1 save --model $data/base --adapter $data/adapters/roman \
+  --output $tmp/x --initial-adapter $data/adapters/roman &&
+  complains 'init_lora_weights'
 mkdir $tmp/odd
 cp $data/adapters/roman/adapter_model.bin $tmp/odd
 sed 's/"lora_alpha"/"odd": 3, "lora_alpha"/' \

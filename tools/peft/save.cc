@@ -21,6 +21,10 @@ std::vector<OptionSpec> Specs() {
       {"--adapter-revision", "R", "of an --adapter of the Hub (main)"},
       {"--output", "DIR", "folder to write; its parent must exist"},
       {"--overwrite", nullptr, "replace the adapter that is at --output"},
+      {"--initial-adapter", "DIR",
+       "the adapter before training, whose initialisation (pissa, olora, ...) "
+       "took something from the base: writes a plain LoRA for the base as it "
+       "was"},
       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
       UnconvertedInitOptionSpec(),
       TaskOptionSpec(),

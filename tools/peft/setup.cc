@@ -304,6 +304,8 @@ int OpenActiveModel(const std::string& command, Args& args, Model* out_model) {
 int SaveAdapter(const Args& args, const peft_model_t* model, const char* name) {
   peft_save_options_t options = PEFT_SAVE_OPTIONS_INIT;
   options.overwrite = args.Has("--overwrite") ? 1 : 0;
+  const std::string initial = args.Get("--initial-adapter");
+  options.path_initial_model_for_weight_conversion = initial.c_str();
   peft_status_t* const status = peft_model_save_adapter(
       model, name, args.Get("--output").c_str(), &options);
   return status != nullptr ? Fail(status) : kExitOk;

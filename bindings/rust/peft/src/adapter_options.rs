@@ -51,13 +51,6 @@ plain_options! {
         seed: u64,
     }
 
-    /// How an adapter is saved.
-    SaveOptions(peft_save_options_t, peft_save_options_init) {
-        /// Replaces the adapter that is at the path; other files in its folder
-        /// stay. Default false: a folder that is not empty is `AlreadyExists`.
-        overwrite: bool,
-    }
-
     /// How an adapter is probed.
     ProbeOptions(peft_probe_options_t, peft_probe_options_init) {
         /// Equal seeds give equal inputs. Default 0.
@@ -168,6 +161,46 @@ pub(crate) fn check_scales(
             Err(Error::argument("scales", expected, found))
         }
         _ => Ok(()),
+    }
+}
+
+/// How an adapter is saved.
+#[derive(Debug)]
+pub struct SaveOptions {
+    raw: sys::peft_save_options_t,
+    texts: TextPool,
+}
+
+impl Default for SaveOptions {
+    fn default() -> Self {
+        let raw = default_struct!(peft_save_options_t, peft_save_options_init);
+        SaveOptions { raw, texts: TextPool::default() }
+    }
+}
+
+impl SaveOptions {
+    /// All defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// Replaces the adapter that is at the path; other files in its folder
+        /// stay. Default false: a folder that is not empty is `AlreadyExists`.
+        overwrite: bool,
+    }
+
+    text_setters! {
+        /// Of an adapter whose init takes something from the base (pissa, olora
+        /// and others): the folder of the adapter as it was before training.
+        /// What is written is then a plain LoRA of twice the rank for the base
+        /// as it was. Default: the adapter as it is.
+        path_initial_model_for_weight_conversion: &str,
+    }
+
+    pub(crate) fn raw(&self) -> Result<*const sys::peft_save_options_t> {
+        self.texts.check()?;
+        Ok(&self.raw)
     }
 }
 

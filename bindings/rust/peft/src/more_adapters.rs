@@ -54,10 +54,10 @@ impl Model {
         path: impl AsRef<Path>,
         options: &SaveOptions,
     ) -> Result<()> {
+        let options = options.raw()?;
         with_optional_text(name.into(), |name| {
             with_path(path.as_ref(), |path| {
-                let (save, options) =
-                    (sys::peft_model_save_adapter, options.raw());
+                let save = sys::peft_model_save_adapter;
                 // SAFETY: All is valid for the call.
                 check(unsafe { save(self.as_raw(), name, path, options) })
             })

@@ -135,6 +135,12 @@ fn a_saved_adapter_is_the_same_again() {
     assert_eq!(again.unwrap_err().id(), &ErrorId::FileExists);
     let overwrite = SaveOptions::new().overwrite(true);
     model.save_adapter(None, &path, &overwrite).unwrap();
+    // Its init took nothing from the base.
+    let initial = path.to_str().unwrap();
+    let converted =
+        SaveOptions::new().path_initial_model_for_weight_conversion(initial);
+    let refused = model.save_adapter(None, folder.join("x"), &converted);
+    assert_eq!(refused.unwrap_err().id(), &ErrorId::Argument);
 
     let mut session = model.session().unwrap();
     let german = answer(&mut session);

@@ -43,9 +43,21 @@ public struct SaveOptions: Sendable {
   /// Whether it replaces the adapter that is at the path; other files in its
   /// folder stay. Else a folder that is not empty is an error.
   public var overwrite: Bool
+  /// Of an adapter whose init takes something from the base (pissa, olora and
+  /// others): the folder of the adapter as it was before training. What is
+  /// written is then a plain LoRA of twice the rank for the base as it was.
+  /// `nil`: the adapter as it is.
+  public var pathInitialModelForWeightConversion: String?
 
   /// All defaults.
-  public init(overwrite: Bool = false) { self.overwrite = overwrite }
+  public init(
+    overwrite: Bool = false,
+    pathInitialModelForWeightConversion: String? = nil
+  ) {
+    self.overwrite = overwrite
+    self.pathInitialModelForWeightConversion =
+      pathInitialModelForWeightConversion
+  }
 }
 
 // MARK: - Facts of adapters. A name that is nil means the first active one.
@@ -116,6 +128,8 @@ extension Model {
     var c = peft_save_options_t()
     peft_save_options_init(&c, MemoryLayout<peft_save_options_t>.stride)
     c.overwrite = options.overwrite ? 1 : 0
+    c.path_initial_model_for_weight_conversion =
+      try arena.text(options.pathInitialModelForWeightConversion)
     try run { peft_model_save_adapter($0, name, path, &c) }
   }
 }
