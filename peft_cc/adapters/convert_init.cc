@@ -78,7 +78,7 @@ absl::StatusOr<Tensor> FindInitial(const TensorMap& tensors,
 // the elements of `dtype`.
 absl::StatusOr<Tensor> Widened(const Tensor& matrix, int axis, int64_t size,
                                DType dtype) {
-  std::vector<int64_t> shape = matrix.shape();
+  std::vector<int64_t> shape(matrix.shape().begin(), matrix.shape().end());
   shape[axis] = std::max(shape[axis], size);
   const std::vector<float> values = matrix.ToF32();
   PEFT_ASSIGN_OR_RETURN(const Tensor wide,

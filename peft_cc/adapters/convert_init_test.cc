@@ -137,11 +137,11 @@ TEST_F(ConvertInitTest, WhatWasTakenFromTheBaseIsInTheFactors) {
   }
 }
 
-// Drawn factors are only in the initial adapter. A rank above the layer's, one
-// of a pattern, and an embedding, from which nothing was taken.
+// Drawn factors are only in the initial adapter. A rank of a pattern, and an
+// embedding, from which nothing was taken.
 TEST_F(ConvertInitTest, EveryLayerHasTheRankThatTheConfigSays) {
   FreshAdapter fresh = Fresh(
-      R"({"peft_type": "LORA", "r": 11, "lora_alpha": 3, "use_rslora": true,
+      R"({"peft_type": "LORA", "r": 6, "lora_alpha": 3, "use_rslora": true,
           "rank_pattern": {"k_proj": 2}, "alpha_pattern": {"k_proj": 5},
           "target_modules": ["q_proj", "k_proj", "embed_tokens"],
           "init_lora_weights": "pissa_niter_2"})");
@@ -150,7 +150,7 @@ TEST_F(ConvertInitTest, EveryLayerHasTheRankThatTheConfigSays) {
   for (auto& [name, tensor] : fresh.tensors) {
     std::vector<float> values = tensor.ToF32();
     for (float& value : values) value = 1.5f * value + 0.01f;
-    tensor = MakeTensor(tensor.shape(), values);
+    tensor = MakeTensor({tensor.shape().begin(), tensor.shape().end()}, values);
   }
   const auto trained = Build(fresh.config, fresh.tensors);
   const absl::Status status = SaveConverted(*trained);
