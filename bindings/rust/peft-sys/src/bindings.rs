@@ -716,8 +716,7 @@ extern "C" {
 pub struct peft_save_options {
     pub struct_size: usize,
     pub overwrite: i32,
-    pub path_initial_model_for_weight_conversion:
-        *const ::std::os::raw::c_char,
+    pub path_initial_model_for_weight_conversion: *const ::std::os::raw::c_char,
 }
 pub type peft_save_options_t = peft_save_options;
 extern "C" {
