@@ -99,8 +99,10 @@ Outcome Unload(const Json&, State* state) {
 }
 
 Outcome SaveAdapter(const Json& step, State* state) {
-  return Done(state->model.SaveAdapter(
-      NameOf(step), PathOf(step, "path", *state), {IsSet(step, "overwrite")}));
+  peft::SaveOptions options;
+  options.overwrite = IsSet(step, "overwrite");
+  return Done(state->model.SaveAdapter(NameOf(step),
+                                       PathOf(step, "path", *state), options));
 }
 
 Outcome WriteStateDict(const Json& step, State* state) {
