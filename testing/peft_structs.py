@@ -143,7 +143,8 @@ class SetAdapterOptions(Struct):
 
 
 class SaveOptions(Struct):
-    _fields_ = [("struct_size", C.c_size_t), ("overwrite", C.c_int32)]
+    _fields_ = [("struct_size", C.c_size_t), ("overwrite", C.c_int32),
+                ("path_initial_model_for_weight_conversion", C.c_char_p)]
 
 
 class AdapterInfo(Struct):
