@@ -14,6 +14,7 @@ _COMPILED_FOR_SIZE = [
     "peft_c",
     "peft_cc/adapters:combine",
     "peft_cc/adapters:combined_config",
+    "peft_cc/adapters:convert_init",
     "peft_cc/adapters:fresh",
     "peft_cc/adapters:fresh_config",
     "peft_cc/adapters:fresh_layers",
@@ -23,6 +24,9 @@ _COMPILED_FOR_SIZE = [
     "peft_cc/adapters:save",
     "peft_cc/adapters:saved_modules",
     "peft_cc/adapters:trained_tokens",
+    "peft_cc/algebra:lora_init",
+    "peft_cc/algebra:mutated_init",
+    "peft_cc/algebra:weight_init",
     "peft_cc/config",
     "peft_cc/cuda",
 ]
