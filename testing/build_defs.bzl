@@ -29,6 +29,15 @@ _COMPILED_FOR_SIZE = [
     "peft_cc/algebra:weight_init",
     "peft_cc/config",
     "peft_cc/cuda",
+    "peft_cc/models:bert_description",
+    "peft_cc/models:config_fields",
+    "peft_cc/models:description_builder",
+    "peft_cc/models:host_layers",
+    "peft_cc/models:layer_replication",
+    "peft_cc/models:model_family",
+    "peft_cc/models:model_folder",
+    "peft_cc/models:model_source",
+    "peft_cc/models:rope_config",
 ]
 
 # Of a fake that is a library: with a C++ library of its own, a test that makes
