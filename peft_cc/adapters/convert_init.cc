@@ -137,13 +137,10 @@ Json Scaled(const Json& number, double factor) {
 }
 
 void ConvertConfigJson(const LoraConfig& lora, Json* json) {
-  const ConvertedConfig converted =
-      ConvertConfig(lora.r, lora.lora_alpha, lora.use_rslora);
-  const double alpha_factor = lora.use_rslora ? std::sqrt(2.0) : 2.0;
-  (*json)["r"] = converted.r;
-  (*json)["lora_alpha"] = json->contains("lora_alpha")
-                              ? Scaled((*json)["lora_alpha"], alpha_factor)
-                              : Json(converted.lora_alpha);
+  const ConvertedConfig factors = ConvertConfig(1, 1, lora.use_rslora);
+  (*json)["r"] = factors.r * lora.r;
+  (*json)["lora_alpha"] = Scaled(
+      json->value("lora_alpha", Json(lora.lora_alpha)), factors.lora_alpha);
   (*json)[kInitKey] = true;
   const auto scale_pattern = [&](const char* key, double factor) {
     const auto pattern = json->find(key);
@@ -152,8 +149,8 @@ void ConvertConfigJson(const LoraConfig& lora, Json* json) {
       entry.value() = Scaled(entry.value(), factor);
     }
   };
-  scale_pattern("rank_pattern", 2);
-  scale_pattern("alpha_pattern", alpha_factor);
+  scale_pattern("rank_pattern", static_cast<double>(factors.r));
+  scale_pattern("alpha_pattern", factors.lora_alpha);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// testing/conformance compares with what PEFT converts.
+// peft_cc/algebra's weighted_lora_oracle_test.py compares the factors with what
+// PEFT saves.
 #include "peft_cc/adapters/convert_init.h"
 
 #include <algorithm>

@@ -247,10 +247,14 @@ run 1 merge --model $data/base --adapter $data/adapters/german \
   --output $tmp/none/merged
 
 # what an adapter's file may lack or say
-mkdir $tmp/corda
-cp $data/adapters/roman/adapter_model.bin $tmp/corda
-sed 's/"init_lora_weights": true/"init_lora_weights": "corda"/' \
-  $data/adapters/roman/adapter_config.json >$tmp/corda/adapter_config.json
+# edited NAME SCRIPT: the roman adapter with its config changed by sed.
+edited() {
+  mkdir "$tmp/$1"
+  cp $data/adapters/roman/adapter_model.bin "$tmp/$1"
+  sed "$2" $data/adapters/roman/adapter_config.json \
+    >"$tmp/$1/adapter_config.json"
+}
+edited corda 's/"init_lora_weights": true/"init_lora_weights": "corda"/'
 run 1 save --model $data/base --adapter $tmp/corda --output $tmp/plain &&
   complains 'init_lora_weights'
 run 0 save --model $data/base --adapter $tmp/corda --output $tmp/plain \
@@ -263,10 +267,7 @@ grep -q '"init_lora_weights": true' $tmp/converted/adapter_config.json ||
 run 1 save --model $data/base --adapter $data/adapters/roman \
   --output $tmp/x --initial-adapter $data/adapters/roman &&
   complains 'init_lora_weights'
-mkdir $tmp/odd
-cp $data/adapters/roman/adapter_model.bin $tmp/odd
-sed 's/"lora_alpha"/"odd": 3, "lora_alpha"/' \
-  $data/adapters/roman/adapter_config.json >$tmp/odd/adapter_config.json
+edited odd 's/"lora_alpha"/"odd": 3, "lora_alpha"/'
 run 1 save --model $data/base --adapter $tmp/odd --output $tmp/strict &&
   complains 'odd'
 run 0 save --model $data/base --adapter $tmp/odd --output $tmp/lenient \

@@ -44,7 +44,8 @@ int OpenModel(const std::string& command, Args& args, Model* out_model);
 int OpenActiveModel(const std::string& command, Args& args, Model* out_model);
 
 // Writes the adapter `name`, null: the first active one, to --output; over what
-// is there with --overwrite, converted with --initial-adapter. Returns an exit code; prints what went wrong.
+// is there with --overwrite, converted with --initial-adapter. Returns an exit
+// code; prints what went wrong.
 int SaveAdapter(const Args& args, const peft_model_t* model, const char* name);
 
 // Token ids with their mask, row-major.
