@@ -154,6 +154,9 @@ class Verbs:
         self.call("peft_model_merge_and_unload", self.handle,
                   str(path).encode(), C.byref(structs.MergeAndUnloadOptions()))
 
+    def unload(self):
+        self.call("peft_model_unload", self.handle)
+
     def add_weighted(self, new_name, names, weights, kind, density=None,
                      majority="total", svd_rank=None, svd_clamp=None, seed=0):
         options = structs.CombineOptions(

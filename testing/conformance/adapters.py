@@ -16,6 +16,7 @@ from peft.utils import other as peft_other
 
 from testing.conformance import random_methods
 from testing.conformance import random_models
+from testing.conformance import unmade
 
 
 @dataclasses.dataclass
@@ -168,19 +169,26 @@ def read_back(base, folder, uid, labels, ours, head=None):
                    values, features)
 
 
+def _save_start(model, uid, folder):
+    """Saves the adapter as its init left it, for PEFT's conversion: with an
+    init that takes nothing from the base again, and in a folder that is not
+    called `uid`, as PEFT loads it beside the adapter under that name."""
+    config = model.peft_config[uid]
+    init, config.init_lora_weights = config.init_lora_weights, True
+    model.save_pretrained(folder, selected_adapters=[uid],
+                          save_embedding_layers=False)
+    config.init_lora_weights = init
+    return (folder / uid).rename(folder / f"{uid}_start")
+
+
 def _train_and_save(rng, base, draft, uid, folder, generator):
     plain = random_models.unreplicated(base, draft.config)
     model = peft.get_peft_model(copy.deepcopy(plain),
                                 copy.deepcopy(draft.config), adapter_name=uid)
     options = {}
     if draft.convert:
-        start = folder.parent / f"{folder.name}_start"
-        model.peft_config[uid].init_lora_weights = True  # as PEFT's docs say
-        model.save_pretrained(start, selected_adapters=[uid],
-                              save_embedding_layers=False)
-        model.peft_config[uid].init_lora_weights = \
-            draft.config.init_lora_weights
-        options["path_initial_model_for_weight_conversion"] = str(start / uid)
+        options["path_initial_model_for_weight_conversion"] = str(
+            _save_start(model, uid, folder.parent / f"{folder.name}_start"))
     randomize(model, uid, model.peft_config[uid], generator)
     if draft.prune:
         prune(model, uid, rng)
@@ -201,9 +209,11 @@ def make_adapter(rng, base, layout, method, uid, folder, seed):
         path = folder / f"{uid}_{attempt}"
         try:
             saved = _train_and_save(rng, base, draft, uid, path, generator)
-        except (ValueError, TypeError, NotImplementedError,
-                AttributeError):
-            continue  # PEFT refuses this config here: draw another
+        except Exception as error:
+            if unmade.reason(error) is None:
+                raise RuntimeError(
+                    f"PEFT does not make {draft.config}") from error
+            continue  # draw another
         ours = change_layout(rng, saved, folder / f"{uid}_{attempt}_ours")
         return read_back(base, saved, uid, draft.labels, ours, head)
     raise RuntimeError(f"no random {method} config fits; widen the generator")

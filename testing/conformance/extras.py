@@ -106,6 +106,36 @@ def check_untouched(pair):
     pair.check("after merge_and_unload")
 
 
+def unload(pair):
+    """No adapter is left, and the base is what it was, bit by bit. Disabled
+    adapters stay disabled: those that are loaded next, too."""
+    adapters = list(pair.loaded.values())
+    with pair.attempt("unload", adapters):
+        pair.ours.unload()
+        pair.loaded, pair.factors = {}, {}
+        pair.active, pair.merged = [], []
+        if pair.ours.names() or pair.ours.active_adapters():
+            raise compare.Mismatch(f"unload: {pair.ours.names()} stayed")
+        pair.check_is_base("unload")
+        _check_unload_of_peft(pair, pair.rng.choice(adapters))
+
+
+def _check_unload_of_peft(pair, adapter):
+    """That PEFT's unload() gives the base, too, where it does: it keeps what an
+    adapter changed in the base, and whole modules that are active."""
+    if adapter.base_values or any(".modules_to_save." in key
+                                  for key in adapter.tensors):
+        return
+    base = random_models.unreplicated(pair.base, adapter.config)
+    model = peft.PeftModel.from_pretrained(copy.deepcopy(base),
+                                           adapter.folder).unload()
+    # Outputs may differ by rounding, as copies lie elsewhere in memory.
+    left, right = model.state_dict(), pair.base.state_dict()
+    if set(left) != set(right) or not all(
+            torch.equal(left[key], right[key]) for key in right):
+        raise compare.Mismatch("unload: PEFT's own is not the base")
+
+
 def bf16(pair, name):
     """In bf16 we must be no further from f32 than PEFT itself is."""
     adapter = pair.loaded[name]

@@ -11,6 +11,7 @@ from testing import peft_ctypes
 from testing.conformance import adapters as adapters_module
 from testing.conformance import compare
 from testing.conformance import random_methods
+from testing.conformance import random_models
 from testing.conformance import refusals
 from testing.conformance import round_trip
 
@@ -21,9 +22,11 @@ DECOMPOSED = ("pissa", "olora", "mica")
 
 def _peft_saves(pair, draft, uid, seed, folder):
     """What PEFT makes and saves. In the base's own type, to which PEFT rounds
-    what it draws."""
+    what it draws; of the base before its layers were replicated, which PEFT
+    does whenever it makes an adapter that says so."""
     torch.manual_seed(seed)
-    base = copy.deepcopy(pair.base).to(pair.case.base_dtype)
+    base = copy.deepcopy(random_models.unreplicated(pair.base, draft.config))
+    base.to(pair.case.base_dtype)
     if pair.case.base_path:
         base.name_or_path = pair.case.base_path
     model = peft.get_peft_model(base, copy.deepcopy(draft.config),
@@ -53,6 +56,9 @@ def _draw(pair, method, folder):
         draft = random_methods.random_draft(pair.rng, pair.case.layout, method)
         draft.labels -= {"converted init", "AdaLoRA pruned"}
         draft.labels |= {"AdaLoRA"} if method == "adalora" else set()
+        if draft.convert:  # here it is as it was before the training
+            draft.labels |= random_methods.init_labels(
+                draft.config.init_lora_weights)
         random_methods.vary_fresh(pair.rng, pair.case.layout, draft)
         seed, uid = pair.rng.randrange(1000), f"f{next(pair.counter)}x"
         if getattr(draft.config, "init_lora_weights", True) == "pissa_niter_4":
@@ -67,7 +73,7 @@ def _draw(pair, method, folder):
         right.features["is_fresh"] = True
         pair.case.sequence.made.append(right)
         return text, right, seed
-    return None
+    raise RuntimeError(f"no new {method} fits; widen the generator")
 
 
 def _check_refused(pair, text, seed, error):
@@ -86,10 +92,7 @@ def _check_refused(pair, text, seed, error):
 
 def add(pair, method, name, folder):
     """add_adapter from a user's config alone, with torch's own numbers."""
-    drawn = _draw(pair, method, folder)
-    if drawn is None:
-        return None
-    text, right, seed = drawn
+    text, right, seed = _draw(pair, method, folder)
     with pair.attempt("add_adapter", [right],
                       refusals.of_fresh(right)) as outcome:
         pair.ours.add_adapter(name, text, seed)

@@ -78,15 +78,38 @@ def _extra_targets(rng, layout):
     return extra
 
 
-def lora(rng, layout):
-    """Plain LoRA and its inits."""
+def _random_init(rng, layout):
+    """An init of LoRA, and whether the adapter is converted for the base as it
+    was before: PEFT saves the factors alone then, without a classifier's head,
+    and cannot load the rest of the config."""
     init = rng.choice([True] * 6 + list(INITS))
     if init == "olora" and "c_fc" in layout.linears:
         init = "pissa"  # of a Conv1D olora decomposes the transposed weight
+    if init not in CHANGES_BASE:
+        return init, False
+    if layout.task_type in ("SEQ_CLS", "TOKEN_CLS"):
+        return ("olora" if init == "olora" else "pissa"), False
+    # The random numbers of pissa_niter_4 cannot be repeated.
+    return init, init == "pissa_niter_4" or rng.random() < 0.4
+
+
+def init_labels(init, convert=False):
+    """The table's rows of an init."""
+    labels = {"converted init"} if convert else set()
+    if INITS[init] and (not convert or init == "pissa_niter_4"):
+        labels.add(INITS[init])  # pissa_niter_4 is always converted
+    return labels
+
+
+def lora(rng, layout):
+    """Plain LoRA and its inits."""
+    init, convert = _random_init(rng, layout)
     extra = _extra_targets(rng, layout) if INITS[init] is None else []
     fields = _common(rng, layout, extra)
     fields.update(_rank_fields(rng, layout, init == "orthogonal"))
     wrapped, labels = _wrapped_modules(rng, layout)
+    if convert:
+        wrapped, labels = {}, set()
     fields.update(wrapped, init_lora_weights=init,
                   bias=rng.choice(["none"] * 4 + ["all", "lora_only"]))
     if layout.ranges:
@@ -99,18 +122,13 @@ def lora(rng, layout):
     if init is True and not extra and rng.random() < 0.2:
         fields["lora_bias"] = True
         labels.add("lora_bias")
-    convert = False
     if init in CHANGES_BASE:
         # Their papers' alpha is r. With a large alpha / r they take a multiple
         # of the weights away, and rounding is all that can be compared.
         fields.update(bias="none", use_rslora=False, rank_pattern={},
                       alpha_pattern={},
                       lora_alpha=fields["r"] * rng.choice([0.5, 1, 2]))
-        convert = init == "pissa_niter_4" or rng.random() < 0.4
-    if convert:
-        labels.add("converted init")
-    elif INITS[init]:
-        labels.add(INITS[init])
+    labels |= init_labels(init, convert)
     if fields["use_rslora"]:
         labels.add("rsLoRA")
     if fields["bias"] != "none":

@@ -157,9 +157,8 @@ class Sequence:
     def add_fresh(self):
         if len(self.pair.loaded) >= 5:
             return self.delete()
-        methods = [m for m in self.methods if m != "layer_replication"]
-        return fresh.add(self.pair, self.rng.choice(methods),
-                                   self.new_name(), self.path())
+        return fresh.add(self.pair, self.rng.choice(self.methods),
+                         self.new_name(), self.path())
 
     def add_weighted(self):
         if len(self.pair.loaded) >= 5:
@@ -182,6 +181,9 @@ class Sequence:
             return self.set_one()
         return extras.merge_and_unload(self.pair, self.path())
 
+    def unload(self):
+        return extras.unload(self.pair)
+
     def odd_file(self):
         return odd_files.load(self.pair, self.new_adapter(), self.path())
 
@@ -190,7 +192,7 @@ class Sequence:
              (rename, 1), (replace, 3), (merge, 4), (rows, 4), (generate, 2),
              (save, 3), (state_dict, 2), (add_fresh, 2), (add_weighted, 4),
              (probe, 1), (estimate, 1), (limit, 1), (merge_and_unload, 2),
-             (odd_file, 2)]
+             (unload, 1), (odd_file, 2)]
 
     def check_bf16(self):
         """Where the base is bf16: as near to f32 as PEFT in bf16 is."""
@@ -201,11 +203,10 @@ class Sequence:
     def run_fresh(self):
         """An adapter of each method, made here and by PEFT."""
         for method in dict.fromkeys(self.methods):
-            if method != "layer_replication":
-                self.log.append(f"add {method}")
-                fresh.add(self.pair, method, f"fresh {method}", self.path())
-                if self.pair.loaded:
-                    self.estimate()
+            self.log.append(f"add {method}")
+            fresh.add(self.pair, method, f"fresh {method}", self.path())
+            if self.pair.loaded:
+                self.estimate()
 
     def run(self, steps):
         self.pair.check_is_base("base")

@@ -14,8 +14,8 @@ VERBS = ["load", "load from memory", "odd files", "add_adapter", "set",
          "set several", "scale", "set_scale", "disable, enable", "state dict",
          "delete",
          "save, PEFT loads", "rename", "replace", "merge, unmerge",
-         "merge_and_unload", "rows", "rows, generate", "generate", "probe",
-         "estimate", "pin, limit"]
+         "merge_and_unload", "unload", "rows", "rows, generate", "generate",
+         "probe", "estimate", "pin, limit"]
 COMBINATIONS = [f"weighted {kind}" for kind in ours.COMBINATIONS]
 
 
