@@ -190,6 +190,34 @@ TEST_F(BuildAdapterTest, RepeatedPrefixLoadsWithANote) {
   EXPECT_EQ(loaded->report.num_sites, 2);
 }
 
+TEST_F(BuildAdapterTest, AFileOfANestedAdapterIsRefused) {
+  const std::string nested =
+      "base_model.model.model.layers.0.self_attn.q_proj.base_layer";
+  tensors_[nested + ".lora_A.weight"] = tensors_.at(kA0);
+  tensors_[nested + ".lora_B.weight"] = tensors_.at(kB0);
+  const absl::Status beside = Fail();
+  EXPECT_EQ(ErrorId(beside), error_id::kTensorUnexpected);
+  EXPECT_EQ(GetErrorDetails(beside).tensor, nested + ".lora_A.weight");
+  EXPECT_THAT(std::string(beside.message()), HasSubstr("another adapter"));
+  tensors_.erase(kA0);
+  tensors_.erase(kB0);
+  const absl::Status instead = Fail();
+  EXPECT_EQ(ErrorId(instead), error_id::kTensorUnexpected);
+  EXPECT_EQ(GetErrorDetails(instead).tensor, nested + ".lora_A.weight");
+}
+
+TEST_F(BuildAdapterTest,
+       AFileOfSingleExpertsIsRefusedWhereTheyAreOneParameter) {
+  const std::string expert =
+      "base_model.model.model.layers.0.mlp.experts.1.up_proj.lora_A.weight";
+  config_ = MakeLoraConfig({"q_proj", "up_proj"});
+  tensors_[expert] = tensors_.at(kA0);
+  const absl::Status status = Fail();
+  EXPECT_EQ(ErrorId(status), error_id::kTensorUnexpected);
+  EXPECT_EQ(GetErrorDetails(status).tensor, expert);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("one expert"));
+}
+
 TEST_F(BuildAdapterTest, FileForAnotherModelIsRefused) {
   tensors_.clear();
   tensors_["base_model.model.transformer.h.0.attn.c_attn.lora_A.weight"] =

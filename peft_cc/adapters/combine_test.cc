@@ -248,6 +248,23 @@ TEST_F(CombineTest, DoraTakesPartWithItsChangeOfTheWeight) {
   ExpectSum(*combined, kQ);
 }
 
+TEST_F(CombineTest, InitsThatTookFromTheBaseTakePartWithTheirChange) {
+  for (const char* init : {"pissa", "olora"}) {
+    sources_.clear();
+    AddLoraSource(absl::StrCat(R"("init_lora_weights": ")", init, R"(",
+                     "target_modules": ["layers.0.self_attn.q_proj"])"),
+                  2, {kQ}, 0.5);
+    ExpectRefused(CombinationType::kCat, "takes a part of the base away");
+    AddLoraSource(R"("target_modules": ["layers.0.self_attn.q_proj"])", 2, {kQ},
+                  -1);
+    options_.svd_rank = 8;
+    const auto combined = Combine(CombinationType::kSvd);
+    ASSERT_TRUE(combined.ok()) << combined.status();
+    EXPECT_EQ(Field(*combined, "init_lora_weights"), true) << init;
+    ExpectSum(*combined, kQ);
+  }
+}
+
 TEST_F(CombineTest, InvocationTokensMustBeTheSame) {
   const std::string fields =
       R"("task_type": "CAUSAL_LM", "alora_invocation_tokens": [3, 4],

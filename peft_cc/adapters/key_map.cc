@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -182,6 +183,15 @@ void NoteRepeatedPrefix(KeyMap& map) {
       "once"));
 }
 
+// "...experts.3.w1"
+bool IsOfOneExpert(absl::string_view module) {
+  constexpr absl::string_view kExperts = ".experts.";
+  const size_t at = module.find(kExperts);
+  return at != absl::string_view::npos &&
+         at + kExperts.size() < module.size() &&
+         absl::ascii_isdigit(module[at + kExperts.size()]);
+}
+
 }  // namespace
 
 TensorKey ParseTensorKey(absl::string_view file_name,
@@ -268,6 +278,15 @@ std::string UnexpectedHint(const TensorKey& key) {
   }
   if (key.part == "lora_B.bias") {
     return "it is a bias of lora_B, but lora_bias is not set in the config";
+  }
+  if (absl::StrContains(key.module, ".base_layer")) {
+    return "it was trained on a layer that another adapter had wrapped: merge "
+           "that one into the base, or load it first and give this file the "
+           "layer's own name";
+  }
+  if (IsOfOneExpert(key.module)) {
+    return "it adapts a layer of one expert, as transformers before version 5 "
+           "has them; this model has all experts in one parameter";
   }
   return "";
 }

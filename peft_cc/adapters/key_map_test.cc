@@ -181,6 +181,13 @@ TEST(UnexpectedHintTest, TellsWhatIsWrong) {
   }
   EXPECT_THAT(hint("lm_head.lora_magnitude_vector"), HasSubstr("DoRA"));
   EXPECT_THAT(hint("lm_head.lora_B.bias"), HasSubstr("lora_bias"));
+  EXPECT_THAT(hint("q_proj.base_layer.lora_A.weight"),
+              HasSubstr("another adapter"));
+  for (const char* name : {"mlp.experts.3.w1.lora_A.weight",
+                           "mlp.experts.10.up_proj.lora_B.weight"}) {
+    EXPECT_THAT(hint(name), HasSubstr("one expert"));
+  }
+  EXPECT_EQ(hint("mlp.experts.lora_A.weight"), "");
   EXPECT_EQ(hint("lm_head.lora_A.weight"), "");
 }
 

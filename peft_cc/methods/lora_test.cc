@@ -143,6 +143,42 @@ TEST(LoraTensorSpecsTest, DoraAddsAMagnitude) {
   EXPECT_EQ(specs.back().shape, std::vector<int64_t>{7});
 }
 
+Layer OfKind(SiteKind kind, int64_t groups = 1) {
+  Layer layer{"m", kind, 18, 4, Tensor()};
+  if (kind != SiteKind::kConvolution) return layer;
+  layer.conv.num_axes = 2;
+  layer.conv.kernel = {1, 3, 3};
+  layer.conv.groups = groups;
+  layer.conv.in_channels = 2;
+  return layer;
+}
+
+TEST(LoraTensorSpecsTest, RefusesDoraWhereAWeightIsNoPlainMatrix) {
+  for (const Layer& layer :
+       {OfKind(SiteKind::kMultiheadAttention), OfKind(SiteKind::kParameter),
+        OfKind(SiteKind::kConvolution, 2)}) {
+    const auto specs = LoraTensorSpecs(DoraConfig(), {4, 8}, layer).status();
+    EXPECT_EQ(ErrorId(specs), error_id::kAdapterConfig);
+    EXPECT_EQ(GetErrorDetails(specs).tensor, "use_dora");
+  }
+  EXPECT_TRUE(
+      LoraTensorSpecs(DoraConfig(), {4, 8}, OfKind(SiteKind::kConvolution, 1))
+          .ok());
+}
+
+TEST(LoraTensorSpecsTest, RefusesInitsFromTheWeightWhereItIsNoMatrix) {
+  for (const auto init : {BaseChangingInit::kOlora, BaseChangingInit::kPissa}) {
+    LoraConfig config;
+    config.init = init;
+    for (const SiteKind kind : {SiteKind::kMultiheadAttention,
+                                SiteKind::kParameter, SiteKind::kConvolution}) {
+      const auto specs = LoraTensorSpecs(config, {4, 8}, OfKind(kind)).status();
+      EXPECT_EQ(ErrorId(specs), error_id::kAdapterConfig);
+      EXPECT_EQ(GetErrorDetails(specs).tensor, "init_lora_weights");
+    }
+  }
+}
+
 TEST(LoraTensorSpecsTest, RefusesAloraOnAnEmbedding) {
   LoraConfig config;
   config.alora_invocation_tokens = {1};
