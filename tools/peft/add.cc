@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/peft/commands.h"
+#include "tools/peft/fetch.h"
 #include "tools/peft/handles.h"
 #include "tools/peft/setup.h"
 
@@ -18,19 +19,21 @@ const char kUsage[] =
 constexpr size_t kMaxConfigBytes = 16 << 20;
 
 std::vector<OptionSpec> Specs() {
-  return {
-      {"--model", "DIR", "the base model, a folder or a Hub id"},
-      {"--model-revision", "R", "of a model of the Hub (main)"},
-      {"--config", "FILE",
-       "an adapter_config.json; only peft_type must be in it"},
-      {"--output", "DIR", "folder to write; its parent must exist"},
-      {"--overwrite", nullptr, "replace the adapter that is at --output"},
-      {"--seed", "N", "as torch.manual_seed before get_peft_model; default 0"},
-      TaskOptionSpec(),
-      LabelsOptionSpec(),
-      {"--threads", "N", "threads to use; 0, the default: one per core"},
-      {"--help", nullptr, "show this text"},
-  };
+  return Joined({
+      {{"--model", "DIR", "the base model, a folder or a Hub id"},
+       {"--config", "FILE",
+        "an adapter_config.json; only peft_type must be in it"},
+       {"--output", "DIR", "folder to write; its parent must exist"},
+       {"--overwrite", nullptr, "replace the adapter that is at --output"},
+       {"--seed", "N",
+        "as torch.manual_seed before get_peft_model; default 0"}},
+      ModelPlaceSpecs(),
+      HubOptionSpecs(),
+      {TaskOptionSpec(),
+       LabelsOptionSpec(),
+       {"--threads", "N", "threads to use; 0, the default: one per core"},
+       {"--help", nullptr, "show this text"}},
+  });
 }
 
 // Reads a text file; prints what went wrong.

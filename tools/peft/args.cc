@@ -113,6 +113,15 @@ double Args::GetDouble(const std::string& name, double fallback) {
   return value;
 }
 
+std::vector<OptionSpec> Joined(
+    const std::vector<std::vector<OptionSpec>>& parts) {
+  std::vector<OptionSpec> all;
+  for (const std::vector<OptionSpec>& part : parts) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
 std::string HelpText(const std::string& usage, const std::string& summary,
                      const std::vector<OptionSpec>& specs,
                      const std::string& notes) {

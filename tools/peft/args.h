@@ -43,6 +43,10 @@ class Args {
   std::string error_;
 };
 
+// The options of all `parts`, in their order.
+std::vector<OptionSpec> Joined(
+    const std::vector<std::vector<OptionSpec>>& parts);
+
 // Usage line, one line per option, then `notes`.
 std::string HelpText(const std::string& usage, const std::string& summary,
                      const std::vector<OptionSpec>& specs,

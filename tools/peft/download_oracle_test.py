@@ -60,14 +60,51 @@ class DownloadTest(unittest.TestCase):
         self.assertEqual(os.path.getsize(weights), 120_000)
         self.assertFalse(os.path.exists(self.cache))
 
-    def test_other_commands_fetch_what_they_name(self):
+    def add_examples(self):
+        """The quickstart's model and an adapter, each also below a folder."""
         for name in ("base", "adapters/german"):
             folder = os.path.join("examples/quickstart", name)
-            self.hub.add(content.Repository(
-                "org/" + os.path.basename(name))).commit({
-                    file: content.File(read(os.path.join(folder, file)),
-                                       lfs=file.endswith(".safetensors"))
-                    for file in os.listdir(folder)})
+            files = {file: content.File(read(os.path.join(folder, file)),
+                                        lfs=file.endswith(".safetensors"))
+                     for file in os.listdir(folder)}
+            repo = "org/" + os.path.basename(name)
+            self.hub.add(content.Repository(repo)).commit(files)
+            self.hub.add(content.Repository(f"{repo}-below")).commit(
+                {f"below/{file}": data for file, data in files.items()})
+
+    def test_options_of_the_hub_are_those_of_every_command(self):
+        self.add_examples()
+        words = ["--prompt-ids", "1,7,13", "--model", "org/base-below",
+                 "--model-subfolder", "below", "--adapter", "org/german-below",
+                 "--adapter-subfolder", "below"]
+        local, _ = self.peft("--model", "examples/quickstart/base", "--adapter",
+                             "examples/quickstart/adapters/german",
+                             *words[:2], command="generate")
+        _, complaint = self.peft(*words, "--local-files-only",
+                                 command="generate", code=1)
+        self.assertIn("HUB_LOCAL_ENTRY_NOT_FOUND", complaint)
+        elsewhere = os.path.join(self.folder, "elsewhere")
+        remote, _ = self.peft(*words, "--cache-dir", elsewhere,
+                              command="generate")
+        self.assertEqual(remote, local)
+        self.assertFalse(os.path.exists(self.cache))
+        again, _ = self.peft(*words, "--cache-dir", elsewhere,
+                             "--local-files-only", command="generate")
+        self.assertEqual(again, local)
+        _, complaint = self.peft(*words, "--proxy", "https=http://127.0.0.1:1",
+                                 command="generate", code=1)
+        self.assertIn("HUB_", complaint)
+        self.hub.repositories["model", "org/german-below"].readers = {
+            world.READER}
+        inspect = ["org/german-below", "--subfolder", "below"]
+        _, complaint = self.peft(*inspect, command="inspect", code=1)
+        self.assertIn("HUB_", complaint)
+        summary, _ = self.peft(*inspect, "--token", world.READER,
+                               command="inspect")
+        self.assertIn("method", summary)
+
+    def test_other_commands_fetch_what_they_name(self):
+        self.add_examples()
         named = dict(self.hub.repositories["model", "org/german"].commits[
             self.hub.repositories["model", "org/german"].branches["main"]])
         config = json.loads(named["adapter_config.json"].data)

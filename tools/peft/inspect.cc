@@ -18,16 +18,17 @@ const char kUsage[] = "peft inspect ADAPTER [--model DIR] [--json]";
 constexpr size_t kListed = 10;
 
 std::vector<OptionSpec> Specs() {
-  return {
-      {"--model", "DIR", "also say which modules of this base model match"},
-      {"--subfolder", "NAME", "folder below ADAPTER that holds the adapter"},
-      {"--revision", "R", "of an ADAPTER of the Hub (main)"},
-      {"--model-revision", "R", "of a --model of the Hub (main)"},
-      TaskOptionSpec(),
-      LabelsOptionSpec(),
-      {"--json", nullptr, "print everything as JSON"},
-      {"--help", nullptr, "show this text"},
-  };
+  return Joined({
+      {{"--model", "DIR", "also say which modules of this base model match"},
+       {"--subfolder", "NAME", "folder below ADAPTER that holds the adapter"},
+       {"--revision", "R", "of an ADAPTER of the Hub (main)"}},
+      ModelPlaceSpecs(),
+      HubOptionSpecs(),
+      {TaskOptionSpec(),
+       LabelsOptionSpec(),
+       {"--json", nullptr, "print everything as JSON"},
+       {"--help", nullptr, "show this text"}},
+  });
 }
 
 // A value as a person reads it: text without quotes, nothing for null.
@@ -108,7 +109,7 @@ int FindAdapter(const Args& args, std::string* out_folder) {
   peft_load_options_t options = PEFT_LOAD_OPTIONS_INIT;
   options.subfolder = subfolder.c_str();
   if (!revision.empty()) options.revision = revision.c_str();
-  return FetchAdapter(args.positional()[0], options, out_folder);
+  return FetchAdapter(args, args.positional()[0], options, out_folder);
 }
 
 }  // namespace

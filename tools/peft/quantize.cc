@@ -14,15 +14,16 @@ namespace {
 const char kUsage[] = "peft quantize BASE OUT [--format q8|q4] [--head]";
 
 std::vector<OptionSpec> Specs() {
-  return {
-      {"--format", "F",
-       "q8: 8 bits a weight; q4, the default: 4. Both add 1 bit for scales"},
-      {"--head", nullptr,
-       "also the head, and the embedding that it is tied to"},
-      {"--model-revision", "R", "of a model of the Hub (main)"},
-      {"--threads", "N", "threads to use; 0, the default: one per core"},
-      {"--help", nullptr, "show this text"},
-  };
+  return Joined({
+      {{"--format", "F",
+        "q8: 8 bits a weight; q4, the default: 4. Both add 1 bit for scales"},
+       {"--head", nullptr,
+        "also the head, and the embedding that it is tied to"}},
+      ModelPlaceSpecs(),
+      HubOptionSpecs(),
+      {{"--threads", "N", "threads to use; 0, the default: one per core"},
+       {"--help", nullptr, "show this text"}},
+  });
 }
 
 int32_t OnProgress(void* user_data, int64_t done, int64_t total) {
@@ -31,14 +32,12 @@ int32_t OnProgress(void* user_data, int64_t done, int64_t total) {
   return Interrupted() ? 1 : 0;
 }
 
-int Open(const Args& args, peft_model_options_t options, Model* out_model) {
-  const std::string revision = args.Get("--model-revision");
-  if (!revision.empty()) options.revision = revision.c_str();
+int Open(const Args& args, const peft_model_options_t& options,
+         Model* out_model) {
   std::string folder;
-  if (int code = FetchModel(args.positional()[0], options, &folder)) {
+  if (int code = FetchModel(args, args.positional()[0], options, &folder)) {
     return code;
   }
-  options.revision = nullptr;
   Progress progress("quantising the weights");
   peft_model_t* model = nullptr;
   peft_status_t* status = peft_model_open(folder.c_str(), &options, &model);

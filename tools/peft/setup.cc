@@ -191,23 +191,31 @@ bool HasTensor(const peft_state_dict_t* file, const std::string& name) {
 }  // namespace
 
 std::vector<OptionSpec> ModelOptionSpecs() {
+  return Joined({
+      {{"--model", "DIR",
+        "the base model: a folder, or owner/name of the Hub; by default what "
+        "the adapter names"},
+       {"--adapter", "DIR",
+        "a PEFT adapter, likewise; repeat for several at once"}},
+      ModelPlaceSpecs(),
+      AdapterPlaceSpecs(),
+      HubOptionSpecs(),
+      {TaskOptionSpec(),
+       LabelsOptionSpec(),
+       {"--pad-token-id", "N",
+        "by which a classifier of sequences finds the last token of each row; "
+        "by default config.json's"},
+       {"--lenient", nullptr, "report missing tensors and unknown keys only"},
+       UnconvertedInitOptionSpec(),
+       {"--threads", "N", "threads to use; 0, the default: one per core"},
+       {"--help", nullptr, "show this text"}},
+  });
+}
+
+std::vector<OptionSpec> AdapterPlaceSpecs() {
   return {
-      {"--model", "DIR",
-       "the base model: a folder, or owner/name of the Hub; by default what "
-       "the adapter names"},
-      {"--adapter", "DIR",
-       "a PEFT adapter, likewise; repeat for several at once"},
-      {"--model-revision", "R", "of a model of the Hub (main)"},
       {"--adapter-revision", "R", "of all --adapter of the Hub (main)"},
-      TaskOptionSpec(),
-      LabelsOptionSpec(),
-      {"--pad-token-id", "N",
-       "by which a classifier of sequences finds the last token of each row; "
-       "by default config.json's"},
-      {"--lenient", nullptr, "report missing tensors and unknown keys only"},
-      UnconvertedInitOptionSpec(),
-      {"--threads", "N", "threads to use; 0, the default: one per core"},
-      {"--help", nullptr, "show this text"},
+      {"--adapter-subfolder", "NAME", "folder below each --adapter's own"},
   };
 }
 
@@ -250,15 +258,15 @@ OptionSpec ScaleOptionSpec() {
 
 int OpenBase(const Args& args, const std::vector<std::string>& adapters,
              peft_model_options_t options, Model* out_model) {
-  const std::string revision = args.Get("--model-revision");
   const std::vector<const char*> folders = Pointers(adapters);
   peft_model_options_t fetch = options;
-  if (!revision.empty()) fetch.revision = revision.c_str();
   // Without a model they name it.
   fetch.for_adapters = folders.data();
   fetch.num_for_adapters = folders.size();
   std::string folder;
-  if (int code = FetchModel(args.Get("--model"), fetch, &folder)) return code;
+  if (int code = FetchModel(args, args.Get("--model"), fetch, &folder)) {
+    return code;
+  }
   return OpenBaseFor(adapters, folder, options, out_model);
 }
 
@@ -275,12 +283,14 @@ int OpenModel(const std::string& command, Args& args, Model* out_model) {
   if (args.Has("--pad-token-id")) options.pad_token_id = &padding;
   if (int code = ReadHead(command, args, &options)) return code;
   const std::string revision = args.Get("--adapter-revision");
+  const std::string subfolder = args.Get("--adapter-subfolder");
   peft_load_options_t load = PEFT_LOAD_OPTIONS_INIT;
   if (!revision.empty()) load.revision = revision.c_str();
+  load.subfolder = subfolder.c_str();
   std::vector<std::string> folders;
   for (const std::string& path : args.GetAll("--adapter")) {
     folders.emplace_back();
-    if (int code = FetchAdapter(path, load, &folders.back())) return code;
+    if (int code = FetchAdapter(args, path, load, &folders.back())) return code;
   }
   if (int code = OpenBase(args, folders, options, out_model)) return code;
   Progress progress("loading the adapters");

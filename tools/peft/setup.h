@@ -15,6 +15,10 @@ namespace peft_tool {
 // Options of every command that runs a model.
 std::vector<OptionSpec> ModelOptionSpecs();
 
+// --adapter-revision and --adapter-subfolder, which ModelOptionSpecs has and
+// OpenModel reads.
+std::vector<OptionSpec> AdapterPlaceSpecs();
+
 // --allow-unconverted-init, which ModelOptionSpecs has and OpenModel reads.
 OptionSpec UnconvertedInitOptionSpec();
 
@@ -25,10 +29,10 @@ OptionSpec LabelsOptionSpec();
 int ReadHead(const std::string& command, Args& args,
              peft_model_options_t* out_options);
 
-// Fetches and opens --model at --model-revision, or where that is not given the
-// model that the adapters in these folders name, for those adapters: with its
-// layers replicated where they need it. Says so when it takes long. Returns an
-// exit code; prints what went wrong.
+// Fetches and opens --model, or where that is not given the model that the
+// adapters in these folders name, for those adapters: with its layers
+// replicated where they need it. Says so when it takes long. Returns an exit
+// code; prints what went wrong.
 int OpenBase(const Args& args, const std::vector<std::string>& adapters,
              peft_model_options_t options, Model* out_model);
 
