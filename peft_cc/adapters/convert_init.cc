@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "peft_cc/adapters/adapter_folder.h"
+#include "peft_cc/adapters/key_map.h"
 #include "peft_cc/algebra/f32_tensor.h"
 #include "peft_cc/algebra/mutated_init.h"
 #include "peft_cc/base/error.h"
@@ -22,7 +23,6 @@ namespace peft {
 namespace {
 
 constexpr char kInitKey[] = "init_lora_weights";
-constexpr char kPrefix[] = "base_model.model.";
 
 // The names of one layer's factors.
 struct FactorNames {
@@ -63,13 +63,21 @@ absl::Status CheckInit(const AdapterConfig& config) {
       "pissa_niter_<n>, olora, corda or lora_ga"));
 }
 
+// A file's tensors under the names of get_adapter_state_dict.
+TensorMap InModelNames(const TensorMap& file) {
+  TensorMap tensors;
+  for (const auto& [name, tensor] : file) {
+    const TensorKey key = ParseTensorKey(name);
+    tensors.emplace(ModelName(key.module, key.part), tensor);
+  }
+  return tensors;
+}
+
 absl::StatusOr<Tensor> FindInitial(const TensorMap& tensors,
                                    const std::string& folder,
                                    const std::string& name) {
-  for (const std::string& key : {absl::StrCat(kPrefix, name), name}) {
-    const auto found = tensors.find(key);
-    if (found != tensors.end()) return found->second;
-  }
+  const auto found = tensors.find(name);
+  if (found != tensors.end()) return found->second;
   return ArgumentError(absl::StrCat("the initial adapter ", Quoted(folder),
                                     " has no tensor ", Quoted(name)));
 }
@@ -159,7 +167,8 @@ absl::StatusOr<ConvertedAdapter> ConvertInit(const Adapter& adapter,
                                              const std::string& initial) {
   PEFT_RETURN_IF_ERROR(CheckInit(adapter.config()));
   PEFT_ASSIGN_OR_RETURN(const Folder folder, FindAdapterFolder(initial, ""));
-  PEFT_ASSIGN_OR_RETURN(const TensorMap taken, ReadAdapterTensors(folder));
+  PEFT_ASSIGN_OR_RETURN(const TensorMap file, ReadAdapterTensors(folder));
+  const TensorMap taken = InModelNames(file);
   ConvertedAdapter converted = {adapter.config(), adapter.state_dict()};
   const std::vector<FactorNames> layers = FactorsIn(converted.state_dict);
   std::vector<std::string> names;

@@ -14,12 +14,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
 #include "peft_cc/adapters/fresh.h"
 #include "peft_cc/adapters/save.h"
 #include "peft_cc/adapters/tiny_model.h"
 #include "peft_cc/algebra/matrix.h"
 #include "peft_cc/base/error.h"
+#include "peft_cc/tensors/safetensors.h"
 
 namespace peft {
 namespace {
@@ -169,6 +171,25 @@ TEST_F(ConvertInitTest, EveryLayerHasTheRankThatTheConfigSays) {
     for (size_t j = 0; j < expected.size(); ++j) expected[j] += taken[j];
     ExpectNear(Delta(converted->entries()[i].program), expected);
   }
+}
+
+TEST_F(ConvertInitTest, TheInitialAdapterMayHaveItsNameInThatOfItsTensors) {
+  const auto trained = Load("peft_cc/adapters/testdata/pissa");
+  FreshAdapter fresh = Fresh(trained->config().json.dump());
+  ASSERT_TRUE(SaveAdapter(*Build(fresh.config, fresh.tensors), initial_).ok());
+  TensorMap named;
+  for (const auto& [name, tensor] : fresh.tensors) {
+    named[absl::StrReplaceAll(name, {{".lora_A.", ".lora_A.mine."},
+                                     {".lora_B.", ".lora_B.mine."}})] = tensor;
+  }
+  ASSERT_TRUE(
+      WriteSafetensors(absl::StrCat(initial_, "/adapter_model.safetensors"),
+                       named, {})
+          .ok());
+  const absl::Status status = SaveConverted(*trained);
+  ASSERT_TRUE(status.ok()) << status;
+  ExpectNear(Delta(Load(saved_)->entries()[0].program),
+             Delta(trained->entries()[0].program));
 }
 
 TEST_F(ConvertInitTest, AnInitThatLeftTheBaseAloneIsRefused) {

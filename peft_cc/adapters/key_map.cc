@@ -16,8 +16,6 @@
 namespace peft {
 namespace {
 
-constexpr absl::string_view kPrefix = "base_model.model.";
-
 // Where transformers puts the bare model inside one with a head, by family.
 constexpr absl::string_view kBareModels[] = {"model.", "transformer.", "bert."};
 
@@ -166,8 +164,8 @@ void NoteMixedPrefix(KeyMap& map, int64_t num_prefixed) {
   const int64_t total = static_cast<int64_t>(map.keys.size());
   if (num_prefixed == 0 || num_prefixed == total) return;
   map.notes.push_back(absl::StrCat(num_prefixed, " of ", total,
-                                   " tensor names begin with ", Quoted(kPrefix),
-                                   ", the others do not"));
+                                   " tensor names begin with ",
+                                   Quoted(kPeftPrefix), ", the others do not"));
 }
 
 // PEFT loads such a file without effect.
@@ -177,8 +175,8 @@ void NoteRepeatedPrefix(KeyMap& map) {
                    [](const TensorKey& key) { return key.num_prefixes > 1; });
   if (repeated == map.keys.end()) return;
   map.notes.push_back(absl::StrCat(
-      "tensor names begin with ", Quoted(kPrefix), " ", repeated->num_prefixes,
-      " times, as in ", Quoted(repeated->file_name),
+      "tensor names begin with ", Quoted(kPeftPrefix), " ",
+      repeated->num_prefixes, " times, as in ", Quoted(repeated->file_name),
       ": a PeftModel was wrapped in a PeftModel when it was saved; taken "
       "once"));
 }
@@ -198,7 +196,7 @@ TensorKey ParseTensorKey(absl::string_view file_name,
                          absl::string_view prefix) {
   TensorKey key;
   key.file_name = std::string(file_name);
-  while (absl::ConsumePrefix(&file_name, kPrefix)) ++key.num_prefixes;
+  while (absl::ConsumePrefix(&file_name, kPeftPrefix)) ++key.num_prefixes;
   const size_t begin = PartBegin(file_name, prefix);
   key.part = std::string(file_name.substr(begin));
   if (begin > 0) key.module = std::string(file_name.substr(0, begin - 1));
@@ -223,7 +221,7 @@ std::string KeyMap::ModuleInFile(absl::string_view module) const {
 
 std::string KeyMap::FileName(absl::string_view module,
                              absl::string_view part) const {
-  return absl::StrCat(has_prefix ? kPrefix : "", ModuleInFile(module), ".",
+  return absl::StrCat(has_prefix ? kPeftPrefix : "", ModuleInFile(module), ".",
                       part);
 }
 

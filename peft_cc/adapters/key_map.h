@@ -33,6 +33,10 @@ struct TensorKey {
 TensorKey ParseTensorKey(absl::string_view file_name,
                          absl::string_view prefix = "lora_");
 
+// What stands before the names in PEFT's files: they are those of its own
+// wrapper around the model.
+inline constexpr absl::string_view kPeftPrefix = "base_model.model.";
+
 // How the module names of a file relate to those of the model.
 enum class NameStyle {
   kSame,          // equal

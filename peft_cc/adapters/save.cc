@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "peft_cc/adapters/base_fingerprint.h"
 #include "peft_cc/adapters/convert_init.h"
+#include "peft_cc/adapters/key_map.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
 #include "peft_cc/base/new_folder.h"
@@ -27,9 +28,6 @@ constexpr char kTensorsName[] = "adapter_model.safetensors";
 // would be out of date.
 constexpr absl::string_view kReplaced[] = {kConfigName, kTensorsName,
                                            "adapter_model.bin"};
-
-// PEFT writes state dicts of its own wrapper around the model.
-constexpr char kPrefix[] = "base_model.model.";
 
 // Objects deeper inside too, as Python's sort_keys does.
 Json Sorted(const Json& value) {
@@ -48,7 +46,7 @@ Json Sorted(const Json& value) {
 TensorMap FileTensors(const TensorMap& state_dict) {
   TensorMap tensors;
   for (const auto& [name, tensor] : state_dict) {
-    tensors.emplace(absl::StrCat(kPrefix, name), tensor);
+    tensors.emplace(absl::StrCat(kPeftPrefix, name), tensor);
   }
   return tensors;
 }
