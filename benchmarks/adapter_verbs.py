@@ -32,6 +32,9 @@ from testing import peft_verbs as ours
 
 BATCH = 8
 DECODE_STEPS = 8
+ONE_ADAPTER = "decode step, batch 8, one adapter"
+EIGHT_ADAPTERS = "decode step, batch 8, eight adapters"
+READ_WEIGHTS = "read of the base weights, in a product with a vector"
 RANK = 16
 HIGH_RANK = 128
 # Methods whose memory is measured, and how many adapters of each are loaded.
@@ -248,10 +251,8 @@ def measure_round(timer, sides, peers):
             timer.time(f"merge, r={rank}", key, side.merge)
             timer.time(f"unmerge, r={rank}", key, side.unmerge)
     names = [f"lora{i}" for i in range(BATCH)]
-    measure_decode(timer, sides, "decode step, batch 8, one adapter", BATCH,
-                   None, "lora0")
-    measure_decode(timer, sides, "decode step, batch 8, eight adapters", BATCH,
-                   names, "lora0")
+    measure_decode(timer, sides, ONE_ADAPTER, BATCH, None, "lora0")
+    measure_decode(timer, sides, EIGHT_ADAPTERS, BATCH, names, "lora0")
     measure_decode(timer, sides, "decode step, LoRA", 1, None, "lora0")
     measure_decode(timer, sides, "decode step, DoRA", 1, None, "dora")
     for peer in peers:
@@ -259,10 +260,14 @@ def measure_round(timer, sides, peers):
 
 
 def machine_peers(folder, threads):
-    """Copying the base's weights, and the rate of its merges' products."""
+    """Copying and reading the base's weights, and the rate of its merges'
+    products."""
     import torch
     weights = torch.ones((folder / "base/model.safetensors").stat().st_size // 4)
     copy_of = torch.ones_like(weights)
+    columns = 1 << 12
+    matrix = weights[:len(weights) // columns * columns].view(-1, columns)
+    vector = torch.ones(columns)
     rows = torch.rand(1536, 1536)
 
     def copy_weights(timer):
@@ -272,11 +277,27 @@ def machine_peers(folder, threads):
         timer.time("copy of the base weights to new memory", "machine",
                    weights.clone)
 
+    def read_weights(timer):
+        torch.set_num_threads(threads)
+        timer.time(READ_WEIGHTS, "machine", lambda: torch.mv(matrix, vector), 3)
+
     def product(timer):
         torch.set_num_threads(threads)
         timer.time("1536^3 product", "machine", lambda: torch.mm(rows, rows), 3)
 
-    return [copy_weights, product]
+    return [copy_weights, read_weights, product]
+
+
+def share_of_bound(timer, folder):
+    """The step of eight adapters over what it may take: that of one, and the
+    bytes of the others at the rate at which the base's weights are read."""
+    size = {name: (folder / name).stat().st_size for name in (
+        "base/model.safetensors", "lora1/adapter_model.safetensors")}
+    others = timer.median(READ_WEIGHTS, "machine") * (BATCH - 1) * \
+        size["lora1/adapter_model.safetensors"] / size["base/model.safetensors"]
+    bound = timer.median(ONE_ADAPTER, "ours") + others
+    return (f"{timer.median(EIGHT_ADAPTERS, 'ours') / bound:.3g} of {bound:.3g}"
+            " ms")
 
 
 def print_table(timer, extra):
@@ -341,7 +362,7 @@ def resident_size_alone(library, folder, method):
 
 
 def late_loads(side, resident):
-    """Median milliseconds of the last loads, with `resident` before them."""
+    """Milliseconds of the last of `resident` loads."""
     times = []
     for i in range(resident):
         # What was touched at first went back to the host meanwhile.
@@ -352,7 +373,7 @@ def late_loads(side, resident):
         times.append(1e3 * (time.perf_counter() - start))
     for i in range(resident):
         side.delete(f"many{i}")
-    return float(np.median(times[-LATE_LOADS:]))
+    return times[-LATE_LOADS:]
 
 
 def parse_arguments():
@@ -362,7 +383,7 @@ def parse_arguments():
     parser.add_argument("--shape", default="135m", choices=side_by_side.SHAPES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--resident", type=int, default=100,
-                        help="adapters before the late load of the SDK")
+                        help="adapters that are loaded up to the late load")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
 
@@ -386,8 +407,9 @@ def main():
         for adapter in [f"lora{i}" for i in range(1, BATCH)] + ["high", "dora"]:
             for side in sides.values():
                 side.load(adapter)
-        extra[f"load of adapter {arguments.resident}"] = (
-            f"{late_loads(sdk, arguments.resident):.3g} ms")
+        label = f"load of adapter {arguments.resident}"
+        for key, side in sides.items():
+            timer.samples[label, key] = late_loads(side, arguments.resident)
         make_large_ia3(folder)
         for method in (*RESIDENT_METHODS, LARGE_IA3):
             taken, file = resident_size_alone(
@@ -399,6 +421,7 @@ def main():
         for index in range(arguments.rounds):
             measure_round(timer, sides, peers)
             print(f"round {index + 1} of {arguments.rounds}", file=sys.stderr)
+        extra[f"{EIGHT_ADAPTERS}, of its bound"] = share_of_bound(timer, folder)
     print(f"{arguments.shape} Llama shape, f32, {arguments.threads} threads, "
           f"medians of {arguments.rounds} interleaved rounds")
     print_table(timer, extra)
