@@ -194,21 +194,26 @@ TEST_P(QuantizeTest, InfinityAndNaNStayInTheirRow) {
   }
 }
 
+void ExpectRowsAlike(DType format, int64_t outputs) {
+  std::vector<float> alone;
+  for (const int64_t rows : {1, 2, 3, 4, 5, 8}) {
+    Random random(13);
+    QuantizedLayer layer(format, 32, rows, 448, outputs, random);
+    std::vector<float> row(outputs);
+    Random inputs(14);
+    const std::vector<float> x = RandomFloats(448, inputs);
+    for (int64_t i = 0; i < 448; ++i) layer.x().At(rows - 1, i) = x[i];
+    layer.Run(InlineThreadPool());
+    for (int64_t o = 0; o < outputs; ++o) row[o] = layer.y().At(rows - 1, o);
+    if (rows == 1) alone = row;
+    EXPECT_EQ(row, alone) << rows << " rows, " << outputs << " outputs";
+  }
+}
+
 TEST_P(QuantizeTest, ARowDoesNotDependOnTheOthersOfFew) {
   for (const DType format : kFormats) {
-    std::vector<float> alone;
-    for (const int64_t rows : {1, 2, 3, 4, 5, 8}) {
-      Random random(13);
-      QuantizedLayer layer(format, 32, rows, 448, 48, random);
-      std::vector<float> row(48);
-      Random inputs(14);
-      const std::vector<float> x = RandomFloats(448, inputs);
-      for (int64_t i = 0; i < 448; ++i) layer.x().At(rows - 1, i) = x[i];
-      layer.Run(InlineThreadPool());
-      for (int64_t o = 0; o < 48; ++o) row[o] = layer.y().At(rows - 1, o);
-      if (rows == 1) alone = row;
-      EXPECT_EQ(row, alone) << rows << " rows";
-    }
+    ExpectRowsAlike(format, 48);
+    ExpectRowsAlike(format, 51);  // not all in blocks of one size
   }
 }
 
