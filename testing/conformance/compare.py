@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 F32_TOLERANCE = 1e-5  # max|difference| / max|reference|
-REDUCED_FACTOR = 1.2  # our error over PEFT's own, both against f32
+REDUCED_FACTOR = 1.05  # our error over PEFT's own, both against f32
 NUDGES = 8            # samples of what rounding does to an output
 NUDGE = 2.0 ** -23    # two roundings of f32, relative
 TIE = 1e-5            # two best logits closer than this: either may win
@@ -120,6 +120,12 @@ def relative_error(ours, reference, mask):
     return float("inf") if np.isnan(error) else error
 
 
+def rms(got, reference, mask):
+    """Of the differences, over the positions that are no padding."""
+    keep = mask.astype(bool) if reference.ndim == 3 else slice(None)
+    return float(np.sqrt(np.mean((got[keep] - reference[keep]) ** 2)))
+
+
 def check_outputs(statistics, got, reference, exact, mask, what):
     """Fails unless `got` agrees; `exact` computes the f64 output if needed,
     that of nudged weights where it gets a seed."""
@@ -148,11 +154,11 @@ def check_outputs(statistics, got, reference, exact, mask, what):
 
 def check_reduced(statistics, got, theirs, reference, mask, what):
     """`got` may be no further from the f32 `reference` than PEFT's is."""
-    mine = relative_error(got, reference, mask)
-    other = relative_error(theirs, reference, mask)
     statistics.comparisons += 1
-    if mine <= F32_TOLERANCE:
+    if relative_error(got, reference, mask) <= F32_TOLERANCE:
         return
+    # Of the mean square: the largest of a few errors is a draw of luck.
+    mine, other = (rms(x, reference, mask) for x in (got, theirs))
     if not mine <= REDUCED_FACTOR * other:
         raise Mismatch(f"{what}: our error {mine:.2e}, PEFT's {other:.2e}")
     statistics.worst_reduced = max(statistics.worst_reduced, mine / other)

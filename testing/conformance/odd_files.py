@@ -79,7 +79,9 @@ SILENT = "a name in the error; PEFT loads it to no effect, or says so in a " \
 KINDS = {
     "triple prefix": Odd(_triple_prefix, NAMED, True, SILENT),
     "name in keys": Odd(_name_in_keys, NAMED, True, SILENT),
-    "missing": Odd(_drop, ("TENSOR_MISSING",), False, SILENT),
+    # ADAPTER_TENSORS where it was the only one.
+    "missing": Odd(_drop, ("TENSOR_MISSING", "ADAPTER_TENSORS"), False,
+                   SILENT),
     "unexpected": Odd(_add, ("TENSOR_UNEXPECTED",), False, SILENT),
     "shape": Odd(_reshape, ("TENSOR_SHAPE_MISMATCH",), False,
                  "PEFT: RuntimeError, and the adapter stays registered"),

@@ -77,11 +77,8 @@ def _selection(trained, old, new):
               "layers_pattern": None}
     if not getattr(config, "target_parameters", None):
         fields["target_modules"] = modules
-    if hasattr(config, "rank_pattern") and config.peft_type.value == "LORA":
-        for key, of in (("rank_pattern", _ranks(trained)),
-                        ("alpha_pattern", _alphas(trained))):
-            fields[key] = {f"^{renamed(name, old, new)}": value
-                           for name, value in sorted(of.items())}
+    if config.peft_type.value == "LORA":
+        fields.update(_patterns(trained, old, new))
     if config.peft_type.value == "ADALORA" and config.rank_pattern:
         fields["rank_pattern"] = {
             renamed(name, old, new): value
@@ -94,22 +91,39 @@ def _selection(trained, old, new):
     return fields
 
 
+def _patterns(trained, old, new):
+    """Each module's own rank and alpha, where the config gives some of them."""
+    def here(of):
+        return {f"^{renamed(name, old, new)}": value
+                for name, value in sorted(of.items())}
+
+    config, fields = trained.config, {}
+    if config.rank_pattern:
+        fields["rank_pattern"] = here(_ranks(trained))
+        # No module's own here, but what PEFT gives a weighted sum.
+        fields["r"] = max(config.r, *config.rank_pattern.values())
+    if config.rank_pattern or config.alpha_pattern:
+        fields["alpha_pattern"] = here(_alphas(trained))
+    return fields
+
+
 def _ranks(trained):
-    return {key.split(".lora_A.")[0]: tensor.shape[0]
-            for key, tensor in trained.tensors.items() if ".lora_A." in key
-            } if trained.config.rank_pattern else {}
+    return {key.split(part)[0]: tensor.shape[0]
+            for key, tensor in trained.tensors.items()
+            for part in (".lora_A.", ".lora_embedding_A.") if part in key}
 
 
 def _alphas(trained):
     """The scales are known, so what gives them is."""
-    if not trained.config.alpha_pattern and not trained.config.rank_pattern:
-        return {}
     root = 0.5 if trained.config.use_rslora else 1.0
     return {name: trained.scalings[name] * rank ** root
-            for name, rank in {
-                key.split(".lora_A.")[0]: tensor.shape[0]
-                for key, tensor in trained.tensors.items()
-                if ".lora_A." in key}.items()}
+            for name, rank in _ranks(trained).items()}
+
+
+def lacks_biases(adapter):
+    """Whether its tensors may lack biases that only this model has."""
+    return "renamed" in adapter.features and \
+        getattr(adapter.config, "bias", "none") != "none"
 
 
 def _fits(adapter, prefix):

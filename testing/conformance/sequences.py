@@ -185,7 +185,10 @@ class Sequence:
         return extras.unload(self.pair)
 
     def odd_file(self):
-        return odd_files.load(self.pair, self.new_adapter(), self.path())
+        adapter = self.new_adapter()
+        while other_heads.lacks_biases(adapter):
+            adapter = self.new_adapter()
+        return odd_files.load(self.pair, adapter, self.path())
 
     STEPS = [(load, 4), (set_one, 2), (set_several, 4), (set_scaled, 3),
              (set_none, 1), (set_scale, 2), (toggle, 2), (delete, 2),

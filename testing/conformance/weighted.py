@@ -229,11 +229,14 @@ def _check_tensors(pair, name, right, draw):
            for k, v in pair.ours.state_dict(name).items()}
     expected = {k.removeprefix(round_trip.PREFIX): v for k, v in
                 adapters_module.read_tensors(right.folder).items()}
-    if {k: v.shape for k, v in got.items()} != \
-            {k: v.shape for k, v in expected.items()}:
+    shapes, right_shapes = ({k: list(v.shape) for k, v in tensors.items()}
+                            for tensors in (got, expected))
+    if shapes != right_shapes:
         raise compare.Mismatch(
             f"{draw}: names or shapes of tensors differ: "
-            f"{sorted(set(got) ^ set(expected))}")
+            + ", ".join(f"{k} {shapes.get(k)} not {right_shapes.get(k)}"
+                        for k in sorted(set(got) | set(expected))
+                        if shapes.get(k) != right_shapes.get(k)))
     if draw.type().endswith("svd"):
         return
     for key, tensor in expected.items():
