@@ -123,9 +123,10 @@ struct KernelTable {
   const char* name;
   // Outputs that one step of linear_many makes: tiles start at multiples.
   int64_t panel_width;
-  // By dot products, reads weights once, for few rows; no transposed terms. An
-  // interleaved term must be packed where packed_inputs is not 0, and then both
-  // first_output and last_output are multiples of 16.
+  // By dot products, reads weights once, for few rows; no transposed terms.
+  // first_output is even. An interleaved term must be packed where
+  // packed_inputs is not 0, and then both first_output and last_output are
+  // multiples of 16.
   void (*linear_few)(const LinearTile& tile);
   // How far ahead it is to fetch weights for one row. What it fetches itself
   // takes one of few places of the processor (24 on Zen 4, which reads 22 GB/s
