@@ -291,10 +291,10 @@ def machine_peers(folder, threads):
 def share_of_bound(timer, folder):
     """The step of eight adapters over what it may take: that of one, and the
     bytes of the others at the rate at which the base's weights are read."""
-    size = {name: (folder / name).stat().st_size for name in (
-        "base/model.safetensors", "lora1/adapter_model.safetensors")}
-    others = timer.median(READ_WEIGHTS, "machine") * (BATCH - 1) * \
-        size["lora1/adapter_model.safetensors"] / size["base/model.safetensors"]
+    base, adapter = ((folder / name).stat().st_size for name in (
+        "base/model.safetensors", "lora1/adapter_model.safetensors"))
+    others = timer.median(READ_WEIGHTS, "machine") * \
+        (BATCH - 1) * adapter / base
     bound = timer.median(ONE_ADAPTER, "ours") + others
     return (f"{timer.median(EIGHT_ADAPTERS, 'ours') / bound:.3g} of {bound:.3g}"
             " ms")

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "tools/peft/commands.h"
-#include "tools/peft/fetch.h"
 #include "tools/peft/handles.h"
 #include "tools/peft/progress.h"
 #include "tools/peft/setup.h"
@@ -60,11 +59,8 @@ constexpr NamedType kSignMethods[] = {
 
 std::vector<OptionSpec> Specs() {
   return Joined({
-      {{"--model", "DIR",
-        "the base model, a folder or a Hub id; by default what the adapters "
-        "name"},
-       {"--adapter", "DIR", "PEFT adapter of that base, likewise; repeat"},
-       {"--weight", "W", "what its effect counts; one per --adapter"},
+      ModelOptionSpecs(),
+      {{"--weight", "W", "what its effect counts; one per --adapter"},
        {"--output", "DIR", "folder to write; its parent must exist"},
        {"--type", "TYPE", "how they are combined, see below; default svd"},
        {"--density", "D", "part that the types with ties, dare, prune keep"},
@@ -73,15 +69,6 @@ std::vector<OptionSpec> Specs() {
        {"--svd-clamp", "Q", "quantile to clamp the factors of svd types to"},
        {"--seed", "S", "of dare's random numbers, as torch's; default 0"},
        {"--overwrite", nullptr, "replace the adapter that is at --output"}},
-      ModelPlaceSpecs(),
-      AdapterPlaceSpecs(),
-      HubOptionSpecs(),
-      {{"--lenient", nullptr, "report missing tensors and unknown keys only"},
-       UnconvertedInitOptionSpec(),
-       TaskOptionSpec(),
-       LabelsOptionSpec(),
-       {"--threads", "N", "threads to use; 0, the default: one per core"},
-       {"--help", nullptr, "show this text"}},
   });
 }
 

@@ -72,7 +72,20 @@ class DownloadTest(unittest.TestCase):
             self.hub.add(content.Repository(f"{repo}-below")).commit(
                 {f"below/{file}": data for file, data in files.items()})
 
-    def test_options_of_the_hub_are_those_of_every_command(self):
+    def test_every_command_has_the_options_of_the_hub(self):
+        options = ["--token", "--cache-dir", "--proxy", "--local-files-only",
+                   "--force-download", "--model-revision", "--model-subfolder"]
+        of_adapters = ["--adapter-revision", "--adapter-subfolder"]
+        for commands, wanted in (
+                (("inspect", "add", "quantize"), options),
+                (("list", "save", "add-weighted", "merge", "probe", "forward",
+                  "generate"), options + of_adapters)):
+            for command in commands:
+                text, _ = self.peft("--help", command=command)
+                for option in wanted:
+                    self.assertIn(f"  {option} ", text, command)
+
+    def test_options_of_the_hub_are_read(self):
         self.add_examples()
         words = ["--prompt-ids", "1,7,13", "--model", "org/base-below",
                  "--model-subfolder", "below", "--adapter", "org/german-below",

@@ -13,14 +13,15 @@ const char kUsage[] =
     "peft forward [--model DIR] [--adapter DIR]... --ids FILE --output FILE";
 
 std::vector<OptionSpec> Specs() {
-  std::vector<OptionSpec> specs = ModelOptionSpecs();
-  specs.push_back(ScaleOptionSpec());
-  specs.push_back({"--ids", "FILE", "safetensors with \"input_ids\""});
-  specs.push_back({"--output", "FILE", "safetensors to write"});
-  specs.push_back(RowOptionSpec());
-  specs.push_back({"--last", "N", "logits of the last N positions only"});
-  specs.push_back({"--hidden", nullptr, "write last_hidden_state, too"});
-  return specs;
+  return Joined({
+      ModelOptionSpecs(),
+      {ScaleOptionSpec(),
+       {"--ids", "FILE", "safetensors with \"input_ids\""},
+       {"--output", "FILE", "safetensors to write"},
+       RowOptionSpec(),
+       {"--last", "N", "logits of the last N positions only"},
+       {"--hidden", nullptr, "write last_hidden_state, too"}},
+  });
 }
 
 // Adds output `output` of the session's last forward to the file under `name`,

@@ -16,29 +16,27 @@ const char kUsage[] =
     "1,2,3)";
 
 std::vector<OptionSpec> Specs() {
-  std::vector<OptionSpec> specs = ModelOptionSpecs();
-  specs.push_back(ScaleOptionSpec());
-  const std::vector<OptionSpec> own = {
-      {"--ids", "FILE", "safetensors with \"input_ids\", padded on the left"},
-      {"--prompt-ids", "LIST", "the prompt's token ids, comma-separated"},
-      {"--max-new-tokens", "N", "default 20"},
-      {"--do-sample", nullptr, "draw tokens instead of taking the best"},
-      {"--temperature", "T", "default 1; this and the next: with --do-sample"},
-      {"--top-k", "K", "default 50; 0: off"},
-      {"--top-p", "P", "default 1"},
-      {"--min-p", "P", "default 0"},
-      {"--repetition-penalty", "X", "default 1"},
-      {"--seed", "N", "default 0"},
-      {"--eos", "LIST", "token ids that end a row; default: the model's"},
-      {"--ignore-eos", nullptr, "go on after an eos token"},
-      {"--stop", "LIST",
-       "token ids that, one after another, end a row; may "
-       "be repeated"},
-      RowOptionSpec(),
-      {"--stream", nullptr, "print each token as it comes (one row only)"},
-  };
-  specs.insert(specs.end(), own.begin(), own.end());
-  return specs;
+  return Joined({
+      ModelOptionSpecs(),
+      {ScaleOptionSpec(),
+       {"--ids", "FILE", "safetensors with \"input_ids\", padded on the left"},
+       {"--prompt-ids", "LIST", "the prompt's token ids, comma-separated"},
+       {"--max-new-tokens", "N", "default 20"},
+       {"--do-sample", nullptr, "draw tokens instead of taking the best"},
+       {"--temperature", "T", "default 1; this and the next: with --do-sample"},
+       {"--top-k", "K", "default 50; 0: off"},
+       {"--top-p", "P", "default 1"},
+       {"--min-p", "P", "default 0"},
+       {"--repetition-penalty", "X", "default 1"},
+       {"--seed", "N", "default 0"},
+       {"--eos", "LIST", "token ids that end a row; default: the model's"},
+       {"--ignore-eos", nullptr, "go on after an eos token"},
+       {"--stop", "LIST",
+        "token ids that, one after another, end a row; may "
+        "be repeated"},
+       RowOptionSpec(),
+       {"--stream", nullptr, "print each token as it comes (one row only)"}},
+  });
 }
 
 // What peft_generate_options_t points to.

@@ -14,13 +14,12 @@ const char kUsage[] =
     "peft merge [--model DIR] --adapter DIR [--adapter DIR]... --output DIR";
 
 std::vector<OptionSpec> Specs() {
-  std::vector<OptionSpec> specs = ModelOptionSpecs();
-  specs.push_back(ScaleOptionSpec());
-  specs.push_back(
-      {"--output", "DIR", "folder to write; its parent must exist"});
-  specs.push_back(
-      {"--safe", nullptr, "refuse a merged weight that is NaN or infinite"});
-  return specs;
+  return Joined({
+      ModelOptionSpecs(),
+      {ScaleOptionSpec(),
+       {"--output", "DIR", "folder to write; its parent must exist"},
+       {"--safe", nullptr, "refuse a merged weight that is NaN or infinite"}},
+  });
 }
 
 int32_t OnProgress(void* user_data, int64_t done, int64_t total) {

@@ -14,13 +14,12 @@ const char kUsage[] =
     "peft probe [--model DIR] --adapter DIR [--adapter DIR]... [--summary]";
 
 std::vector<OptionSpec> Specs() {
-  std::vector<OptionSpec> specs = ModelOptionSpecs();
-  const std::vector<OptionSpec> own = {
-      {"--rows", "N", "rows of random input for each layer; default 16"},
-      {"--seed", "N", "of the input; default 0"},
-      {"--summary", nullptr, "print the line for each adapter only"}};
-  specs.insert(specs.end(), own.begin(), own.end());
-  return specs;
+  return Joined({
+      ModelOptionSpecs(),
+      {{"--rows", "N", "rows of random input for each layer; default 16"},
+       {"--seed", "N", "of the input; default 0"},
+       {"--summary", nullptr, "print the line for each adapter only"}},
+  });
 }
 
 int PrintLayers(const std::string& adapter, const peft_probe_report_t* report) {

@@ -12,26 +12,15 @@ const char kUsage[] =
     "peft save [--model DIR] --adapter DIR --output DIR [--overwrite]";
 
 std::vector<OptionSpec> Specs() {
-  return {
-      {"--model", "DIR",
-       "the base model, a folder or a Hub id; by default what the adapter "
-       "names"},
-      {"--adapter", "DIR", "PEFT adapter, of safetensors or .bin, likewise"},
-      {"--model-revision", "R", "of a model of the Hub (main)"},
-      {"--adapter-revision", "R", "of an --adapter of the Hub (main)"},
-      {"--output", "DIR", "folder to write; its parent must exist"},
-      {"--overwrite", nullptr, "replace the adapter that is at --output"},
-      {"--initial-adapter", "DIR",
-       "the adapter before training, whose initialisation (pissa, olora, ...) "
-       "took something from the base: writes a plain LoRA for the base as it "
-       "was"},
-      {"--lenient", nullptr, "report missing tensors and unknown keys only"},
-      UnconvertedInitOptionSpec(),
-      TaskOptionSpec(),
-      LabelsOptionSpec(),
-      {"--threads", "N", "threads to use; 0, the default: one per core"},
-      {"--help", nullptr, "show this text"},
-  };
+  return Joined({
+      ModelOptionSpecs(),
+      {{"--output", "DIR", "folder to write; its parent must exist"},
+       {"--overwrite", nullptr, "replace the adapter that is at --output"},
+       {"--initial-adapter", "DIR",
+        "the adapter before training, whose initialisation (pissa, olora, ...) "
+        "took something from the base: writes a plain LoRA for the base as it "
+        "was"}},
+  });
 }
 
 }  // namespace

@@ -198,7 +198,8 @@ std::vector<OptionSpec> ModelOptionSpecs() {
        {"--adapter", "DIR",
         "a PEFT adapter, likewise; repeat for several at once"}},
       ModelPlaceSpecs(),
-      AdapterPlaceSpecs(),
+      {{"--adapter-revision", "R", "of all --adapter of the Hub (main)"},
+       {"--adapter-subfolder", "NAME", "folder below each --adapter's own"}},
       HubOptionSpecs(),
       {TaskOptionSpec(),
        LabelsOptionSpec(),
@@ -206,23 +207,12 @@ std::vector<OptionSpec> ModelOptionSpecs() {
         "by which a classifier of sequences finds the last token of each row; "
         "by default config.json's"},
        {"--lenient", nullptr, "report missing tensors and unknown keys only"},
-       UnconvertedInitOptionSpec(),
+       {"--allow-unconverted-init", nullptr,
+        "take an adapter whose initialisation changed the base (corda, "
+        "loftq, ...) as a plain LoRA, which is not what was trained"},
        {"--threads", "N", "threads to use; 0, the default: one per core"},
        {"--help", nullptr, "show this text"}},
   });
-}
-
-std::vector<OptionSpec> AdapterPlaceSpecs() {
-  return {
-      {"--adapter-revision", "R", "of all --adapter of the Hub (main)"},
-      {"--adapter-subfolder", "NAME", "folder below each --adapter's own"},
-  };
-}
-
-OptionSpec UnconvertedInitOptionSpec() {
-  return {"--allow-unconverted-init", nullptr,
-          "take an adapter whose initialisation changed the base (corda, "
-          "loftq, ...) as a plain LoRA, which is not what was trained"};
 }
 
 OptionSpec TaskOptionSpec() {

@@ -12,15 +12,9 @@
 
 namespace peft_tool {
 
-// Options of every command that runs a model.
+// Options of every command that takes adapters by --adapter: OpenModel reads
+// them.
 std::vector<OptionSpec> ModelOptionSpecs();
-
-// --adapter-revision and --adapter-subfolder, which ModelOptionSpecs has and
-// OpenModel reads.
-std::vector<OptionSpec> AdapterPlaceSpecs();
-
-// --allow-unconverted-init, which ModelOptionSpecs has and OpenModel reads.
-OptionSpec UnconvertedInitOptionSpec();
 
 // --task and --num-labels, which ModelOptionSpecs has.
 OptionSpec TaskOptionSpec();
