@@ -41,6 +41,18 @@ float ValueOf(const MatrixView& matrix, uint8_t byte, int64_t index) {
                                     : matrix.codes->values[code];
 }
 
+// The scale at place `index` of those of `matrix`.
+float ScaleOf(const MatrixView& matrix, int64_t index) {
+  const void* const scales = matrix.codes->scales;
+  if (matrix.dtype == DType::kTable4) {
+    return static_cast<const float*>(scales)[index];
+  }
+  uint16_t scale;
+  std::memcpy(&scale, static_cast<const char*>(scales) + index * sizeof(scale),
+              sizeof(scale));
+  return BF16ToF32(scale);
+}
+
 // Blocks may go over the ends of rows.
 void DequantizeInOrder(const MatrixView& matrix, int64_t first, int64_t count,
                        float* out) {
@@ -49,7 +61,7 @@ void DequantizeInOrder(const MatrixView& matrix, int64_t first, int64_t count,
   for (int64_t i = 0; i < count; ++i) {
     const int64_t index = first + i;
     out[i] = ValueOf(matrix, codes[index * bits / 8], index) *
-             matrix.codes->scales[index / matrix.codes->block];
+             ScaleOf(matrix, index / matrix.codes->block);
   }
 }
 
@@ -63,8 +75,8 @@ void DequantizeInterleaved(const MatrixView& matrix, int64_t first,
   float scale = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (i == 0 || col % block == 0) {
-      scale = matrix.codes->scales[ScaleAt(/*interleaved=*/true, row,
-                                           col / block, matrix.cols / block)];
+      scale = ScaleOf(matrix, ScaleAt(/*interleaved=*/true, row, col / block,
+                                      matrix.cols / block));
     }
     const int64_t byte = ByteAt(/*interleaved=*/true, row, col * bits / 8,
                                 matrix.cols * bits / 8);
@@ -100,19 +112,21 @@ void Round(const float* x, float inverse, float least, float most,
   }
 }
 
-float QuantizeQ8(const float* x, float extreme, uint8_t* out) {
-  const float scale = std::abs(extreme) / 127;
+// Returns the scale, as QuantizeQ4 does.
+uint16_t QuantizeQ8(const float* x, float extreme, uint8_t* out) {
+  const uint16_t stored = F32ToBF16(std::abs(extreme) / 127);
+  const float scale = BF16ToF32(stored);
   float codes[kBlock];
   Round(x, scale == 0 ? 0 : 1 / scale, -127, 127, codes);
   for (int64_t i = 0; i < kBlock; ++i) {
     out[i] = static_cast<uint8_t>(static_cast<int8_t>(codes[i]));
   }
-  return scale;
+  return stored;
 }
 
 // The extreme goes to about -8. With codes c the best scale is xc / cc, and
 // leaves xx - xc^2 / cc.
-float QuantizeQ4(const float* x, float extreme, uint8_t* out) {
+uint16_t QuantizeQ4(const float* x, float extreme, uint8_t* out) {
   if (extreme == 0) {
     std::fill_n(out, kBlock / 2, uint8_t{0x88});
     return 0;
@@ -139,7 +153,7 @@ float QuantizeQ4(const float* x, float extreme, uint8_t* out) {
     const int low = static_cast<int>(best[i + 1]) + 8;
     out[i / 2] = static_cast<uint8_t>(high << 4 | low);
   }
-  return best_scale;
+  return F32ToBF16(best_scale);
 }
 
 }  // namespace
@@ -156,7 +170,7 @@ void Dequantize(const MatrixView& matrix, int64_t first, int64_t count,
 bool IsInterleaved(int64_t rows) { return rows % kRowsTogether == 0; }
 
 bool Quantize(const MatrixView& weight, DType format, void* codes,
-              float* scales, ThreadPool& pool) {
+              uint16_t* scales, ThreadPool& pool) {
   assert(weight.stride == weight.cols && weight.cols % kBlock == 0);
   const bool interleaved = IsInterleaved(weight.rows);
   const int64_t row_blocks = weight.cols / kBlock;

@@ -20,13 +20,12 @@ bool IsInterleaved(int64_t rows);
 
 // Writes the codes of `weight` (F32, BF16 or F16, without gaps between rows)
 // as `format` (kQ4 or kQ8), in blocks of kCodesAtOnce elements, of which a row
-// has a whole number, and the scale of each block, interleaved where
-// IsInterleaved says so. kQ8 takes the largest
-// element to 127; kQ4 takes, of some scales, the one with the least squared
-// error. False where an element is NaN or infinite. Does not depend on the
-// pool's number of threads.
+// has a whole number, and the scale of each block as BF16, interleaved where
+// IsInterleaved says so. kQ8 takes the largest element to about 127; kQ4 takes,
+// of some scales, the one with the least squared error. False where an element
+// is NaN or infinite. Does not depend on the pool's number of threads.
 bool Quantize(const MatrixView& weight, DType format, void* codes,
-              float* scales, ThreadPool& pool);
+              uint16_t* scales, ThreadPool& pool);
 
 }  // namespace kernels
 }  // namespace peft

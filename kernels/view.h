@@ -12,8 +12,9 @@ namespace kernels {
 // How the codes of a quantised matrix stand for numbers: an element is the
 // value of its code times the scale of its block.
 struct BlockCodes {
-  // Of all blocks, row by row; a row is a whole number of blocks.
-  const float* scales = nullptr;
+  // Of all blocks, row by row; a row is a whole number of blocks. F32 of
+  // kTable4, BF16 of kQ4 and kQ8, there at any address.
+  const void* scales = nullptr;
   int64_t block = 0;  // elements of one: a multiple of kCodesAtOnce
   // Of kTable4: the 16 values.
   const float* values = nullptr;

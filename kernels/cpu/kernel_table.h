@@ -33,7 +33,7 @@ struct Term {
   const float* x;
   int64_t x_stride;
   // Of codes, which are never transposed; k is a multiple of `block`.
-  const float* scales;
+  const void* scales;  // f32 of kElemTable4, else bf16
   int64_t block;
   const float* values;
   bool interleaved;  // see kernels/view.h; only the first term of a product

@@ -14,6 +14,13 @@ RandomCodes::RandomCodes(DType dtype, int64_t rows, int64_t cols, int64_t block,
       scales_(RandomFloats(rows * cols / block, random)),
       values_(RandomFloats(16, random)),
       codes_{scales_.data(), block, values_.data()} {
+  if (dtype != DType::kTable4) {
+    for (float& scale : scales_) {
+      small_scales_.push_back(F32ToBF16(scale));
+      scale = BF16ToF32(small_scales_.back());
+    }
+    codes_.scales = small_scales_.data();
+  }
   for (uint8_t& byte : bytes_) byte = static_cast<uint8_t>(random());
   codes_.interleaved = interleave && dtype != DType::kTable4 && block == 32 &&
                        rows % kRowsTogether == 0;

@@ -32,6 +32,7 @@ class RandomCodes {
   const int64_t cols_;
   std::vector<uint8_t> bytes_;
   std::vector<float> scales_;
+  std::vector<uint16_t> small_scales_;  // the same, as kQ4 and kQ8 have them
   std::vector<float> values_;
   BlockCodes codes_;
 };

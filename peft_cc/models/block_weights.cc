@@ -1,7 +1,6 @@
 #include "peft_cc/models/block_weights.h"
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -39,12 +38,12 @@ struct Scales {
 };
 
 Tensor CodesTensor(DType dtype, std::vector<int64_t> shape, const Tensor& codes,
-                   Tensor scales, bool by_row) {
+                   Tensor scales) {
   auto owner = std::make_shared<Scales>();
   owner->tensor = std::move(scales);
-  owner->codes.scales = static_cast<const float*>(owner->tensor.data());
+  owner->codes.scales = owner->tensor.data();
   owner->codes.block = kCodesAtOnce;
-  owner->codes.interleaved = !by_row && kernels::IsInterleaved(shape[0]);
+  owner->codes.interleaved = kernels::IsInterleaved(shape[0]);
   return Tensor(
       dtype, std::move(shape), codes.data(), codes.owner(),
       std::shared_ptr<const kernels::BlockCodes>(owner, &owner->codes));
@@ -57,27 +56,13 @@ int64_t CodeBytes(const Tensor& weight, WeightFormat format) {
 }
 
 int64_t ScaleBytes(const Tensor& weight) {
-  return weight.dim(0) * weight.dim(1) / kCodesAtOnce *
-         static_cast<int64_t>(sizeof(float));
-}
-
-// Kernels read scales as floats.
-absl::StatusOr<Tensor> Aligned(const Tensor& scales) {
-  if (reinterpret_cast<uintptr_t>(scales.data()) % alignof(float) == 0) {
-    return scales;
-  }
-  void* data = nullptr;
-  PEFT_ASSIGN_OR_RETURN(
-      Tensor copy,
-      Tensor::Allocate(DType::kF32, {scales.dim(0), scales.dim(1)}, &data));
-  std::memcpy(data, scales.data(), scales.size_bytes());
-  return copy;
+  return weight.dim(0) * weight.dim(1) / kCodesAtOnce * DTypeSize(DType::kBF16);
 }
 
 absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
-                                const Tensor& scales, bool by_row) {
-  if (scales.dtype() != DType::kF32 || scales.rank() != 2) {
-    return Wrong(absl::StrCat(name, kScales), "a matrix of F32", scales);
+                                const Tensor& scales) {
+  if (scales.dtype() != DType::kBF16 || scales.rank() != 2) {
+    return Wrong(absl::StrCat(name, kScales), "a matrix of BF16", scales);
   }
   const bool is_q8 = codes.dtype() == DType::kI8;
   if ((!is_q8 && codes.dtype() != DType::kU8) || codes.rank() != 2) {
@@ -93,10 +78,9 @@ absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,
         absl::StrCat("one for each block of ", ShapeToString(codes.shape())),
         scales);
   }
-  PEFT_ASSIGN_OR_RETURN(Tensor aligned, Aligned(scales));
   return CodesTensor(is_q8 ? DType::kQ8 : DType::kQ4,
                      {codes.dim(0), scales.dim(1) * kCodesAtOnce}, codes,
-                     std::move(aligned), by_row);
+                     scales);
 }
 
 }  // namespace
@@ -132,7 +116,7 @@ absl::StatusOr<Tensor> QuantizeWeight(const std::string& name,
   const std::shared_ptr<uint8_t> scales = memory.Take(ScaleBytes(weight));
   const DType dtype = is_q8 ? DType::kQ8 : DType::kQ4;
   if (!kernels::Quantize(weight.AsMatrix(), dtype, codes.get(),
-                         reinterpret_cast<float*>(scales.get()), pool)) {
+                         reinterpret_cast<uint16_t*>(scales.get()), pool)) {
     return MakeError(
         absl::StatusCode::kInvalidArgument, error_id::kModelWeights,
         absl::StrCat(name, " holds a NaN or an infinity, which has no code"),
@@ -144,8 +128,7 @@ absl::StatusOr<Tensor> QuantizeWeight(const std::string& name,
       dtype, {rows, cols},
       Tensor(is_q8 ? DType::kI8 : DType::kU8, {rows, is_q8 ? cols : cols / 2},
              codes.get(), codes),
-      Tensor(DType::kF32, {rows, cols / kCodesAtOnce}, scales.get(), scales),
-      /*by_row=*/false);
+      Tensor(DType::kBF16, {rows, cols / kCodesAtOnce}, scales.get(), scales));
 }
 
 Tensor StoredCodes(const Tensor& weight) {
@@ -158,11 +141,11 @@ Tensor StoredCodes(const Tensor& weight) {
 }
 
 Tensor StoredScales(const Tensor& weight) {
-  return Tensor(DType::kF32, {weight.dim(0), weight.dim(1) / kCodesAtOnce},
+  return Tensor(DType::kBF16, {weight.dim(0), weight.dim(1) / kCodesAtOnce},
                 weight.codes()->scales, weight.codes());
 }
 
-absl::Status AssembleBlocks(TensorMap& tensors, bool by_row) {
+absl::Status AssembleBlocks(TensorMap& tensors) {
   std::vector<std::string> names;
   for (const auto& item : tensors) {
     if (!absl::EndsWith(item.first, kScales)) continue;
@@ -172,8 +155,8 @@ absl::Status AssembleBlocks(TensorMap& tensors, bool by_row) {
     const auto codes = tensors.find(name);
     const auto scales = tensors.find(absl::StrCat(name, kScales));
     if (codes == tensors.end()) continue;
-    PEFT_ASSIGN_OR_RETURN(
-        codes->second, Assemble(name, codes->second, scales->second, by_row));
+    PEFT_ASSIGN_OR_RETURN(codes->second,
+                          Assemble(name, codes->second, scales->second));
     tensors.erase(scales);
   }
   return absl::OkStatus();

@@ -54,9 +54,8 @@ Tensor StoredCodes(const Tensor& weight);
 Tensor StoredScales(const Tensor& weight);
 
 // Puts a matrix of codes under "X" in the place of each "X" and "X.scales".
-// `by_row`: no rows are interleaved, as in version 1 of the format.
 // INVALID_ARGUMENT (MODEL_WEIGHTS) names a tensor that is wrong.
-absl::Status AssembleBlocks(TensorMap& tensors, bool by_row = false);
+absl::Status AssembleBlocks(TensorMap& tensors);
 
 }  // namespace peft
 

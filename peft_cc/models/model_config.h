@@ -33,7 +33,6 @@ enum class StoredWeights {
   kNumbers,       // f32, bf16 or f16
   kBitsAndBytes,  // some in 4 bits as bitsandbytes has them
   kBlocks,        // some in the SDK's own blocks
-  kBlocksByRow,   // the same, rows one after the other, as version 1 had them
 };
 
 // Where a model learns the order of tokens from.

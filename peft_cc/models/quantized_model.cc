@@ -61,23 +61,12 @@ TensorMap StoredTensors(const BaseModel& base) {
   return tensors;
 }
 
-// 1 where rows are not interleaved, because they were read from such a folder.
-int VersionOf(const BaseModel& base) {
-  for (const Tensor& weight : base.weights()) {
-    if (!weight.is_quantized()) continue;
-    if (kernels::IsInterleaved(weight.dim(0)) && !weight.codes()->interleaved) {
-      return 1;
-    }
-  }
-  return 2;
-}
-
 absl::Status WriteConfig(const BaseModel& base, const std::string& folder) {
   PEFT_ASSIGN_OR_RETURN(Json config, ReadModelConfig(base.folder()));
   if (base.config().is_task_chosen) SetHead(base.config(), config);
   Json quantization = Json::object();
   quantization["quant_method"] = std::string(kBlocksMethod);
-  quantization["version"] = VersionOf(base);
+  quantization["version"] = kBlocksVersion;
   quantization["block_size"] = kernels::kCodesAtOnce;
   config["quantization_config"] = std::move(quantization);
   return WriteModelConfig(folder, config);

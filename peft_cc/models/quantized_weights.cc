@@ -40,11 +40,19 @@ absl::StatusOr<StoredWeights> ReadBitsAndBytes(ConfigFields& fields,
   return StoredWeights::kBitsAndBytes;
 }
 
-absl::StatusOr<StoredWeights> ReadBlocks(ConfigFields& fields) {
-  const int64_t version = fields.Int("version", 1, 1, 2);
+absl::StatusOr<StoredWeights> ReadBlocks(ConfigFields& fields,
+                                         absl::string_view what) {
+  const int64_t version = fields.Int("version", 1, 1, kBlocksVersion);
   fields.Int("block_size", 32, 32, 32);
   PEFT_RETURN_IF_ERROR(fields.status());
-  return version == 1 ? StoredWeights::kBlocksByRow : StoredWeights::kBlocks;
+  if (version != kBlocksVersion) {
+    return UnsupportedModel(what, absl::StrCat(kKey, ".version"),
+                            absl::StrCat(version),
+                            absl::StrCat(kBlocksVersion,
+                                         ": `peft quantize` the model as it "
+                                         "was before again"));
+  }
+  return StoredWeights::kBlocks;
 }
 
 }  // namespace
@@ -66,7 +74,7 @@ absl::StatusOr<StoredWeights> ReadStoredWeights(const Json& config,
   PEFT_RETURN_IF_ERROR(fields.status());
   if (method.compare("bitsandbytes") == 0)
     return ReadBitsAndBytes(fields, what);
-  if (method.compare(kBlocksMethod) == 0) return ReadBlocks(fields);
+  if (method.compare(kBlocksMethod) == 0) return ReadBlocks(fields, what);
   return UnsupportedModel(what, kKey, method, kExpected);
 }
 
@@ -79,8 +87,6 @@ absl::Status AssembleQuantizedWeights(StoredWeights stored,
       return AssembleBitsAndBytes(tensors);
     case StoredWeights::kBlocks:
       return AssembleBlocks(tensors);
-    case StoredWeights::kBlocksByRow:
-      return AssembleBlocks(tensors, /*by_row=*/true);
   }
   return absl::OkStatus();
 }

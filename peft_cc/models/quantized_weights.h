@@ -12,9 +12,10 @@
 
 namespace peft {
 
-// What `quant_method` of config.json says for the SDK's own blocks; see
-// docs/quantized.md.
+// What `quant_method` and `version` of config.json say for the SDK's own
+// blocks; see docs/quantized.md.
 inline constexpr char kBlocksMethod[] = "peft_blocks";
+inline constexpr int64_t kBlocksVersion = 3;
 
 // Reads quantization_config. UNIMPLEMENTED (MODEL_UNSUPPORTED) for weights that
 // the SDK cannot run: loading them as they are would give garbage without an

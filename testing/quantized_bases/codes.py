@@ -75,8 +75,8 @@ def bitsandbytes_config():
 TOGETHER = 16  # rows that are interleaved
 
 
-def by_row(codes, scales):
-    """Codes and scales of version 2 of `peft quantize`, as version 1 has them."""
+def _by_row(codes, scales):
+    """Codes and scales of `peft quantize`, row after row."""
     if codes.shape[0] % TOGETHER:
         return codes, scales
     words = codes.reshape(-1, codes.shape[1] // 4, TOGETHER, 4)
@@ -87,7 +87,7 @@ def by_row(codes, scales):
 
 def from_blocks(codes, scales):
     """What a weight that `peft quantize` wrote stands for."""
-    codes, scales = by_row(codes, scales)
+    codes, scales = _by_row(codes, scales)
     if codes.dtype == np.int8:
         values = codes.astype(np.float32)
     else:

@@ -14,6 +14,7 @@ import warnings
 import numpy as np
 import peft
 import safetensors.numpy
+import safetensors.torch
 import torch
 import transformers
 
@@ -195,12 +196,14 @@ class BlocksTest(Folders):
     def dequantise(self, folder, model):
         """Gives `model` the numbers of the folder; returns the names of the
         weights that are quantised."""
-        tensors = safetensors.numpy.load_file(folder / "model.safetensors")
+        tensors = safetensors.torch.load_file(folder / "model.safetensors")
         state = model.state_dict()
         names = [n for n in tensors if n + ".scales" in tensors]
         for name in names:
+            scales = tensors[name + ".scales"]
+            self.assertEqual(scales.dtype, torch.bfloat16)
             state[name].copy_(torch.from_numpy(codes.from_blocks(
-                tensors[name], tensors[name + ".scales"])))
+                tensors[name].numpy(), scales.float().numpy())))
         return names
 
     def check_format(self, base, weight_format, quantize_head=0):
@@ -239,26 +242,16 @@ class BlocksTest(Folders):
         names = self.check_format(llama(15, inner=100), Q4)
         self.assertEqual(len(names), 12)  # all but two down_proj
 
-    def test_folders_of_version_1_have_rows_in_order(self):
-        base = llama(18)
-        for weight_format in (Q8, Q4):
-            ours = self.open(self.save(base), weight_format=weight_format)
-            folder = self.write(ours, f"blocks{weight_format}")
-            self.dequantise(folder, base)
-            file = folder / "model.safetensors"
-            tensors = safetensors.numpy.load_file(file)
-            for name in [n for n in tensors if n + ".scales" in tensors]:
-                stored = codes.by_row(tensors[name], tensors[name + ".scales"])
-                tensors[name], tensors[name + ".scales"] = map(
-                    np.ascontiguousarray, stored)
-            safetensors.numpy.save_file(tensors, file, {"format": "pt"})
+    def test_folders_of_earlier_versions_are_to_be_quantised_again(self):
+        ours = self.open(self.save(llama(18)), weight_format=Q4)
+        folder = self.write(ours)
+        for version in ({}, {"version": 1}, {"version": 2}):
             self.edit_config(folder, {"quant_method": "peft_blocks",
-                                      "version": 1, "block_size": 32})
-            again = self.open(folder)
-            self.check(again, logits_of(base, self.ids))
-            copy_of_it = self.write(again, f"again{weight_format}")
-            config = json.loads((copy_of_it / "config.json").read_text())
-            self.assertEqual(config["quantization_config"]["version"], 1)
+                                      "block_size": 32, **version})
+            with self.assertRaises(peft_ctypes.PeftError) as raised:
+                self.open(folder)
+            self.assertEqual(raised.exception.id, "MODEL_UNSUPPORTED")
+            self.assertIn("peft quantize", raised.exception.message)
 
     def test_what_is_quantised_is_not_quantised_again(self):
         folder = self.save_nf4(llama(16))

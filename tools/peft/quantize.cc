@@ -16,7 +16,8 @@ const char kUsage[] = "peft quantize BASE OUT [--format q8|q4] [--head]";
 std::vector<OptionSpec> Specs() {
   return Joined({
       {{"--format", "F",
-        "q8: 8 bits a weight; q4, the default: 4. Both add 1 bit for scales"},
+        "q8: 8 bits a weight; q4, the default: 4. Both add half a bit for "
+        "scales"},
        {"--head", nullptr,
         "also the head, and the embedding that it is tied to"}},
       ModelPlaceSpecs(),
