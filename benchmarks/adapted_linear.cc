@@ -57,6 +57,7 @@ class Trial {
         c.rows <= kFewRows ? std::max<int64_t>(1, kWeightBytes / bytes) : 1;
     weights_.assign(
         copies, kernels::RandomMatrix(c.dtype, c.size, c.size, random_, true));
+    weight_bytes_ = copies * bytes;
     for (const kernels::RandomMatrix& weight : weights_) {
       kernels::LinearPlan plan;
       plan.weight = weight.view();
@@ -112,13 +113,15 @@ class Trial {
     const kernels::LinearCall call = {absl::MakeConstSpan(&group, 1), y_.view(),
                                       round_inputs};
     kernels::RunLinears(absl::MakeConstSpan(&call, 1), x_.view(),
-                        workspace_.data(), pool_);
+                        workspace_.data(), pool_,
+                        kernels::ExceedsCaches(weight_bytes_));
     next_ours_ = (next_ours_ + 1) % plans_.size();
   }
 
   const Case case_;
   kernels::ThreadPool& pool_;
   kernels::Random random_;
+  int64_t weight_bytes_ = 0;  // of all copies
   kernels::RandomMatrix a_;
   kernels::RandomMatrix b_;
   kernels::RandomRows x_;

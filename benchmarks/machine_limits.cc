@@ -11,6 +11,7 @@
 #endif
 
 #include "kernels/cpu_variant.h"
+#include "kernels/linear.h"
 
 namespace peft {
 namespace {
@@ -35,13 +36,14 @@ bool HasAvx512() {
 }
 
 // `count` is a multiple of 256.
+template <int kHint>
 __attribute__((target("avx512f"))) void ReadAvx512(const char* p, int64_t count,
                                                    int64_t bytes_ahead) {
   __m512i sums[4] = {};
   for (int64_t i = 0; i < count; i += 256) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
-      __builtin_prefetch(p + i + 64 * j + bytes_ahead, 0, 2);
+      __builtin_prefetch(p + i + 64 * j + bytes_ahead, 0, kHint);
       sums[j] = _mm512_xor_si512(sums[j], _mm512_loadu_si512(p + i + 64 * j));
     }
   }
@@ -113,10 +115,13 @@ __attribute__((target("avx2,fma"))) double MultiplyAddsAvx2() {
 
 void Read(const char* p, int64_t count) {
 #if defined(__x86_64__)
-  // As far ahead as is best for the kernels: what the machine does without is
-  // less on some.
+  // As far ahead as is best for the kernels, and past the outer caches where
+  // they do that: what the machine does without is less on some.
   if (HasAvx512()) {
-    return ReadAvx512(p, count, kernels::CpuBytesAhead());
+    const int64_t ahead = kernels::CpuBytesAhead();
+    return kernels::ExceedsCaches(kMemoryBytes)
+               ? ReadAvx512<0>(p, count, ahead)
+               : ReadAvx512<2>(p, count, ahead);
   }
 #endif
   uint64_t sums[4] = {};

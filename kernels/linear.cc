@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "absl/container/inlined_vector.h"
+#include "kernels/cpu/dispatch.h"
 #include "kernels/product_queue.h"
 #include "kernels/stages.h"
 
@@ -304,10 +305,14 @@ int64_t LinearWorkspaceFloats(const LinearPlan& plan, int64_t rows) {
   return LinearWorkspaceFloats(absl::MakeConstSpan(&group, 1));
 }
 
+bool ExceedsCaches(int64_t bytes) {
+  return bytes > cpu::Kernels().cached_bytes;
+}
+
 void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
-                float* workspace, ThreadPool& pool) {
+                float* workspace, ThreadPool& pool, bool past_caches) {
   assert(calls.size() <= kMaxLinears);
-  ProductQueue queue(pool);
+  ProductQueue queue(pool, past_caches);
   absl::InlinedVector<LinearRun, kMaxLinears> runs;
   for (const LinearCall& call : calls) {
     assert(x.rows == call.y.rows);

@@ -43,10 +43,15 @@ struct LinearCall {
 
 // RunLinear for each of up to kMaxLinears layers, with the same results: their
 // work is handed out to the threads together. No y may overlap another. The
-// workspace has the floats of all of them.
+// workspace has the floats of all of them. `past_caches` is a hint for few
+// rows: before these weights are read again, more others are than caches hold.
 constexpr int kMaxLinears = 4;
 void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
-                float* workspace, ThreadPool& pool);
+                float* workspace, ThreadPool& pool, bool past_caches = false);
+
+// Whether that hint is of use on this machine for weights that have so many
+// bytes together, and are read in turn.
+bool ExceedsCaches(int64_t bytes);
 
 // The stages and the bias alone: y holds the base product, without its bias.
 void RunStages(absl::Span<const LinearGroup> groups, ConstRows x, Rows y,

@@ -215,7 +215,7 @@ int64_t ProductQueue::Cut() {
 }
 
 void ProductQueue::RunPiece(const Product& product, int64_t piece,
-                            const char* next) {
+                            const char* next) const {
   LinearTile tile = product.all;
   const int64_t blocks = product.RowBlocks();
   const int64_t row = piece % blocks * product.rows_at_once;
@@ -227,6 +227,7 @@ void ProductQueue::RunPiece(const Product& product, int64_t piece,
   if (product.few) {  // row is 0
     tile.bytes_ahead = cpu::Kernels().bytes_ahead;
     tile.next = next;
+    tile.past_caches = past_caches_;
     return cpu::Kernels().linear_few(tile);
   }
   Term terms[kMaxTerms];

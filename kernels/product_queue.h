@@ -38,7 +38,9 @@ class ProductQueue {
   // Terms that one product has at most.
   static constexpr int kMaxTerms = 16;
 
-  explicit ProductQueue(ThreadPool& pool) : pool_(pool) {}
+  // `past_caches`: as in LinearTile, for all few rows.
+  explicit ProductQueue(ThreadPool& pool, bool past_caches = false)
+      : pool_(pool), past_caches_(past_caches) {}
   ProductQueue(const ProductQueue&) = delete;
   ProductQueue& operator=(const ProductQueue&) = delete;
 
@@ -100,11 +102,12 @@ class ProductQueue {
   // its first term do; null for many rows, or past the last piece.
   const char* FetchPiece(int64_t piece) const;
   // `next`: as in LinearTile.
-  static void RunPiece(const Product& product, int64_t piece, const char* next);
+  void RunPiece(const Product& product, int64_t piece, const char* next) const;
   // The same for all of a chain.
   void RunChain(const Product* product, const char* next) const;
 
   ThreadPool& pool_;
+  const bool past_caches_;
   Product products_[kMaxProducts];
   cpu::Term terms_[kAllTerms];
   int num_products_ = 0;

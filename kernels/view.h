@@ -25,6 +25,10 @@ struct BlockCodes {
   bool interleaved = false;
 };
 constexpr int64_t kCodesAtOnce = 32;
+// Bytes of a block's scale.
+constexpr int64_t ScaleSize(DType codes) {
+  return codes == DType::kTable4 ? 4 : 2;
+}
 constexpr int64_t kRowsTogether = 16;
 
 // A row-major matrix of F32, BF16 or F16 whose rows lie `stride` elements

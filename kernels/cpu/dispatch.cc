@@ -56,12 +56,25 @@ bool IsZen5OrLater() {
   return ((family >> 8) & 0xf) + ((family >> 20) & 0xff) >= kZen5Family;
 }
 
+// Bytes of the largest cache.
+int64_t OuterCacheBytes() {
+  int64_t bytes = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+  bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+  constexpr int64_t kLikely = int64_t{32} << 20;
+  return bytes > 0 ? bytes : kLikely;
+}
+
 // What newer processors have on top of AVX-512.
 void AddVnniTable(std::vector<const KernelTable*>* tables) {
   if (!__builtin_cpu_supports("avx512vnni")) return;
   static const KernelTable vnni = [] {
     KernelTable table = WithProducts(kAvx512Kernels, kAvx512VnniKernels);
-    if (IsZen5OrLater()) table.bytes_ahead = 8192;
+    if (IsZen5OrLater()) {
+      table.bytes_ahead = 8192;
+      table.cached_bytes = OuterCacheBytes();
+    }
     return table;
   }();
   tables->push_back(&vnni);

@@ -68,6 +68,8 @@ struct LinearTile {
   // order of addresses may never be needed.
   int64_t bytes_ahead;
   const char* next;
+  // Of linear_few: fetch weights past the outer caches.
+  bool past_caches;
 };
 
 // out[r][c] = (weight[r][c] + sum_k left[r][k] right[k][c]) * row_factor[r] *
@@ -133,6 +135,10 @@ struct KernelTable {
   // so), what the processor fetches on its own does not (30 GB/s, within a
   // page): 1 KiB; Zen 5 reads a tenth faster with 8 KiB.
   int64_t bytes_ahead;
+  // Weights of more bytes than these, read in turn, are not found in the outer
+  // caches again, and are better fetched past them: Zen 5 reads f32 a tenth
+  // faster so, bf16 a fortieth. No other processor has been measured.
+  int64_t cached_bytes;
   // Floats of one row of x, laid out for linear_few with a term of codes; 0
   // where it reads x itself.
   int64_t (*packed_inputs)(const Term& term);

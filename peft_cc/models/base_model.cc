@@ -346,7 +346,7 @@ void BaseModel::CountSizes() {
     num_parameters_ += weight.num_elements();
     if (!weight.is_quantized()) continue;
     size_bytes_ += weight.num_elements() / weight.codes()->block *
-                   static_cast<int64_t>(sizeof(float));
+                   kernels::ScaleSize(weight.dtype());
   }
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/quantize.h"
+#include "kernels/view.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/huge_pages.h"
 #include "peft_cc/base/round_up.h"
@@ -56,7 +57,8 @@ int64_t CodeBytes(const Tensor& weight, WeightFormat format) {
 }
 
 int64_t ScaleBytes(const Tensor& weight) {
-  return weight.dim(0) * weight.dim(1) / kCodesAtOnce * DTypeSize(DType::kBF16);
+  return weight.dim(0) * weight.dim(1) / kCodesAtOnce *
+         kernels::ScaleSize(DType::kQ8);
 }
 
 absl::StatusOr<Tensor> Assemble(const std::string& name, const Tensor& codes,

@@ -37,6 +37,7 @@ Executor::Executor(const BaseModel& base, kernels::ThreadPool& pool,
     : base_(base),
       pool_(pool),
       round_activations_(round_activations),
+      past_caches_(kernels::ExceedsCaches(base.size_bytes())),
       buffers_(base.description()) {}
 
 Rows Executor::View(int buffer, int64_t rows) const {
@@ -321,7 +322,8 @@ void Executor::RunLinears(int first, int count, int64_t rows) {
                 round_activations_};
   }
   kernels::RunLinears({calls.data(), static_cast<size_t>(count)},
-                      View(ops[0].input, rows), workspace_.data(), pool_);
+                      View(ops[0].input, rows), workspace_.data(), pool_,
+                      past_caches_);
 }
 
 void Executor::RunOp(const Op& op, int64_t rows) {

@@ -112,6 +112,7 @@ class Executor {
   const BaseModel& base_;
   kernels::ThreadPool& pool_;
   const bool round_activations_;
+  const bool past_caches_;  // see kernels::RunLinears
   RowGroups groups_;
   ActivationBuffers buffers_;
   int64_t reserved_rows_ = 0;
