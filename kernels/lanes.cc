@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cassert>
 
+#include "kernels/countdown.h"
+
 namespace peft {
 namespace kernels {
 namespace {
@@ -11,11 +13,13 @@ namespace {
 // More threads than this do not work on one call.
 constexpr int64_t kMaxLanes = 64;
 
-// Indices that nobody has taken yet. On a cache line of its own.
+// Indices that nobody has taken yet. On a cache line of its own, and nothing
+// before Set: most of a Part's are never used.
 class alignas(64) Range {
  public:
   void Set(int64_t first, int64_t end) {
     bounds_.store(Pack(first, end), std::memory_order_relaxed);
+    begun_.store(false, std::memory_order_relaxed);
   }
 
   // Others take from the end once its own thread has begun; before, from the
@@ -58,15 +62,46 @@ class alignas(64) Range {
     }
   }
 
-  std::atomic<uint64_t> bounds_{0};
-  std::atomic<bool> begun_{false};
+  std::atomic<uint64_t> bounds_;
+  std::atomic<bool> begun_;
+};
+
+// Consecutive indices, a range for each lane.
+class Part {
+ public:
+  Part(int64_t first, int64_t end, int64_t lanes) : lanes_(lanes) {
+    const int64_t count = end - first;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      ranges_[lane].Set(first + count * lane / lanes,
+                        first + count * (lane + 1) / lanes);
+    }
+  }
+
+  // Calls run(index) for the lane's own indices, then for what others have not
+  // taken.
+  template <typename Run>
+  void RunLane(int64_t lane, Run run) {
+    int64_t index = 0;
+    ranges_[lane].Begin();
+    while (ranges_[lane].TakeFirst(&index)) run(index);
+    for (int64_t other = 1; other < lanes_; ++other) {
+      Range& range = ranges_[(lane + other) % lanes_];
+      while (range.begun() ? range.TakeLast(&index) : range.TakeFirst(&index)) {
+        run(index);
+      }
+    }
+  }
+
+ private:
+  const int64_t lanes_;
+  Range ranges_[kMaxLanes];
 };
 
 }  // namespace
 
 void RunInLanes(int64_t count, ThreadPool& pool,
                 absl::FunctionRef<void(int64_t, int64_t)> run,
-                WorkLength length) {
+                WorkLength length, int64_t first_part) {
   assert(count < int64_t{1} << 31);
   const int64_t lanes =
       std::min({count, int64_t{pool.num_threads()}, kMaxLanes});
@@ -74,20 +109,19 @@ void RunInLanes(int64_t count, ThreadPool& pool,
     for (int64_t i = 0; i < count; ++i) run(i, 0);
     return;
   }
-  Range ranges[kMaxLanes];
-  for (int64_t lane = 0; lane < lanes; ++lane) {
-    ranges[lane].Set(count * lane / lanes, count * (lane + 1) / lanes);
-  }
+  Part first(0, first_part, lanes);
+  Part rest(first_part, count, lanes);
+  Countdown unfinished;
+  unfinished.Set(static_cast<uint32_t>(first_part));
   const auto run_lane = [&](int64_t lane) {
-    int64_t index = 0;
-    ranges[lane].Begin();
-    while (ranges[lane].TakeFirst(&index)) run(index, lane);
-    for (int64_t other = 1; other < lanes; ++other) {
-      Range& range = ranges[(lane + other) % lanes];
-      while (range.begun() ? range.TakeLast(&index) : range.TakeFirst(&index)) {
+    if (first_part > 0) {
+      first.RunLane(lane, [&](int64_t index) {
         run(index, lane);
-      }
+        unfinished.Done();
+      });
+      unfinished.Await();
     }
+    rest.RunLane(lane, [&](int64_t index) { run(index, lane); });
   };
   if (length == WorkLength::kBrief) {
     pool.ParallelForBriefly(lanes, run_lane);

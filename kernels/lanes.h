@@ -18,11 +18,14 @@ enum class WorkLength { kLong, kBrief };
 // thread at a time, so it may have memory of its own. Each lane has a range of
 // indices that it takes in order, and one that is done takes from the end of
 // another's range, from the start where that has not begun: threads that read
-// neighbouring pieces in turns fetch ahead what the other one needs, and read at
-// half the rate.
+// neighbouring pieces in turns fetch ahead what the other one needs, and read
+// at half the rate.
+//
+// The indices below `first_part` come before the others: all of them have
+// returned when one of the others begins. That costs less than two calls.
 void RunInLanes(int64_t count, ThreadPool& pool,
                 absl::FunctionRef<void(int64_t index, int64_t lane)> run,
-                WorkLength length = WorkLength::kLong);
+                WorkLength length = WorkLength::kLong, int64_t first_part = 0);
 
 }  // namespace kernels
 }  // namespace peft

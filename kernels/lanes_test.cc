@@ -69,6 +69,53 @@ TEST(LanesTest, ALaneIsOneThreadAtATime) {
   });
 }
 
+void ExpectFirstPartFirst(int64_t count, int64_t first_part, ThreadPool& pool) {
+  std::atomic<int64_t> done{0};
+  std::atomic<int64_t> calls{0};
+  RunInLanes(
+      count, pool,
+      [&](int64_t index, int64_t) {
+        ++calls;
+        if (index < first_part) {
+          ++done;
+        } else {
+          EXPECT_EQ(done, first_part);
+        }
+      },
+      WorkLength::kLong, first_part);
+  EXPECT_EQ(calls, count);
+}
+
+TEST(LanesTest, TheFirstPartIsDoneBeforeTheOthersBegin) {
+  for (const int threads : {1, 2, 3, 8}) {
+    const std::unique_ptr<ThreadPool> pool = CreateThreadPool(threads);
+    for (const int64_t count : {1, 2, 7, 64, 500}) {
+      for (const int64_t first : {int64_t{1}, count / 2, count - 1, count}) {
+        ExpectFirstPartFirst(count, first, *pool);
+      }
+    }
+  }
+  OneOfTwoThreads pool;
+  ExpectFirstPartFirst(10, 4, pool);
+}
+
+// Far longer than threads look for their turn without sleeping.
+TEST(LanesTest, AFirstPartMayTakeLong) {
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
+  std::atomic<bool> is_done{false};
+  RunInLanes(
+      9, *pool,
+      [&](int64_t index, int64_t) {
+        if (index == 1) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          is_done = true;
+        }
+        EXPECT_TRUE(index < 3 || is_done);
+      },
+      WorkLength::kLong, 3);
+  EXPECT_TRUE(is_done);
+}
+
 // The first index takes long: the others, those of its own range included, are
 // done by whoever is free.
 TEST(LanesTest, AThreadThatIsHeldUpDelaysItsPieceOnly) {

@@ -69,14 +69,25 @@ class LinearRun {
 
   int NumSteps() const { return MaxSteps(groups_); }
 
+  // Whether nothing but products happens between those that are queued.
+  bool HasOnlyProducts() const {
+    for (const LinearGroup& group : groups_) {
+      if (group.gates != nullptr || HasPatch(*group.plan)) return false;
+    }
+    return true;
+  }
+
   // What the first step needs, base products included. One plan without a patch
-  // goes through its base product and its first step in one pass.
-  void QueueBase() {
+  // goes through its base product and its first step in one pass. `earlier`, or
+  // null, is a layer of the same x that did this before.
+  void QueueBase(const LinearRun* earlier) {
     base_x_ = HasInScale(groups_) ? ScaledInput() : x_;
     fused_ = groups_.size() == 1 && !HasPatch(*groups_[0].plan);
     if (fused_) {
       base_ = BaseTerm(groups_[0], base_x_);
-      workspace_ = PackInputs(base_x_.rows, workspace_, &base_);
+      workspace_ =
+          PackInputs(base_x_.rows, workspace_,
+                     earlier == nullptr ? nullptr : &earlier->base_, &base_);
     } else {
       QueueBases(base_x_);
       patches_ = QueuePatches(base_x_);
@@ -206,7 +217,7 @@ class LinearRun {
         rows += groups_[i++].rows;
       }
       cpu::Term base = BaseTerm(group, Part(x, first, rows));
-      workspace_ = PackInputs(rows, workspace_, &base);
+      workspace_ = PackInputs(rows, workspace_, nullptr, &base);
       Step step;
       step.round_inputs = round_inputs_;
       QueueStep(step, &base, false, nullptr, Part(y_, first, rows), queue_);
@@ -258,12 +269,20 @@ class LinearRun {
   const float* patches_ = nullptr;
 };
 
+// What is queued next needs what has been queued.
+void BeginPart(absl::Span<const LinearRun> runs, ProductQueue& queue) {
+  for (const LinearRun& run : runs) {
+    if (!run.HasOnlyProducts()) return queue.Run();
+  }
+  queue.BeginPart();
+}
+
 void RunSteps(absl::Span<LinearRun> runs, int first, ProductQueue& queue) {
   int steps = 0;
   for (const LinearRun& run : runs) steps = std::max(steps, run.NumSteps());
   for (int index = first; index < steps; ++index) {
     for (LinearRun& run : runs) run.QueueDowns(index);
-    queue.Run();
+    BeginPart(runs, queue);
     for (LinearRun& run : runs) run.QueueUps(index, nullptr);
     queue.Run();
   }
@@ -320,8 +339,12 @@ void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
     runs.emplace_back(call, x, workspace, &queue);
     workspace += LinearWorkspaceFloats(call.groups);
   }
-  for (LinearRun& run : runs) run.QueueBase();
-  queue.Run();
+  const LinearRun* earlier = nullptr;
+  for (LinearRun& run : runs) {
+    run.QueueBase(earlier);
+    earlier = &run;
+  }
+  BeginPart(runs, queue);
   for (LinearRun& run : runs) run.QueueFirstUps();
   queue.Run();
   RunSteps(absl::MakeSpan(runs), 1, queue);

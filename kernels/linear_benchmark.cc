@@ -101,8 +101,9 @@ void BM_Linear(benchmark::State& state, DType dtype) {
 
 void BM_Quantized(benchmark::State& state, DType dtype, int64_t block) {
   const QuantizedLayers layers(state, dtype, block);
-  RunLayers(state, layers.plans,
-            DTypeBits(dtype) / 8.0 + 4.0 / static_cast<double>(block));
+  RunLayers(
+      state, layers.plans,
+      DTypeBits(dtype) / 8.0 + static_cast<double>(ScaleSize(dtype)) / block);
 }
 
 // The linear layers of a 135M-parameter Llama, and one large matrix.

@@ -125,6 +125,13 @@ float* AlignedUp(float* p) {
                  sizeof(float);
 }
 
+// Whether `earlier`'s x is laid out as `term`'s would be.
+bool HasLayoutOf(const Term& earlier, const Term& term, int64_t floats) {
+  return earlier.packed != nullptr && earlier.packed_stride == floats &&
+         earlier.elem == term.elem && earlier.x == term.x &&
+         earlier.x_stride == term.x_stride && earlier.k == term.k;
+}
+
 }  // namespace
 
 Term TermOf(const MatrixView& weight, bool transposed, const float* x,
@@ -155,10 +162,16 @@ int64_t PackedFloats(const MatrixView& weight, int64_t rows) {
   return floats == 0 ? 0 : std::min(rows, kFewRows) * floats + kPackedAlign;
 }
 
-float* PackInputs(int64_t rows, float* workspace, Term* term) {
+float* PackInputs(int64_t rows, float* workspace, const Term* earlier,
+                  Term* term) {
   if (rows > kFewRows) return workspace;
   const int64_t floats = cpu::Kernels().packed_inputs(*term);
   if (floats == 0) return workspace;
+  if (earlier != nullptr && HasLayoutOf(*earlier, *term, floats)) {
+    term->packed = earlier->packed;
+    term->packed_stride = floats;
+    return workspace;
+  }
   float* const packed = AlignedUp(workspace);
   cpu::Kernels().pack_inputs(*term, rows, packed);
   term->packed = packed;
@@ -166,9 +179,9 @@ float* PackInputs(int64_t rows, float* workspace, Term* term) {
   return packed + rows * floats;
 }
 
-int64_t ProductQueue::FewBytes() const {
+int64_t ProductQueue::FewBytes(int first, int end) const {
   int64_t bytes = 0;
-  for (int i = 0; i < num_products_; ++i) {
+  for (int i = first; i < end; ++i) {
     const LinearTile& tile = products_[i].all;
     if (products_[i].few) bytes += tile.last_output * BytesPerOutput(tile);
   }
@@ -194,11 +207,10 @@ void ProductQueue::CutMany(Product* product) {
       RowsAtOnce(tile.rows, narrow ? kPieceRowsOfNarrow : kPieceRows);
 }
 
-int64_t ProductQueue::Cut() {
+int64_t ProductQueue::Cut(int first, int end, int64_t pieces) {
   const int64_t piece_bytes =
-      std::min(kPieceBytes, FewBytes() / kLeastPieces + 1);
-  int64_t pieces = 0;
-  for (int i = 0; i < num_products_; ++i) {
+      std::min(kPieceBytes, FewBytes(first, end) / kLeastPieces + 1);
+  for (int i = first; i < end; ++i) {
     Product& product = products_[i];
     if (product.in_chain) {
       product.rows_at_once = kFewRows;
@@ -284,8 +296,14 @@ void ProductQueue::RunChain(const Product* product, const char* next) const {
   RunPiece(*product, 0, next);
 }
 
+void ProductQueue::BeginPart() {
+  if (first_part_ > 0) Run();
+  first_part_ = num_products_;
+}
+
 void ProductQueue::Run() {
-  num_pieces_ = Cut();
+  const int64_t first_part = Cut(0, first_part_, 0);
+  num_pieces_ = Cut(first_part_, num_products_, first_part);
   int64_t work = 0;
   for (int i = 0; i < num_products_; ++i) {
     const LinearTile& tile = products_[i].all;
@@ -299,8 +317,10 @@ void ProductQueue::Run() {
     RunPiece(product, piece - product.first_piece, next);
   };
   RunInLanes(num_pieces_, threads, run,
-             work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong);
+             work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong,
+             first_part);
   num_products_ = 0;
+  first_part_ = 0;
   num_terms_ = 0;
 }
 

@@ -28,11 +28,15 @@ int64_t PackedFloats(const MatrixView& weight, int64_t rows);
 
 // Lays out the term's `rows` rows of x for its weight where that makes a
 // product of few rows faster. Returns the end of what it used of the workspace.
-float* PackInputs(int64_t rows, float* workspace, cpu::Term* term);
+// `earlier`, or null, is a term of as many rows whose layout is taken where it
+// would be the same.
+float* PackInputs(int64_t rows, float* workspace, const cpu::Term* earlier,
+                  cpu::Term* term);
 
 // Lives on the stack and allocates nothing. What is added runs at the latest
 // with Run, which must be called last. Products do not depend on each other,
-// but for those of a chain: each of these may need all before it.
+// but for those of a chain, each of which may need all before it in the chain,
+// and those of later parts, which may need all of the parts before.
 class ProductQueue {
  public:
   // Terms that one product has at most.
@@ -56,6 +60,9 @@ class ProductQueue {
   // rows, and not transposed.
   void BeginChain() { in_chain_ = is_head_ = true; }
   void EndChain() { in_chain_ = false; }
+
+  // What is added from here on is a part that may need all before it.
+  void BeginPart();
 
   // Returns when all is computed.
   void Run();
@@ -90,10 +97,11 @@ class ProductQueue {
     }
   };
 
-  // Cuts all products; the number of pieces.
-  int64_t Cut();
+  // Cuts the products [first, end), whose pieces begin with `pieces`. Returns
+  // the piece after them.
+  int64_t Cut(int first, int end, int64_t pieces);
   // Bytes of the weights of few rows.
-  int64_t FewBytes() const;
+  int64_t FewBytes(int first, int end) const;
   static void CutFew(int64_t piece_bytes, Product* product);
   static void CutMany(Product* product);
 
@@ -111,6 +119,7 @@ class ProductQueue {
   Product products_[kMaxProducts];
   cpu::Term terms_[kAllTerms];
   int num_products_ = 0;
+  int first_part_ = 0;  // products before a second part; 0: there is none
   int num_terms_ = 0;
   int64_t num_pieces_ = 0;
   bool in_chain_ = false;

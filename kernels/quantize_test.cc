@@ -79,6 +79,15 @@ class QuantizedLayer {
     }
   }
 
+  void ExpectResult(const RandomRows& expected) {
+    for (int64_t row = 0; row < y_.view().rows; ++row) {
+      for (int64_t o = 0; o < plan_.weight.rows; ++o) {
+        ASSERT_EQ(y_.At(row, o), expected.At(row, o)) << row << " " << o;
+      }
+    }
+  }
+
+  const LinearPlan& plan() const { return plan_; }
   RandomRows& x() { return x_; }
   RandomRows& y() { return y_; }
   // What elements of a row that are small beside the largest may cost: x is
@@ -234,6 +243,40 @@ TEST_P(QuantizeTest, ResultsDoNotDependOnTheNumberOfThreads) {
       EXPECT_EQ(std::memcmp(results[0].data(), results[1].data(),
                             results[0].size() * sizeof(float)),
                 0);
+    }
+  }
+}
+
+// Those of one format share how it is laid out; `past_caches` changes nothing.
+TEST_P(QuantizeTest, LayersOfTheSameInputComputeWhatEachDoesAlone) {
+  Random random(16);
+  const std::unique_ptr<ThreadPool> pool = CreateThreadPool(2);
+  for (const int64_t rows : {1, 3, 9}) {
+    RandomRows x(rows, 160, 3, random);
+    std::vector<std::unique_ptr<QuantizedLayer>> layers;
+    std::vector<LinearGroup> groups;
+    int64_t floats = 0;
+    for (const DType format :
+         {DType::kQ4, DType::kQ4, DType::kQ8, DType::kTable4}) {
+      layers.push_back(
+          std::make_unique<QuantizedLayer>(format, 32, rows, 160, 48, random));
+      groups.push_back({&layers.back()->plan(), rows});
+      floats += LinearWorkspaceFloats(layers.back()->plan(), rows);
+    }
+    std::vector<float> workspace(floats);
+    std::vector<LinearCall> calls;
+    for (size_t i = 0; i < groups.size(); ++i) {
+      calls.push_back(
+          {absl::MakeConstSpan(&groups[i], 1), layers[i]->y().view()});
+    }
+    for (const bool past_caches : {false, true}) {
+      RunLinears(calls, x.view(), workspace.data(), *pool, past_caches);
+      for (const auto& layer : layers) {
+        RandomRows alone(rows, 48, 0, random);
+        RunLinear(layer->plan(), x.view(), alone.view(), workspace.data(),
+                  *pool);
+        layer->ExpectResult(alone);
+      }
     }
   }
 }

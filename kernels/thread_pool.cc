@@ -15,6 +15,7 @@
 #include <signal.h>
 #endif
 
+#include "kernels/countdown.h"
 #include "kernels/futex.h"
 #include "kernels/nested_call.h"
 #include "kernels/work_slot.h"

@@ -1,7 +1,5 @@
 #include "kernels/work_slot.h"
 
-#include "kernels/futex.h"
-
 namespace peft {
 namespace kernels {
 namespace {
@@ -19,7 +17,7 @@ uint32_t WorkSlot::Begin(const Piece& piece, int64_t first,
   piece_ = &piece;
   first_ = first;
   num_pieces_ = num_pieces;
-  unfinished_.store(static_cast<uint32_t>(num_pieces));
+  unfinished_.Set(static_cast<uint32_t>(num_pieces));
   const uint32_t round = RoundOf(ticket_.load()) + 1;
   ticket_.store(uint64_t{round} << 32 | static_cast<uint64_t>(num_pieces));
   return round;
@@ -33,9 +31,7 @@ bool WorkSlot::Claim(uint64_t* ticket) {
 
 void WorkSlot::RunClaimed(uint64_t ticket) {
   (*piece_)(first_ + num_pieces_ - LeftOf(ticket));
-  if (unfinished_.fetch_sub(1) == 1 && caller_sleeps_.load() != 0) {
-    FutexWake(unfinished_, 1);
-  }
+  unfinished_.Done();
 }
 
 bool WorkSlot::RunOnePiece() {
@@ -55,15 +51,6 @@ bool WorkSlot::RunOnePieceOf(uint32_t round, uint32_t mask) {
   } while (!Claim(&ticket));
   RunClaimed(ticket);
   return true;
-}
-
-void WorkSlot::AwaitLastPieces() {
-  if (SpinBriefly([&] { return unfinished_.load() == 0; })) return;
-  caller_sleeps_.store(1);
-  while (const uint32_t left = unfinished_.load()) {
-    FutexWait(unfinished_, left);
-  }
-  caller_sleeps_.store(0);
 }
 
 }  // namespace kernels

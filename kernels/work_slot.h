@@ -4,33 +4,13 @@
 #define KERNELS_WORK_SLOT_H_
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <thread>
 
 #include "absl/functional/function_ref.h"
+#include "kernels/countdown.h"
 
 namespace peft {
 namespace kernels {
-
-// How long a thread looks for work, or for its last piece, before it sleeps.
-// Decoding starts the next operation within a few microseconds, and a futex
-// wake-up costs more than that; longer spinning only takes time from others.
-constexpr std::chrono::microseconds kSpin(20);
-
-// Calls done() until it is true or kSpin has passed. Yields each time: where
-// another thread wants this core, it gets it.
-template <typename Done>
-bool SpinBriefly(Done done) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
-    for (int i = 0; i < 8; ++i) {
-      if (done()) return true;
-    }
-    std::this_thread::yield();
-  } while (std::chrono::steady_clock::now() < end);
-  return done();
-}
 
 // One ParallelFor at a time, as rounds. A slot must outlive every thread that
 // may still look at it: a late one may find that it has been reused; only a
@@ -62,7 +42,7 @@ class alignas(64) WorkSlot {
 
   // Returns when all pieces of the round, which have all been claimed, are
   // done.
-  void AwaitLastPieces();
+  void AwaitLastPieces() { unfinished_.Await(); }
 
  private:
   // Claims a piece; `ticket` is what was seen.
@@ -73,8 +53,7 @@ class alignas(64) WorkSlot {
   // High half: counts rounds, so that a stale compare-exchange fails. Low half:
   // pieces that nobody has taken yet.
   std::atomic<uint64_t> ticket_{0};
-  std::atomic<uint32_t> unfinished_{0};
-  std::atomic<uint32_t> caller_sleeps_{0};
+  Countdown unfinished_;
   const Piece* piece_ = nullptr;
   int64_t first_ = 0;
   int64_t num_pieces_ = 0;
