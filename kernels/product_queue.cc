@@ -39,10 +39,6 @@ constexpr int64_t kInlineWork = 4 * 1024;
 // the outputs.
 constexpr int64_t kLeastPieces = 4;
 
-// What is fetched of a piece's weights before its turn comes: kernels fetch
-// ahead only from where they are.
-constexpr int64_t kFetchedBytes = 1024;
-
 int64_t WorkPerOutput(const LinearTile& tile) {
   int64_t k = 1;
   for (int i = 0; i < tile.num_terms; ++i) k += tile.terms[i].k;
@@ -104,16 +100,6 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 const char* WeightsFrom(const Term& term, int64_t first) {
   return static_cast<const char*>(term.weight) +
          first * term.stride * BitsOf(term.elem) / 8;
-}
-
-// The weights of few rows from output `first` on.
-void FetchStart(const LinearTile& tile, int64_t first) {
-  for (int i = 0; i < tile.num_terms; ++i) {
-    const char* const weight = WeightsFrom(tile.terms[i], first);
-    for (int64_t byte = 0; byte < kFetchedBytes; byte += 64) {
-      __builtin_prefetch(weight + byte, 0, 2);
-    }
-  }
 }
 
 // Floats of a cache line.
@@ -262,7 +248,6 @@ Term* ProductQueue::ReserveTerms(int count) {
 void ProductQueue::Add(const LinearTile& tile) {
   const bool few = tile.rows <= kFewRows && !IsTransposed(tile);
   assert(few || !in_chain_);
-  if (few && num_products_ == 0) FetchStart(tile, 0);
   const bool follows = in_chain_ && !is_head_ && num_products_ > 0;
   products_[num_products_++] = {tile, few, in_chain_, follows, 0, 0, 0};
   is_head_ = false;
@@ -277,14 +262,12 @@ const ProductQueue::Product& ProductQueue::ProductOf(int64_t piece) const {
   return *(next - 1);  // those that have no pieces stand before it
 }
 
-const char* ProductQueue::FetchPiece(int64_t piece) const {
+const char* ProductQueue::FirstWeights(int64_t piece) const {
   if (piece >= num_pieces_) return nullptr;
   const Product& product = ProductOf(piece);
   if (!product.few || product.all.num_terms == 0) return nullptr;
-  const int64_t output =
-      (piece - product.first_piece) * product.outputs_at_once;
-  FetchStart(product.all, output);
-  return WeightsFrom(product.all.terms[0], output);
+  return WeightsFrom(product.all.terms[0],
+                     (piece - product.first_piece) * product.outputs_at_once);
 }
 
 void ProductQueue::RunChain(const Product* product, const char* next) const {
@@ -311,7 +294,7 @@ void ProductQueue::Run() {
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
   const auto run = [&](int64_t piece, int64_t) {
-    const char* const next = FetchPiece(piece + 1);
+    const char* const next = FirstWeights(piece + 1);
     const Product& product = ProductOf(piece);
     if (product.in_chain) return RunChain(&product, next);
     RunPiece(product, piece - product.first_piece, next);

@@ -106,9 +106,9 @@ class ProductQueue {
   static void CutMany(Product* product);
 
   const Product& ProductOf(int64_t piece) const;
-  // Fetches where a piece starts, of few rows, and returns where the weights of
-  // its first term do; null for many rows, or past the last piece.
-  const char* FetchPiece(int64_t piece) const;
+  // Where the weights of a piece's first term start; null for many rows, or
+  // past the last piece.
+  const char* FirstWeights(int64_t piece) const;
   // `next`: as in LinearTile.
   void RunPiece(const Product& product, int64_t piece, const char* next) const;
   // The same for all of a chain.
