@@ -19,6 +19,7 @@ import torch
 import transformers
 
 from testing import peft_ctypes
+from testing import peft_structs as structs
 from testing.quantized_bases import codes
 
 warnings.simplefilter("ignore")
@@ -206,12 +207,20 @@ class BlocksTest(Folders):
                 tensors[name].numpy(), scales.float().numpy())))
         return names
 
+    def check_size(self, ours, folder):
+        info = structs.ModelInfo()
+        LIBRARY.call("peft_model_get_info", ours.handle, ctypes.byref(info))
+        tensors = safetensors.torch.load_file(folder / "model.safetensors")
+        self.assertEqual(info.size_bytes,
+                         sum(t.nbytes for t in tensors.values()))
+
     def check_format(self, base, weight_format, quantize_head=0):
         before = logits_of(base, self.ids)
         ours = self.open(self.save(base), weight_format=weight_format,
                          quantize_head=quantize_head)
         folder = self.write(ours)
         names = self.dequantise(folder, base)
+        self.check_size(ours, folder)
         error = np.linalg.norm(logits_of(base, self.ids) - before)
         print(f"weight_format {weight_format}: logits off by "
               f"{error / np.linalg.norm(before):.4f} of their norm")
