@@ -112,9 +112,17 @@ void Round(const float* x, float inverse, float least, float most,
   }
 }
 
+// A scale as it is stored: to nearest, unless a code of magnitude `most` would
+// be infinite then.
+uint16_t StoredScale(float scale, float most) {
+  uint16_t stored = F32ToBF16(scale);
+  while (!std::isfinite(BF16ToF32(stored) * most)) --stored;  // towards 0
+  return stored;
+}
+
 // Returns the scale, as QuantizeQ4 does.
 uint16_t QuantizeQ8(const float* x, float extreme, uint8_t* out) {
-  const uint16_t stored = F32ToBF16(std::abs(extreme) / 127);
+  const uint16_t stored = StoredScale(std::abs(extreme) / 127, 127);
   const float scale = BF16ToF32(stored);
   float codes[kBlock];
   Round(x, scale == 0 ? 0 : 1 / scale, -127, 127, codes);
@@ -148,12 +156,14 @@ uint16_t QuantizeQ4(const float* x, float extreme, uint8_t* out) {
     best_scale = xc / cc * extreme;
     std::copy_n(codes, kBlock, best);
   }
+  float most = 0;
+  for (const float code : best) most = std::max(most, std::abs(code));
   for (int64_t i = 0; i < kBlock; i += 2) {
     const int high = static_cast<int>(best[i]) + 8;
     const int low = static_cast<int>(best[i + 1]) + 8;
     out[i / 2] = static_cast<uint8_t>(high << 4 | low);
   }
-  return F32ToBF16(best_scale);
+  return StoredScale(best_scale, most);
 }
 
 }  // namespace

@@ -417,6 +417,18 @@ TEST_P(QuantizeTest, SimpleBlocksAreKept) {
   }
 }
 
+TEST_P(QuantizeTest, TheLargestNumbersStayFinite) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  for (const DType format : {DType::kQ4, DType::kQ8}) {
+    for (const float others : {0.0f, 0.5f * kMost, 0.9f * kMost, kMost}) {
+      for (const float extreme : {kMost, -kMost}) {
+        const float value = OneBlock(format, others, extreme).values[5];
+        EXPECT_NEAR(value / extreme, 1, 0.07) << others;
+      }
+    }
+  }
+}
+
 TEST_P(QuantizeTest, OnlyFiniteNumbersHaveCodes) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
