@@ -91,6 +91,27 @@ __attribute__((target("avx512f,avx512bf16"))) double Bf16DotsAvx512() {
   return 2.0 * 32 * kSums * kSteps;
 }
 
+// By the kernels' choice, which has asked the system for tiles.
+bool HasAmx() { return std::strcmp(kernels::CpuVariantName(), "amx") == 0; }
+
+__attribute__((target("amx-tile,amx-bf16"))) double Bf16DotsAmx() {
+  struct alignas(64) {
+    uint8_t palette = 1;
+    uint8_t unused[15] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
+  } shapes;
+  _tile_loadconfig(&shapes);  // all tiles are 0 now
+  for (int64_t i = 0; i < kSteps; ++i) {
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_dpbf16ps(1, 4, 5);
+    _tile_dpbf16ps(2, 4, 5);
+    _tile_dpbf16ps(3, 4, 5);
+  }
+  _tile_release();
+  return 2.0 * 4 * 16 * 16 * 32 * kSteps;
+}
+
 __attribute__((target("avx2,fma"))) double MultiplyAddsAvx2() {
   __m256 sums[kSums];
 #pragma GCC unroll 12
@@ -157,6 +178,7 @@ double MultiplyAdds() {
 
 double Bf16Dots() {
 #if defined(__x86_64__)
+  if (HasAmx()) return Bf16DotsAmx();
   if (HasAvx512() && __builtin_cpu_supports("avx512bf16")) {
     return Bf16DotsAvx512();
   }

@@ -34,8 +34,8 @@ class ReadLimit {
 // that it did, two for each.
 double RunMultiplyAdds(kernels::ThreadPool& pool);
 
-// The same by the dot products of bf16, where the machine has AVX512-BF16; else
-// does nothing and returns 0.
+// The same by the products of bf16 of AMX or AVX512-BF16, where the machine has
+// these; else does nothing and returns 0.
 double RunBf16Dots(kernels::ThreadPool& pool);
 
 }  // namespace peft

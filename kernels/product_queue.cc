@@ -27,6 +27,10 @@ constexpr int64_t kNarrow = 12;
 // ends cost little.
 constexpr int64_t kEnoughPieces = 6;
 constexpr int64_t kWide = 48;
+// Rows of pieces for which x is laid out, and their outputs are multiples of
+// the least.
+constexpr int64_t kLeastPacked = 32;
+constexpr int64_t kMostPacked = 128;
 // A multiple of every register tile's rows.
 constexpr int64_t kTileRows = 24;
 
@@ -186,11 +190,21 @@ void ProductQueue::CutFew(int64_t piece_bytes, Product* product) {
 
 void ProductQueue::CutMany(Product* product) {
   const LinearTile& tile = product->all;
+  if (cpu::Kernels().packs_rows(tile)) return CutPackedRows(product);
   product->outputs_at_once = OutputsAtOnce(tile);
   const bool narrow =
       tile.last_output <= (kNarrow - 1) * cpu::Kernels().panel_width;
   product->rows_at_once =
       RowsAtOnce(tile.rows, narrow ? kPieceRowsOfNarrow : kPieceRows);
+}
+
+void ProductQueue::CutPackedRows(Product* product) {
+  const LinearTile& tile = product->all;
+  const int64_t rows = tile.rows / kEnoughPieces / kLeastPacked * kLeastPacked;
+  product->rows_at_once = std::clamp(rows, kLeastPacked, kMostPacked);
+  const int64_t pieces = CeilDiv(kEnoughPieces, product->RowBlocks());
+  product->outputs_at_once =
+      RoundUp(CeilDiv(tile.last_output, pieces), kLeastPacked);
 }
 
 int64_t ProductQueue::Cut(int first, int end, int64_t pieces) {

@@ -104,6 +104,7 @@ class ProductQueue {
   int64_t FewBytes(int first, int end) const;
   static void CutFew(int64_t piece_bytes, Product* product);
   static void CutMany(Product* product);
+  static void CutPackedRows(Product* product);
 
   const Product& ProductOf(int64_t piece) const;
   // Where the weights of a piece's first term start; null for many rows, or

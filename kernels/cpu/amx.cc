@@ -11,7 +11,7 @@
 
 #define PEFT_TILE_ZERO(tile) _tile_zero(tile)
 #define PEFT_TILE_LOAD(tile, p, stride) _tile_loadd(tile, p, stride)
-#define PEFT_TILE_DOT(sums, x, weights) _tile_dpbf16ps(sums, x, weights)
+#define PEFT_TILE_DOT(sums, weights, x) _tile_dpbf16ps(sums, weights, x)
 #define PEFT_TILE_STORE(tile, p, stride) _tile_stored(tile, p, stride)
 
 namespace peft {
@@ -26,16 +26,20 @@ namespace {
 // clang-format on
 
 constexpr const KernelTable& kBase = kAvx512Kernels;
-constexpr int kExactParts = 3;
-constexpr int64_t kBlockRows = 32;
-constexpr int64_t kBlockVectors = 2;
 
-#include "kernels/cpu/bf16_avx512.inc"
+inline F UpperHalf(F v) {
+  return _mm512_castsi512_ps(_mm512_and_si512(
+      _mm512_castps_si512(v), _mm512_set1_epi32(static_cast<int>(0xffff0000))));
+}
+// Of numbers below 2^-126 it makes 0, as products do.
+inline F RoundedPairs(F a, F b) {
+  const __m512bh rounded = _mm512_cvtne2ps_pbh(b, a);
+  F pairs;
+  __builtin_memcpy(&pairs, &rounded, sizeof(pairs));
+  return pairs;
+}
 
-// clang-format off
-#include "kernels/cpu/bf16_many.inc"
-#include "kernels/cpu/tile_block.inc"
-// clang-format on
+#include "kernels/cpu/tile_many.inc"
 
 // Eight tiles of 16 rows of 64 bytes, in the layout of LDTILECFG.
 struct alignas(64) TileShapes {
@@ -47,17 +51,18 @@ struct alignas(64) TileShapes {
 };
 
 // Tiles belong to the thread, and cost it time at each switch while in use.
-void LinearManyWithTiles(const LinearTile& tile) {
+void LinearMany(const LinearTile& tile) {
+  if (!PacksRows(tile)) return kBase.linear_many(tile);
   const TileShapes shapes;
   asm volatile("" : : : "memory");
   _tile_loadconfig(&shapes);
-  LinearMany(tile);
+  LinearRows(tile);
   _tile_release();
 }
 
 }  // namespace
 
-const ManyKernels kAmxKernels = {"amx", LinearManyWithTiles, OutputsAtOnce};
+const ManyKernels kAmxKernels = {"amx", LinearMany, nullptr, PacksRows};
 
 }  // namespace cpu
 }  // namespace kernels

@@ -9,7 +9,7 @@
 
 #define PEFT_TILE_ZERO(tile) Zero(tile)
 #define PEFT_TILE_LOAD(tile, p, stride) LoadTile(tile, p, stride)
-#define PEFT_TILE_DOT(sums, x, weights) Dot(sums, x, weights)
+#define PEFT_TILE_DOT(sums, weights, x) Dot(sums, weights, x)
 #define PEFT_TILE_STORE(tile, p, stride) StoreTile(tile, p, stride)
 
 namespace peft {
@@ -24,23 +24,16 @@ namespace {
 // clang-format on
 
 constexpr const KernelTable& kBase = kPortableKernels;
-constexpr int kExactParts = 3;
-constexpr int64_t kBlockRows = 32;
-constexpr int64_t kBlockVectors = 2;
 
-void PackPairs(const char* w, int64_t stride, int64_t outputs, int64_t inputs,
-               uint32_t (*to)[16]) {
-  for (int64_t o = 0; o < 16; ++o) {
-    for (int64_t p = 0; p < 16; ++p) {
-      to[p][o] = 0;
-      const int64_t count = inputs - 2 * p;
-      if (o >= outputs || count <= 0) continue;
-      __builtin_memcpy(&to[p][o], w + o * stride + 4 * p, count == 1 ? 2 : 4);
-    }
-  }
+F UpperHalf(F v) {
+  return reinterpret_cast<F>(reinterpret_cast<U32>(v) & 0xffff0000);
 }
-
-void StoreRounded(void* to, F v) { StoreBF16N(to, v, kLanes); }
+F RoundedPairs(F a, F b) {
+  uint16_t halves[2 * kLanes];
+  StoreBF16N(halves, a, kLanes);
+  StoreBF16N(halves + kLanes, b, kLanes);
+  return Load(halves);
+}
 
 union Tile {
   uint16_t halves[16][32];
@@ -66,36 +59,39 @@ void StoreTile(int tile, void* p, int64_t stride) {
 }
 
 // The first and the second numbers of kLanes pairs.
-Pair WeightsOf(const uint16_t* pairs) {
+Pair Numbers(const uint16_t* pairs) {
   return SplitEvenOdd(LoadBF16N(pairs, kLanes),
                       LoadBF16N(pairs + kLanes, kLanes));
 }
 
-// TDPBF16PS: sums[m][n] += x[m]'s pairs times those in column n of weights.
-void Dot(int sums, int x, int weights) {
+// TDPBF16PS: sums[m][n] += the pairs of left[m] times those in column n of
+// right.
+void Dot(int sums, int left, int right) {
   for (int m = 0; m < 16; ++m) {
     for (int pair = 0; pair < 16; ++pair) {
-      const F first = LoadBF16N(&tiles[x].halves[m][2 * pair], 1);
-      const F second = LoadBF16N(&tiles[x].halves[m][2 * pair + 1], 1);
+      const F first = LoadBF16N(&tiles[left].halves[m][2 * pair], 1);
+      const F second = LoadBF16N(&tiles[left].halves[m][2 * pair + 1], 1);
       for (int n = 0; n < 16; n += kLanes) {
         float* const to = &tiles[sums].floats[m][n];
-        const Pair w = WeightsOf(tiles[weights].halves[pair] + 2 * n);
-        const F sum = Fma(Set(first[0]), w.first, Load(to));
-        Store(to, Fma(Set(second[0]), w.second, sum));
+        const Pair v = Numbers(tiles[right].halves[pair] + 2 * n);
+        const F sum = Fma(Set(first[0]), v.first, Load(to));
+        Store(to, Fma(Set(second[0]), v.second, sum));
       }
     }
   }
 }
 
-// clang-format off
-#include "kernels/cpu/bf16_many.inc"
-#include "kernels/cpu/tile_block.inc"
-// clang-format on
+#include "kernels/cpu/tile_many.inc"
+
+void LinearMany(const LinearTile& tile) {
+  if (!PacksRows(tile)) return kBase.linear_many(tile);
+  LinearRows(tile);
+}
 
 }  // namespace
 
-const ManyKernels kEmulatedAmxKernels = {"emulated_amx", LinearMany,
-                                         OutputsAtOnce};
+const ManyKernels kEmulatedAmxKernels = {"emulated_amx", LinearMany, nullptr,
+                                         PacksRows};
 
 }  // namespace cpu
 }  // namespace kernels

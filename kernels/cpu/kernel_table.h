@@ -133,11 +133,13 @@ struct KernelTable {
   // How far ahead it is to fetch weights for one row. What it fetches itself
   // takes one of few places of the processor (24 on Zen 4, which reads 22 GB/s
   // so), what the processor fetches on its own does not (30 GB/s, within a
-  // page): 1 KiB; Zen 5 reads a tenth faster with 8 KiB.
+  // page): 1 KiB. Zen 5 reads a tenth faster with 8 KiB, Sapphire Rapids bf16
+  // in two thirds of the time.
   int64_t bytes_ahead;
   // Weights of more bytes than these, read in turn, are not found in the outer
   // caches again, and are better fetched past them: Zen 5 reads f32 a tenth
-  // faster so, bf16 a fortieth. No other processor has been measured.
+  // faster so, bf16 a fortieth. Sapphire Rapids reads at less than half its
+  // rate then; no other processor has been measured.
   int64_t cached_bytes;
   // Floats of one row of x, laid out for linear_few with a term of codes; 0
   // where it reads x itself.
@@ -150,6 +152,9 @@ struct KernelTable {
   // Outputs that a call of linear_many should have at once, where there are as
   // many: what it prepares serves all of them.
   int64_t (*outputs_at_once)(const LinearTile& tile);
+  // Whether it prepares x and not weights, and is better called with few rows
+  // and all outputs.
+  bool (*packs_rows)(const LinearTile& tile);
   // The outputs [first, last) of a term's weight, in f32, laid out as
   // linear_many and merge_block read them: panels[i][v] = the weight of output
   // first + v for input i, panel_width outputs to a row, 0 past the last.
@@ -199,11 +204,12 @@ struct FewKernels {
   void (*pack_inputs)(const Term& term, int64_t rows, float* packed);
 };
 
-// The same for many rows.
+// The same for many rows. What is null stays as it is.
 struct ManyKernels {
   const char* name;
   void (*linear_many)(const LinearTile& tile);
   int64_t (*outputs_at_once)(const LinearTile& tile);
+  bool (*packs_rows)(const LinearTile& tile);
 };
 
 }  // namespace cpu
