@@ -30,21 +30,26 @@ constexpr int64_t kGroup = 16;      // outputs whose weights lie together
 constexpr int64_t kStepPairs = 16;  // pairs of inputs of a step
 constexpr int64_t kStepInputs = 2 * kStepPairs;
 constexpr int64_t kBlockOutputs = kGroup * kBlockVectors;
-// Of one call, so that splitting activations costs little.
+// Of one call, so that rounding activations costs little.
 constexpr int64_t kCallOutputs = 192;
 constexpr int64_t kCallGroups = kCallOutputs / kGroup;
+// Rows whose activations are rounded together, and how far ahead of them rows
+// are fetched.
+constexpr int64_t kGroupRows = 192;
+constexpr int64_t kRowsAhead = 8;
+// How far ahead in each row weights are fetched.
+constexpr int64_t kBytesAhead = 1024;
 // Inputs at once at most: all that a block reads stays in L2.
 constexpr int64_t kMostInputs = 288;
-// From one row's part to the next one's: 9 cache lines apart, reading eight
-// rows side by side was a tenth slower.
+// From one row to the next: 9 cache lines apart, reading eight rows side by
+// side was a tenth slower.
 constexpr int64_t kInputStride = kMostInputs + kStepInputs;
 
 // What blocks read and write, on the stack.
 struct Scratch {
   // Pairs of inputs of the outputs of a group.
   alignas(64) uint32_t panels[kCallGroups][kMostInputs / 2][kGroup];
-  alignas(64) uint16_t x[kBlockRows][kInputStride];
-  alignas(64) float sums[kBlockRows][kBlockOutputs];
+  alignas(64) uint16_t x[kGroupRows][kInputStride];
 };
 
 // Some inputs of a product.
@@ -63,6 +68,8 @@ inline void StoreRounded(void* to, F v) {
 
 // Up to 32 bf16 weights of up to 16 outputs, transposed as pairs: to[p][o] =
 // inputs 2 p and 2 p + 1 of output o; 0 past the end. `stride` is in bytes.
+// Fetches ahead in the rows: what is one block of rows' work is too short for
+// NextWeights alone.
 void PackPairs(const char* w, int64_t stride, int64_t outputs, int64_t inputs,
                uint32_t (*to)[16]) {
   const __mmask32 mask =
@@ -74,7 +81,7 @@ void PackPairs(const char* w, int64_t stride, int64_t outputs, int64_t inputs,
     const __mmask32 loaded = o < outputs ? mask : 0;
     const char* const p = o < outputs ? w + o * stride : w;
     block[o] = _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(loaded, p));
-    __builtin_prefetch(p + 1024, 0, 2);
+    __builtin_prefetch(p + kBytesAhead, 0, 2);
   }
   Transpose(block);
   PEFT_UNROLL
@@ -96,96 +103,131 @@ void PackPanels(const LinearTile& tile, const Slice& slice, Scratch* scratch) {
   }
 }
 
-// One row's activations, filled up with 0 to whole steps.
-void RoundRow(const float* x, const Slice& slice, uint16_t* to) {
+// One row's activations, filled up with 0 to whole steps. Fetches those that
+// are `ahead` floats on: rows may be far apart.
+void RoundRow(const float* x, const Slice& slice, int64_t ahead, uint16_t* to) {
   for (int64_t i = 0; i < slice.Steps() * kStepInputs; i += kLanes) {
+    __builtin_prefetch(x + i + ahead, 0, 2);
     StoreRounded(to + i, LoadN(x + i, slice.count - i));
   }
 }
 
-// The sums of a block of outputs from `group` on.
-void SumBlock(const Scratch& scratch, int64_t group, int64_t steps,
-              float (*sums)[kBlockOutputs]) {
+// y (+)= the sums of a block.
+PEFT_INLINE void EndBlock(const F (&sums)[kBlockRows][kBlockVectors],
+                          int64_t stride, bool is_first, float* y) {
+  PEFT_UNROLL
+  for (int m = 0; m < kBlockRows; ++m) {
+    PEFT_UNROLL
+    for (int v = 0; v < kBlockVectors; ++v) {
+      float* const to = y + m * stride + v * kLanes;
+      Store(to, is_first ? sums[m][v] : Add(Load(to), sums[m][v]));
+    }
+  }
+}
+
+// The same of a part of one.
+void EndPart(const float (*sums)[kBlockOutputs], int64_t rows, int64_t outputs,
+             bool is_first, int64_t stride, float* y) {
+  for (int64_t m = 0; m < rows; ++m, y += stride) {
+    for (int64_t i = 0; i < outputs; ++i) {
+      y[i] = is_first ? sums[m][i] : y[i] + sums[m][i];
+    }
+  }
+}
+
+// y (+)= the products of kBlockRows rows from x on, and a block of outputs.
+void RunBlock(const LinearTile& tile, const Slice& slice,
+              const uint16_t (*x)[kInputStride],
+              const uint32_t (*panels)[kMostInputs / 2][kGroup], int64_t row,
+              int64_t output) {
   F total[kBlockRows][kBlockVectors];
   PEFT_UNROLL
   for (int m = 0; m < kBlockRows; ++m) {
     PEFT_UNROLL
     for (int v = 0; v < kBlockVectors; ++v) total[m][v] = Set(0);
   }
-  for (int64_t i = 0; i < steps * kStepPairs; ++i) {
+  for (int64_t i = 0; i < slice.Steps() * kStepPairs; ++i) {
     __m512bh w[kBlockVectors];
     PEFT_UNROLL
     for (int v = 0; v < kBlockVectors; ++v) {
-      w[v] = reinterpret_cast<__m512bh>(Load(scratch.panels[group + v][i]));
+      w[v] = reinterpret_cast<__m512bh>(Load(panels[v][i]));
     }
     PEFT_UNROLL
     for (int m = 0; m < kBlockRows; ++m) {
       int32_t pair;
-      __builtin_memcpy(&pair, &scratch.x[m][2 * i], sizeof(pair));
-      const auto x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
+      __builtin_memcpy(&pair, &x[m][2 * i], sizeof(pair));
+      const auto q = reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
       PEFT_UNROLL
       for (int v = 0; v < kBlockVectors; ++v) {
-        total[m][v] = _mm512_dpbf16_ps(total[m][v], x, w[v]);
+        total[m][v] = _mm512_dpbf16_ps(total[m][v], q, w[v]);
       }
     }
   }
-  PEFT_UNROLL
-  for (int m = 0; m < kBlockRows; ++m) {
-    PEFT_UNROLL
-    for (int v = 0; v < kBlockVectors; ++v) {
-      Store(&sums[m][16 * v], total[m][v]);
-    }
-  }
-}
-
-// y (+)= the sums of a block.
-void EndBlock(const LinearTile& tile, int64_t row, int64_t output, int64_t rows,
-              const Slice& slice, const Scratch& scratch) {
-  const int64_t outputs =
-      Least(kBlockOutputs, tile.last_output - tile.first_output - output);
-  for (int64_t m = 0; m < rows; ++m) {
-    float* const y =
-        tile.y + (row + m) * tile.y_stride + tile.first_output + output;
-    for (int64_t i = 0; i < outputs; i += kLanes) {
-      F value = Load(&scratch.sums[m][i]);
-      if (slice.k > 0) value = Add(LoadN(y + i, outputs - i), value);
-      StoreN(y + i, value, outputs - i);
-    }
-  }
-}
-
-// Fetches the inputs of the block of rows that comes next, a part of them for
-// each block of outputs. Inlined, as GCC leaves out calls of a function that
-// only fetches.
-PEFT_INLINE void FetchRows(const LinearTile& tile, const Slice& slice,
-                           int64_t row, int64_t output, int64_t outputs) {
-  const Term& term = tile.terms[0];
   const int64_t rows = Least(kBlockRows, tile.rows - row);
-  const int64_t first = slice.count * output / outputs;
-  const int64_t end =
-      slice.count * Least(output + kBlockOutputs, outputs) / outputs;
-  constexpr int64_t kLine = 16;  // floats of a cache line
-  for (int64_t m = 0; m < rows; ++m) {
-    const float* const x = term.x + (row + m) * term.x_stride + slice.k;
-    for (int64_t i = first; i < end; i += kLine) {
-      __builtin_prefetch(x + i, 0, 2);
-    }
+  const int64_t outputs = Least(kBlockOutputs, tile.last_output - output);
+  float* const y = tile.y + row * tile.y_stride + output;
+  if (rows == kBlockRows && outputs == kBlockOutputs) {
+    EndBlock(total, tile.y_stride, slice.k == 0, y);
+  } else {
+    float part[kBlockRows][kBlockOutputs];
+    EndBlock(total, kBlockOutputs, /*is_first=*/true, part[0]);
+    EndPart(part, rows, outputs, slice.k == 0, tile.y_stride, y);
   }
 }
+
+// Fetches the weights of the next slice, or of the first slice of the outputs
+// that follow the tile's: some rows of them after each block.
+class NextWeights {
+ public:
+  NextWeights(const LinearTile& tile, const Slice& slice)
+      : row_bytes_(2 * tile.terms[0].stride),
+        lines_((2 * slice.count + 63) / 64),
+        left_(tile.last_output - tile.first_output) {
+    const Term& term = tile.terms[0];
+    const int64_t next = slice.k + slice.count;
+    next_ = static_cast<const char*>(term.weight);
+    next_ += next < term.k ? tile.first_output * row_bytes_ + 2 * next
+                           : tile.last_output * row_bytes_;
+    const int64_t blocks = (tile.rows + kBlockRows - 1) / kBlockRows *
+                           ((left_ + kBlockOutputs - 1) / kBlockOutputs);
+    rows_of_block_ = (left_ + blocks - 1) / blocks;
+  }
+
+  // Inlined, as GCC leaves out calls of a function that only fetches.
+  PEFT_INLINE void FetchSome() {
+    for (int64_t i = 0; i < rows_of_block_ && left_ > 0; ++i, --left_) {
+      for (int64_t line = 0; line < lines_; ++line) {
+        __builtin_prefetch(next_ + 64 * line, 0, 2);
+      }
+      next_ += row_bytes_;
+    }
+  }
+
+ private:
+  const int64_t row_bytes_;
+  const int64_t lines_;
+  const char* next_;
+  int64_t left_;
+  int64_t rows_of_block_;
+};
 
 void RunRows(const LinearTile& tile, const Slice& slice, Scratch* scratch) {
   const Term& term = tile.terms[0];
-  const int64_t outputs = tile.last_output - tile.first_output;
-  for (int64_t row = 0; row < tile.rows; row += kBlockRows) {
-    const int64_t rows = Least(kBlockRows, tile.rows - row);
+  NextWeights next(tile, slice);
+  for (int64_t first = 0; first < tile.rows; first += kGroupRows) {
+    const int64_t rows = Least(kGroupRows, tile.rows - first);
     for (int64_t m = 0; m < rows; ++m) {
-      RoundRow(term.x + (row + m) * term.x_stride + slice.k, slice,
-               scratch->x[m]);
+      const float* const x = term.x + (first + m) * term.x_stride + slice.k;
+      RoundRow(x, slice, kRowsAhead * term.x_stride, scratch->x[m]);
     }
-    for (int64_t o = 0; o < outputs; o += kBlockOutputs) {
-      FetchRows(tile, slice, row + kBlockRows, o, outputs);
-      SumBlock(*scratch, o / kGroup, slice.Steps(), scratch->sums);
-      EndBlock(tile, row, o, rows, slice, *scratch);
+    for (int64_t o = tile.first_output; o < tile.last_output;
+         o += kBlockOutputs) {
+      const auto* const panels =
+          scratch->panels + (o - tile.first_output) / kGroup;
+      for (int64_t m = 0; m < rows; m += kBlockRows) {
+        RunBlock(tile, slice, scratch->x + m, panels, first + m, o);
+        next.FetchSome();
+      }
     }
   }
 }
