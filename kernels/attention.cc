@@ -204,8 +204,8 @@ class Run {
 void RunWithScratch(int64_t count, int64_t scratch_floats, float* scratch,
                     ThreadPool& pool,
                     absl::FunctionRef<void(int64_t, float*)> run) {
-  RunInLanes(count, pool, [&](int64_t i, int64_t lane) {
-    run(i, scratch + lane * scratch_floats);
+  RunInLanes(count, pool, [&](const LaneTurn& turn) {
+    run(turn.index, scratch + turn.lane * scratch_floats);
   });
 }
 

@@ -27,23 +27,38 @@ class alignas(64) Range {
   void Begin() { begun_.store(true, std::memory_order_relaxed); }
   bool begun() const { return begun_.load(std::memory_order_relaxed); }
 
-  bool TakeFirst(int64_t* index) {
+  // Sets the turn's index and next.
+  bool TakeFirst(LaneTurn* turn) {
     return Take([&](int64_t first, int64_t end) {
-      *index = first;
+      turn->index = first;
+      turn->next = first + 1 < end ? first + 1 : -1;
       return Pack(first + 1, end);
     });
   }
 
-  bool TakeLast(int64_t* index) {
+  bool TakeLast(LaneTurn* turn) {
     return Take([&](int64_t first, int64_t end) {
-      *index = end - 1;
+      turn->index = end - 1;
+      turn->next = -1;
       return Pack(first, end - 1);
     });
+  }
+
+  // What is taken first of what is left; -1 where nothing is.
+  int64_t First() const {
+    const uint64_t bounds = bounds_.load(std::memory_order_relaxed);
+    return FirstOf(bounds) < EndOf(bounds) ? FirstOf(bounds) : -1;
   }
 
  private:
   static uint64_t Pack(int64_t first, int64_t end) {
     return static_cast<uint64_t>(end) << 32 | static_cast<uint64_t>(first);
+  }
+  static int64_t FirstOf(uint64_t bounds) {
+    return static_cast<int64_t>(bounds & 0xffffffff);
+  }
+  static int64_t EndOf(uint64_t bounds) {
+    return static_cast<int64_t>(bounds >> 32);
   }
 
   // False where the range is empty. What a piece of work reads was written
@@ -52,8 +67,8 @@ class alignas(64) Range {
   bool Take(Rest rest) {
     uint64_t bounds = bounds_.load(std::memory_order_relaxed);
     for (;;) {
-      const auto first = static_cast<int64_t>(bounds & 0xffffffff);
-      const auto end = static_cast<int64_t>(bounds >> 32);
+      const int64_t first = FirstOf(bounds);
+      const int64_t end = EndOf(bounds);
       if (first >= end) return false;
       if (bounds_.compare_exchange_weak(bounds, rest(first, end),
                                         std::memory_order_relaxed)) {
@@ -77,20 +92,22 @@ class Part {
     }
   }
 
-  // Calls run(index) for the lane's own indices, then for what others have not
+  // Calls run(turn) for the lane's own indices, then for what others have not
   // taken.
   template <typename Run>
   void RunLane(int64_t lane, Run run) {
-    int64_t index = 0;
+    LaneTurn turn = {0, lane, -1};
     ranges_[lane].Begin();
-    while (ranges_[lane].TakeFirst(&index)) run(index);
+    while (ranges_[lane].TakeFirst(&turn)) run(turn);
     for (int64_t other = 1; other < lanes_; ++other) {
       Range& range = ranges_[(lane + other) % lanes_];
-      while (range.begun() ? range.TakeLast(&index) : range.TakeFirst(&index)) {
-        run(index);
+      while (range.begun() ? range.TakeLast(&turn) : range.TakeFirst(&turn)) {
+        run(turn);
       }
     }
   }
+
+  int64_t FirstOfLane(int64_t lane) const { return ranges_[lane].First(); }
 
  private:
   const int64_t lanes_;
@@ -100,13 +117,13 @@ class Part {
 }  // namespace
 
 void RunInLanes(int64_t count, ThreadPool& pool,
-                absl::FunctionRef<void(int64_t, int64_t)> run,
-                WorkLength length, int64_t first_part) {
+                absl::FunctionRef<void(const LaneTurn&)> run, WorkLength length,
+                int64_t first_part) {
   assert(count < int64_t{1} << 31);
   const int64_t lanes =
       std::min({count, int64_t{pool.num_threads()}, kMaxLanes});
   if (lanes <= 1) {
-    for (int64_t i = 0; i < count; ++i) run(i, 0);
+    for (int64_t i = 0; i < count; ++i) run({i, 0, i + 1 < count ? i + 1 : -1});
     return;
   }
   Part first(0, first_part, lanes);
@@ -115,13 +132,14 @@ void RunInLanes(int64_t count, ThreadPool& pool,
   unfinished.Set(static_cast<uint32_t>(first_part));
   const auto run_lane = [&](int64_t lane) {
     if (first_part > 0) {
-      first.RunLane(lane, [&](int64_t index) {
-        run(index, lane);
+      first.RunLane(lane, [&](LaneTurn turn) {
+        if (turn.next < 0) turn.next = rest.FirstOfLane(lane);
+        run(turn);
         unfinished.Done();
       });
       unfinished.Await();
     }
-    rest.RunLane(lane, [&](int64_t index) { run(index, lane); });
+    rest.RunLane(lane, run);
   };
   if (length == WorkLength::kBrief) {
     pool.ParallelForBriefly(lanes, run_lane);

@@ -15,9 +15,9 @@ namespace {
 
 void ExpectEachOnce(int64_t count, ThreadPool& pool) {
   std::vector<std::atomic<int>> calls(count);
-  RunInLanes(count, pool, [&](int64_t index, int64_t lane) {
-    EXPECT_LT(lane, pool.num_threads());
-    ++calls[index];
+  RunInLanes(count, pool, [&](const LaneTurn& turn) {
+    EXPECT_LT(turn.lane, pool.num_threads());
+    ++calls[turn.index];
   });
   for (int64_t i = 0; i < count; ++i) {
     ASSERT_EQ(calls[i], 1) << i << " of " << count;
@@ -35,9 +35,9 @@ TEST(LanesTest, EachIndexRunsOnce) {
 
 TEST(LanesTest, OneThreadTakesThemInOrder) {
   std::vector<int64_t> order;
-  RunInLanes(5, InlineThreadPool(), [&](int64_t index, int64_t lane) {
-    EXPECT_EQ(lane, 0);
-    order.push_back(index);
+  RunInLanes(5, InlineThreadPool(), [&](const LaneTurn& turn) {
+    EXPECT_EQ(turn.lane, 0);
+    order.push_back(turn.index);
   });
   EXPECT_EQ(order, (std::vector<int64_t>{0, 1, 2, 3, 4}));
 }
@@ -56,16 +56,31 @@ class OneOfTwoThreads : public ThreadPool {
 TEST(LanesTest, WhatAThreadHasNotBegunIsTakenInOrder) {
   OneOfTwoThreads pool;
   std::vector<int64_t> order;
-  RunInLanes(6, pool, [&](int64_t index, int64_t) { order.push_back(index); });
+  RunInLanes(6, pool,
+             [&](const LaneTurn& turn) { order.push_back(turn.index); });
   EXPECT_EQ(order, (std::vector<int64_t>{0, 1, 2, 3, 4, 5}));
+}
+
+// After the last of a first part comes the lane's first of the rest.
+TEST(LanesTest, ATurnSaysWhatItsLaneTakesNext) {
+  OneOfTwoThreads pool;
+  std::vector<int64_t> next;
+  RunInLanes(
+      10, pool, [&](const LaneTurn& turn) { next.push_back(turn.next); },
+      WorkLength::kLong, 4);
+  EXPECT_EQ(next, (std::vector<int64_t>{1, 4, 3, 4, 5, 6, -1, 8, 9, -1}));
+  next.clear();
+  RunInLanes(3, InlineThreadPool(),
+             [&](const LaneTurn& turn) { next.push_back(turn.next); });
+  EXPECT_EQ(next, (std::vector<int64_t>{1, 2, -1}));
 }
 
 TEST(LanesTest, ALaneIsOneThreadAtATime) {
   const std::unique_ptr<ThreadPool> pool = CreateThreadPool(4);
   std::atomic<int> inside[4] = {};
-  RunInLanes(2000, *pool, [&](int64_t, int64_t lane) {
-    EXPECT_EQ(inside[lane].fetch_add(1), 0);
-    inside[lane].fetch_sub(1);
+  RunInLanes(2000, *pool, [&](const LaneTurn& turn) {
+    EXPECT_EQ(inside[turn.lane].fetch_add(1), 0);
+    inside[turn.lane].fetch_sub(1);
   });
 }
 
@@ -74,9 +89,9 @@ void ExpectFirstPartFirst(int64_t count, int64_t first_part, ThreadPool& pool) {
   std::atomic<int64_t> calls{0};
   RunInLanes(
       count, pool,
-      [&](int64_t index, int64_t) {
+      [&](const LaneTurn& turn) {
         ++calls;
-        if (index < first_part) {
+        if (turn.index < first_part) {
           ++done;
         } else {
           EXPECT_EQ(done, first_part);
@@ -105,12 +120,12 @@ TEST(LanesTest, AFirstPartMayTakeLong) {
   std::atomic<bool> is_done{false};
   RunInLanes(
       9, *pool,
-      [&](int64_t index, int64_t) {
-        if (index == 1) {
+      [&](const LaneTurn& turn) {
+        if (turn.index == 1) {
           std::this_thread::sleep_for(std::chrono::milliseconds(20));
           is_done = true;
         }
-        EXPECT_TRUE(index < 3 || is_done);
+        EXPECT_TRUE(turn.index < 3 || is_done);
       },
       WorkLength::kLong, 3);
   EXPECT_TRUE(is_done);
@@ -121,8 +136,8 @@ TEST(LanesTest, AFirstPartMayTakeLong) {
 TEST(LanesTest, AThreadThatIsHeldUpDelaysItsPieceOnly) {
   const std::unique_ptr<ThreadPool> pool = CreateThreadPool(2);
   std::atomic<int> done{0};
-  RunInLanes(100, *pool, [&](int64_t index, int64_t) {
-    if (index != 0) {
+  RunInLanes(100, *pool, [&](const LaneTurn& turn) {
+    if (turn.index != 0) {
       ++done;
       return;
     }

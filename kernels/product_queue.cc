@@ -277,7 +277,7 @@ const ProductQueue::Product& ProductQueue::ProductOf(int64_t piece) const {
 }
 
 const char* ProductQueue::FirstWeights(int64_t piece) const {
-  if (piece >= num_pieces_) return nullptr;
+  if (piece < 0) return nullptr;
   const Product& product = ProductOf(piece);
   if (!product.few || product.all.num_terms == 0) return nullptr;
   return WeightsFrom(product.all.terms[0],
@@ -300,20 +300,20 @@ void ProductQueue::BeginPart() {
 
 void ProductQueue::Run() {
   const int64_t first_part = Cut(0, first_part_, 0);
-  num_pieces_ = Cut(first_part_, num_products_, first_part);
+  const int64_t pieces = Cut(first_part_, num_products_, first_part);
   int64_t work = 0;
   for (int i = 0; i < num_products_; ++i) {
     const LinearTile& tile = products_[i].all;
     work += tile.rows * tile.last_output * WorkPerOutput(tile);
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
-  const auto run = [&](int64_t piece, int64_t) {
-    const char* const next = FirstWeights(piece + 1);
-    const Product& product = ProductOf(piece);
+  const auto run = [&](const LaneTurn& turn) {
+    const char* const next = FirstWeights(turn.next);
+    const Product& product = ProductOf(turn.index);
     if (product.in_chain) return RunChain(&product, next);
-    RunPiece(product, piece - product.first_piece, next);
+    RunPiece(product, turn.index - product.first_piece, next);
   };
-  RunInLanes(num_pieces_, threads, run,
+  RunInLanes(pieces, threads, run,
              work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong,
              first_part);
   num_products_ = 0;

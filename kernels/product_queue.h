@@ -108,7 +108,7 @@ class ProductQueue {
 
   const Product& ProductOf(int64_t piece) const;
   // Where the weights of a piece's first term start; null for many rows, or
-  // past the last piece.
+  // where `piece` is -1.
   const char* FirstWeights(int64_t piece) const;
   // `next`: as in LinearTile.
   void RunPiece(const Product& product, int64_t piece, const char* next) const;
@@ -122,7 +122,6 @@ class ProductQueue {
   int num_products_ = 0;
   int first_part_ = 0;  // products before a second part; 0: there is none
   int num_terms_ = 0;
-  int64_t num_pieces_ = 0;
   bool in_chain_ = false;
   bool is_head_ = false;  // the next product of the chain
 };

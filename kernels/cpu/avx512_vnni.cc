@@ -1,6 +1,5 @@
 // Products of few rows for x86 with AVX-512 and VNNI, which multiplies and adds
-// bytes in one instruction; compiled with these flags. Of the kernels here the
-// compiler keeps what these products call.
+// bytes in one instruction; compiled with these flags.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -9,28 +8,37 @@
 #include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/variants.h"
 
-#define PEFT_VECTORS "kernels/cpu/vec_avx512.inc"
-#define PEFT_CODES_FIRST
-
 namespace peft {
 namespace kernels {
 namespace cpu {
-
-#include "kernels/cpu/variant.inc"
-
 namespace {
+namespace variant {
 
-// Without codes there are no bytes to multiply: the same loops stand in
-// AVX-512's own file, and those for long rows only there.
+// clang-format off
+#include "kernels/cpu/macros.inc"
+#include "kernels/cpu/vec_avx512.inc"
+#include "kernels/cpu/tiles.inc"
+#include "kernels/cpu/elements.inc"
+#include "kernels/cpu/codes.inc"
+#include "kernels/cpu/packed_inputs.inc"
+#include "kernels/cpu/interleaved.inc"
+// clang-format on
+
+// Only interleaved codes are multiplied as bytes.
 void LinearFew(const LinearTile& tile) {
-  const bool has_codes = tile.num_terms > 0 && tile.terms[0].elem > kElemF16;
-  has_codes ? variant::LinearFew(tile) : kAvx512Kernels.linear_few(tile);
+  if (tile.num_terms == 0 || !tile.terms[0].interleaved) {
+    return kAvx512Kernels.linear_few(tile);
+  }
+  AddInterleavedTerm(tile);
+  RunRest(tile, kAvx512Kernels.linear_few);
 }
 
+}  // namespace variant
 }  // namespace
 
-const FewKernels kAvx512VnniKernels = {
-    "avx512_vnni", LinearFew, variant::PackedInputs, variant::PackInputs};
+const FewKernels kAvx512VnniKernels = {"avx512_vnni", variant::LinearFew,
+                                       variant::PackedInputs,
+                                       variant::PackInputs};
 
 }  // namespace cpu
 }  // namespace kernels

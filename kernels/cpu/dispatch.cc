@@ -69,16 +69,20 @@ int64_t OuterCacheBytes() {
 
 bool IsIntel() { return __builtin_cpu_is("intel"); }
 
-// What newer processors have on top of AVX-512.
+// AVX-512's kernels as this processor reads memory best.
+KernelTable TunedAvx512Kernels() {
+  KernelTable table = kAvx512Kernels;
+  if (IsZen5OrLater() || IsIntel()) table.bytes_ahead = 8192;
+  if (IsZen5OrLater()) table.cached_bytes = OuterCacheBytes();
+  return table;
+}
+
+// What newer processors have on top of these.
 
 void AddVnniTable(std::vector<const KernelTable*>* tables) {
   if (!__builtin_cpu_supports("avx512vnni")) return;
-  static const KernelTable vnni = [] {
-    KernelTable table = WithProducts(kAvx512Kernels, kAvx512VnniKernels);
-    if (IsZen5OrLater() || IsIntel()) table.bytes_ahead = 8192;
-    if (IsZen5OrLater()) table.cached_bytes = OuterCacheBytes();
-    return table;
-  }();
+  static const KernelTable vnni =
+      WithProducts(*tables->back(), kAvx512VnniKernels);
   tables->push_back(&vnni);
 }
 
@@ -96,7 +100,8 @@ void AddAmxTable(std::vector<const KernelTable*>* tables) {
 }
 
 void AddAvx512Tables(std::vector<const KernelTable*>* tables) {
-  tables->push_back(&kAvx512Kernels);
+  static const KernelTable avx512 = TunedAvx512Kernels();
+  tables->push_back(&avx512);
   // Intel's products of bf16 vectors are slower than those of f32 (Sapphire
   // Rapids: 77 GFLOP/s, 137), so that they are not to be the last.
   if (IsIntel()) AddBf16Table(tables);

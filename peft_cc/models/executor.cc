@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <new>
-#include <utility>
 #include <vector>
 
 #include "kernels/embedding.h"
@@ -44,8 +42,8 @@ Rows Executor::View(int buffer, int64_t rows) const {
   return buffers_.View(buffer, rows);
 }
 
-Executor::Chunk Executor::ChunkOf(const ForwardBatch& batch) const {
-  Chunk chunk;
+ForwardChunk Executor::ChunkOf(const ForwardBatch& batch) const {
+  ForwardChunk chunk;
   if (base_.config().is_causal) {
     chunk.rows = batch.batch;
     chunk.length =
@@ -59,23 +57,12 @@ Executor::Chunk Executor::ChunkOf(const ForwardBatch& batch) const {
 }
 
 absl::Status Executor::ReserveRows(int64_t rows) {
-  if (rows <= reserved_rows_) return absl::OkStatus();
-  std::unique_ptr<int64_t[]> ids(new (std::nothrow) int64_t[rows]);
-  std::unique_ptr<int64_t[]> positions(new (std::nothrow) int64_t[rows]);
-  std::unique_ptr<int64_t[]> token_types(new (std::nothrow) int64_t[rows]);
-  if (ids == nullptr || positions == nullptr || token_types == nullptr) {
-    return OutOfMemory(kPurpose);
-  }
+  PEFT_RETURN_IF_ERROR(tokens_.Reserve(rows, kPurpose));
   if (base_.config().positions == PositionKind::kRotary) {
     PEFT_RETURN_IF_ERROR(rope_tables_.Reserve(
         CheckedProduct({rows, base_.config().head_dim}), kPurpose));
   }
-  PEFT_RETURN_IF_ERROR(buffers_.Reserve(rows, kPurpose));
-  ids_ = std::move(ids);
-  positions_ = std::move(positions);
-  token_types_ = std::move(token_types);
-  reserved_rows_ = rows;
-  return absl::OkStatus();
+  return buffers_.Reserve(rows, kPurpose);
 }
 
 // The greatest need of any operation; they run one after another. Attention is
@@ -83,7 +70,7 @@ absl::Status Executor::ReserveRows(int64_t rows) {
 // more.
 absl::Status Executor::ReserveWorkspace(const ForwardBatch& batch,
                                         const KvCache& cache) {
-  const Chunk chunk = ChunkOf(batch);
+  const ForwardChunk chunk = ChunkOf(batch);
   int64_t floats = 0;
   groups_.SetRange({chunk.length, 0, 0, chunk.tokens()});
   const std::vector<Op>& ops = base_.description().ops;
@@ -144,9 +131,9 @@ absl::Status Executor::Prepare(const ForwardBatch& batch,
 // ones wrote to the cache.
 void Executor::Run(const ForwardBatch& batch, const RopeFrequencies* rope,
                    KvCache& cache) {
-  const Chunk largest = ChunkOf(batch);
+  const ForwardChunk largest = ChunkOf(batch);
   WriteTokens(batch, cache);
-  Chunk chunk;
+  ForwardChunk chunk;
   for (; chunk.first_row < batch.batch; chunk.first_row += largest.rows) {
     chunk.rows = std::min(largest.rows, batch.batch - chunk.first_row);
     for (chunk.first = 0; chunk.first < batch.length;
@@ -160,11 +147,11 @@ void Executor::Run(const ForwardBatch& batch, const RopeFrequencies* rope,
   }
 }
 
-void Executor::RunChunk(const ForwardBatch& batch, const Chunk& chunk,
+void Executor::RunChunk(const ForwardBatch& batch, const ForwardChunk& chunk,
                         const RopeFrequencies* rope, KvCache& cache) {
   const Description& description = base_.description();
   const int64_t rows = chunk.tokens();
-  GatherChunk(batch, chunk, cache.length());
+  tokens_.Gather(batch, chunk, cache.length());
   groups_.SetRange({chunk.length, cache.length() + chunk.first,
                     chunk.first_row * chunk.length, rows});
   if (rope != nullptr) FillRope(*rope, rows);
@@ -193,8 +180,7 @@ void Executor::FillRope(const RopeFrequencies& rope, int64_t rows) {
   const int64_t half = base_.config().head_dim / 2;
   cos_table_ = {rope_tables_.data(), rows, half, half};
   sin_table_ = {rope_tables_.data() + rows * half, rows, half, half};
-  FillRopeTables(rope, {positions_.get(), static_cast<size_t>(rows)},
-                 cos_table_, sin_table_);
+  FillRopeTables(rope, tokens_.positions(), cos_table_, sin_table_);
 }
 
 // All of the input, before anything runs: a gate may open at its end.
@@ -212,24 +198,9 @@ void Executor::WriteTokens(const ForwardBatch& batch, KvCache& cache) {
       cache, batch.gate_tokens == 0 ? all : std::min(batch.gate_tokens, all));
 }
 
-// Ids, positions and token types of the chunk, batch row after batch row in the
-// order of the plans.
-void Executor::GatherChunk(const ForwardBatch& batch, const Chunk& chunk,
-                           int64_t cached) {
-  for (int64_t i = 0; i < chunk.tokens(); ++i) {
-    const int64_t row = chunk.first_row + i / chunk.length;
-    const int64_t position = chunk.first + i % chunk.length;
-    const int64_t from = batch.plans->RowAt(row) * batch.length + position;
-    ids_[i] = batch.ids[from];
-    positions_[i] = batch.position_ids == nullptr ? cached + position
-                                                  : batch.position_ids[from];
-    token_types_[i] =
-        batch.token_type_ids == nullptr ? 0 : batch.token_type_ids[from];
-  }
-}
-
 // Copies the rows that the head runs for, so that it runs once for all chunks.
-void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
+void Executor::KeepHidden(const ForwardBatch& batch,
+                          const ForwardChunk& chunk) {
   const int64_t width = base_.config().hidden_size;
   const float* hidden = buffers_.data(base_.description().hidden_buffer);
   for (int64_t i = 0; i < chunk.rows; ++i) {
@@ -249,7 +220,8 @@ void Executor::KeepHidden(const ForwardBatch& batch, const Chunk& chunk) {
 }
 
 // Copies the chunk's part of the last hidden state to the batch's order.
-void Executor::KeepLastHidden(const ForwardBatch& batch, const Chunk& chunk) {
+void Executor::KeepLastHidden(const ForwardBatch& batch,
+                              const ForwardChunk& chunk) {
   const int64_t width = base_.config().hidden_size;
   const float* hidden = buffers_.data(base_.description().last_hidden_buffer);
   for (int64_t i = 0; i < chunk.rows; ++i) {
@@ -291,18 +263,6 @@ void Executor::RunHead(const ForwardBatch& batch, int64_t cached) {
   }
 }
 
-const int64_t* Executor::IndexesOf(TokenSource source) const {
-  switch (source) {
-    case TokenSource::kPositions:
-      return positions_.get();
-    case TokenSource::kTokenTypes:
-      return token_types_.get();
-    case TokenSource::kIds:
-      break;
-  }
-  return ids_.get();
-}
-
 int Executor::RunOps(int first, int64_t rows) {
   const std::vector<Op>& ops = base_.description().ops;
   const int count = NumOpsTogether(ops, first);
@@ -329,7 +289,7 @@ void Executor::RunLinears(int first, int count, int64_t rows) {
 void Executor::RunOp(const Op& op, int64_t rows) {
   switch (op.kind) {
     case OpKind::kEmbed:
-      kernels::RunEmbedding(groups_.At(op.site), IndexesOf(op.source),
+      kernels::RunEmbedding(groups_.At(op.site), tokens_.IndexesOf(op.source),
                             View(op.output, rows), workspace_.data(), pool_);
       break;
     case OpKind::kRmsNorm:
@@ -377,7 +337,7 @@ void Executor::RunNorm(const Op& op, int64_t rows) {
 // heads of one row among the threads. Tokens that see those after them find all
 // keys in the chunk itself, so no cache keeps them.
 void Executor::RunAttention(const Op& op, const ForwardBatch& batch,
-                            const Chunk& chunk, KvCache& cache) {
+                            const ForwardChunk& chunk, KvCache& cache) {
   const bool masked = cache.has_padding() || batch.has_padding;
   const int64_t rows = chunk.tokens();
   const Rows queries = View(op.input, rows);

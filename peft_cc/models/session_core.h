@@ -13,6 +13,7 @@
 #include "peft_cc/adapters/batch_plan.h"
 #include "peft_cc/models/base_model.h"
 #include "peft_cc/models/executor.h"
+#include "peft_cc/models/forward_batch.h"
 #include "peft_cc/models/kv_cache.h"
 #include "peft_cc/models/rope.h"
 #include "peft_cc/models/session_options.h"
