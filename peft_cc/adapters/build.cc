@@ -45,12 +45,16 @@ const Tensor& WeightBelow(const SiteTable& sites, int index,
 
 std::vector<Layer> LayersOf(const SiteTable& sites,
                             const std::vector<TargetSite>& targets,
+                            const std::vector<int>& wrapped_weights,
                             const Programs& programs) {
   std::vector<Layer> layers;
   layers.reserve(targets.size());
   for (const TargetSite& target : targets) {
     layers.push_back(
         LayerOf(sites, target, WeightBelow(sites, target.site, programs)));
+    layers.back().is_after_init =
+        std::find(wrapped_weights.begin(), wrapped_weights.end(),
+                  target.site) != wrapped_weights.end();
   }
   return layers;
 }
@@ -194,13 +198,14 @@ absl::StatusOr<LoadedAdapter> Build(const SiteTable& sites,
   Programs programs;
   PEFT_RETURN_IF_ERROR(
       TakeSavedModules(config.targets, sites, targets, keys, taker, programs));
+  const std::vector<int> wrapped = SitesOfWrappedWeights(sites, taker);
   PEFT_RETURN_IF_ERROR(SettleSavedBaseWeights(sites, taker, report, programs));
   PEFT_RETURN_IF_ERROR(
       TakeTrainedTokens(config.targets, sites, targets, keys, taker, programs));
   PEFT_ASSIGN_OR_RETURN(
       const std::unique_ptr<Method> method,
       info->create(config, sites.model_type(),
-                   LayersOf(sites, targets, programs), &notes));
+                   LayersOf(sites, targets, wrapped, programs), &notes));
   AddNotes(notes, report);
   LowerServices services;
   if (options.pool != nullptr) services.pool = options.pool;

@@ -88,8 +88,10 @@ absl::StatusOr<bool> SettleWeight(const TensorKey& key, const Site& site,
 }
 
 // The second where the adapter targets the layer too, which is then wrapped.
+constexpr char kWrappedWeight[] = "base_layer.weight";
+
 bool IsBaseWeight(const TensorKey& key) {
-  return key.part == "weight" || key.part == "base_layer.weight";
+  return key.part == "weight" || key.part == kWrappedWeight;
 }
 
 bool IsBaseBias(const TensorKey& key) {
@@ -97,6 +99,17 @@ bool IsBaseBias(const TensorKey& key) {
 }
 
 }  // namespace
+
+std::vector<int> SitesOfWrappedWeights(const SiteTable& sites,
+                                       const TensorTaker& taker) {
+  std::vector<int> wrapped;
+  for (const TensorKey* key : taker.Unused()) {
+    if (key->part != kWrappedWeight) continue;
+    const int index = sites.Find(key->module);
+    if (index >= 0) wrapped.push_back(index);
+  }
+  return wrapped;
+}
 
 absl::Status SettleSavedBaseWeights(const SiteTable& sites, TensorTaker& taker,
                                     LoadReport& report,

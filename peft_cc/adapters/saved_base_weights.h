@@ -5,6 +5,7 @@
 #define PEFT_CC_ADAPTERS_SAVED_BASE_WEIGHTS_H_
 
 #include <map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "peft_cc/adapters/load_report.h"
@@ -13,6 +14,11 @@
 #include "peft_cc/methods/forms.h"
 
 namespace peft {
+
+// The sites whose weight is in the file as that of a layer which the adapter
+// wraps: as the adapter's init left it, where that changed the base.
+std::vector<int> SitesOfWrappedWeights(const SiteTable& sites,
+                                       const TensorTaker& taker);
 
 // Settles every such weight: one with the base's values is a note in `report`
 // and takes no memory. PEFT loads others into the base; here they are the

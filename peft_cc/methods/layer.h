@@ -41,6 +41,9 @@ struct Layer {
   // Of a parameter: a layer stands for all its experts, the shapes above are
   // one's. Their tensors are stacked.
   int64_t num_experts = 1;
+  // The weight came with the adapter: an init that changes the base has been
+  // there already.
+  bool is_after_init = false;
 };
 
 // The names of `layers`.

@@ -221,6 +221,45 @@ TEST(LowerLoraTest, AlphaIsDividedByTheRankOfTheConfigEvenWhereItHasNone) {
   EXPECT_EQ(std::get<LowRank>(program[1]).scale, 2.0f);
 }
 
+// OLoRA takes 2 W of this weight away.
+TEST(LowerLoraTest, DoraDividesByTheNormOfWhatTheInitLeft) {
+  LoraConfig config = DoraConfig();
+  config.init = BaseChangingInit::kOlora;
+  const LayerTensors tensors = {{"lora_A.weight", MakeTensor({1, 2}, {1, 0})},
+                                {"lora_B.weight", MakeTensor({1, 1}, {2})}};
+  const SiteProgram program = *LowerLora(config, {1, 2}, WithWeight(), tensors);
+  ASSERT_EQ(program.size(), 3u);
+  const auto& form = std::get<MagnitudeScale>(program[2]);
+  EXPECT_EQ(form.magnitude, std::vector<float>{5});
+  EXPECT_NEAR(form.norm0[0], 25, 1e-4);
+  EXPECT_NEAR(form.norm1[0], -6, 1e-4);
+  EXPECT_DOUBLE_EQ(form.norm2[0], 4);
+}
+
+TEST(LowerLoraTest, AWeightThatTheInitHasChangedIsNotChangedAgain) {
+  const LayerTensors tensors = {{"lora_A.weight", MakeTensor({1, 2}, {1, 0})},
+                                {"lora_B.weight", MakeTensor({1, 1}, {2})}};
+  Layer layer = WithWeight();
+  layer.is_after_init = true;
+  for (const BaseChangingInit init :
+       {BaseChangingInit::kPissa, BaseChangingInit::kOlora,
+        BaseChangingInit::kOwnFactors}) {
+    LoraConfig config;
+    config.init = init;
+    const SiteProgram program = *LowerLora(config, {1, 2}, layer, tensors);
+    ASSERT_EQ(program.size(), 1u);
+    EXPECT_EQ(std::get<LowRank>(program[0]).scale, 2.0f);
+  }
+}
+
+TEST(LoraTensorSpecsTest, AloraWithABiasIsRefused) {
+  LoraConfig config;
+  config.alora_invocation_tokens = {5, 6};
+  config.lora_bias = true;
+  EXPECT_EQ(ErrorId(LoraTensorSpecs(config, {1, 8}, Linear(2, 2)).status()),
+            error_id::kAdapterFeatureUnsupported);
+}
+
 TEST(LowerLoraTest, DoraNeedsTheWeight) {
   EXPECT_EQ(ErrorId(LowerLora(DoraConfig(), {1, 8}, Linear(2, 1), {}).status()),
             error_id::kAdapterFeatureUnsupported);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -51,10 +52,45 @@ std::vector<float> RootsOf(const std::vector<double>& squares) {
   return roots;
 }
 
+// matrix += scale * left right.
+void AddProduct(double scale, const Matrix& left, const Matrix& right,
+                Matrix& matrix) {
+  for (int64_t i = 0; i < left.rows; ++i) {
+    double* const out = matrix.row(i);
+    for (int64_t r = 0; r < left.cols; ++r) {
+      const double factor = scale * left.row(i)[r];
+      for (int64_t j = 0; j < right.cols; ++j) {
+        out[j] += factor * right.row(r)[j];
+      }
+    }
+  }
+}
+
 // The weight as (out, in).
 absl::StatusOr<Matrix> WeightMatrix(const Layer& layer) {
   PEFT_ASSIGN_OR_RETURN(Matrix weight, MatrixFromTensor(layer.weight));
   return layer.kind == SiteKind::kConv1D ? Transposed(weight) : weight;
+}
+
+// The layer with what `init` says as a part of its weight. Not where it says
+// nothing, as for an embedding, a convolution or many experts.
+absl::StatusOr<Layer> LayerAfterInit(const Layer& layer,
+                                     const SiteProgram& init) {
+  if (init.empty()) return layer;
+  PEFT_ASSIGN_OR_RETURN(Matrix weight, WeightMatrix(layer));
+  for (const Form& form : init) {
+    const auto& taken = std::get<LowRank>(form);
+    PEFT_ASSIGN_OR_RETURN(const Matrix a, MatrixFromTensor(taken.a));
+    PEFT_ASSIGN_OR_RETURN(const Matrix b, MatrixFromTensor(taken.b));
+    AddProduct(taken.scale, b, a, weight);
+  }
+  Layer after = layer;
+  PEFT_ASSIGN_OR_RETURN(
+      after.weight,
+      TensorFromMatrix(
+          layer.kind == SiteKind::kConv1D ? Transposed(weight) : weight,
+          DType::kF32));
+  return after;
 }
 
 absl::StatusOr<LoraFactors> InitialFactors(BaseChangingInit init,
@@ -71,6 +107,11 @@ absl::StatusOr<LoraFactors> InitialFactors(BaseChangingInit init,
 absl::Status CheckLoraVariants(const LoraConfig& config, const Layer& layer) {
   if (!config.alora_invocation_tokens.empty() && !IsLinear(layer)) {
     return NoSuchVariant("alora_invocation_tokens", layer);
+  }
+  if (!config.alora_invocation_tokens.empty() && config.lora_bias) {
+    return CannotLower(layer,
+                       "lora_bias beside alora_invocation_tokens, a bias that "
+                       "starts at these tokens, is not implemented");
   }
   if (config.use_dora && !CanHaveMagnitude(layer)) {
     return NoSuchVariant("use_dora", layer);
@@ -90,30 +131,32 @@ std::vector<int64_t> ShapeOfMagnitude(const Layer& layer) {
 }
 
 absl::StatusOr<MagnitudeScale> LowerMagnitude(const Layer& layer,
+                                              const SiteProgram& init,
                                               const LowRank* factors,
                                               const Tensor* magnitude,
-                                              float scale,
                                               kernels::ThreadPool& pool) {
   if (layer.weight.dtype() == DType::kUnspecified) {
     return CannotLower(layer,
                        "DoRA needs the base's weight, which the program did "
                        "not register");
   }
+  PEFT_ASSIGN_OR_RETURN(const Layer below, LayerAfterInit(layer, init));
   WeightNorms norms;
   if (factors != nullptr) {
-    norms = ComputeWeightNorms(layer, factors->a, factors->b, pool);
+    norms = ComputeWeightNorms(below, factors->a, factors->b, pool);
   } else {
-    norms.weight = SquaredWeightNorms(layer, pool);
+    norms.weight = SquaredWeightNorms(below, pool);
     norms.cross.resize(norms.weight.size());
     norms.delta.resize(norms.weight.size());
   }
   MagnitudeScale form;
-  form.magnitude = magnitude != nullptr ? Floats::Of(*magnitude)
-                                        : Floats(RootsOf(norms.weight));
+  form.magnitude = magnitude != nullptr
+                       ? Floats::Of(*magnitude)
+                       : Floats(RootsOf(SquaredWeightNorms(layer, pool)));
   form.norm0 = std::move(norms.weight);
   form.norm1 = std::move(norms.cross);
   form.norm2 = std::move(norms.delta);
-  form.scale = scale;
+  if (factors != nullptr) form.scale = factors->scale;
   return form;
 }
 

@@ -17,19 +17,21 @@
 namespace peft {
 
 // INVALID_ARGUMENT (ADAPTER_CONFIG) where PEFT has no such variant for this
-// kind of layer.
+// kind of layer; UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED) for aLoRA with a
+// bias of B.
 absl::Status CheckLoraVariants(const LoraConfig& config, const Layer& layer);
 
 // One number for each output; a convolution's has the axes of its weight.
 std::vector<int64_t> ShapeOfMagnitude(const Layer& layer);
 
-// DoRA, for `factors` (null: none), which scale with `scale`. A magnitude that
-// is absent (null) is the norm of the weight, as before training. UNIMPLEMENTED
+// DoRA, for `factors` (null: none) on what `init`, which LowerInit gives,
+// leaves of the weight. A magnitude that is absent (null) is the norm of the
+// weight itself, as before training. UNIMPLEMENTED
 // (ADAPTER_FEATURE_UNSUPPORTED) where the layer has no weight.
 absl::StatusOr<MagnitudeScale> LowerMagnitude(const Layer& layer,
+                                              const SiteProgram& init,
                                               const LowRank* factors,
                                               const Tensor* magnitude,
-                                              float scale,
                                               kernels::ThreadPool& pool);
 
 // aLoRA's tokens; null without.
