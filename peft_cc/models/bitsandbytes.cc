@@ -131,6 +131,8 @@ class Assembler {
       return Wrong(state_name_, "a JSON object", "another value");
     }
     ConfigFields fields(object, what);
+    // Without one of them nothing would tell what the codes mean.
+    Require(fields, "blocksize");
     const std::string type = fields.Text("quant_type", "");
     if (type != type_) fields.Fail("quant_type", type_);
     state_.block = fields.Int("blocksize", 0, kernels::kCodesAtOnce, kMaxBlock);
@@ -142,8 +144,13 @@ class Assembler {
     return fields.status();
   }
 
+  static void Require(ConfigFields& fields, absl::string_view key) {
+    if (!fields.Contains(key)) fields.Fail(key, "a number");
+  }
+
   void ReadNesting(ConfigFields& fields) {
     if (!fields.Contains("nested_blocksize")) return;
+    Require(fields, "nested_offset");
     state_.nested_block = fields.Int("nested_blocksize", 0, 1, kMaxBlock);
     state_.nested_offset = fields.Number("nested_offset", 0, -1e30, 1e30);
     if (fields.Text("nested_dtype", "") != "float32") {

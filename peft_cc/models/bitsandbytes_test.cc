@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file.h"
@@ -20,7 +21,9 @@ constexpr char kGolden[] =
 constexpr char kNested[] = "nested_nf4.weight";
 constexpr char kState[] = "nested_nf4.weight.quant_state.bitsandbytes__nf4";
 
-TensorMap Golden() { return ReadSafetensors(kGolden, ReadMode::kRead).value().tensors; }
+TensorMap Golden() {
+  return ReadSafetensors(kGolden, ReadMode::kRead).value().tensors;
+}
 
 Tensor Bytes(const std::string& text) {
   void* data = nullptr;
@@ -163,6 +166,23 @@ TEST(BitsAndBytesTest, AQuantStateIsChecked) {
     TensorMap tensors = Golden();
     tensors[kState] = Bytes(text);
     ExpectWrong(std::move(tensors), kState, error_id::kModelUnsupported);
+  }
+}
+
+// A block size of 0 would be divided by, and an offset of 0 is a number like
+// another: nothing stands for what is not there.
+TEST(BitsAndBytesTest, AQuantStateThatLacksAKeyIsRefused) {
+  const std::string whole =
+      R"({"quant_type": "nf4", "blocksize": 64, "shape": [40, 512],
+          "nested_blocksize": 256, "nested_dtype": "float32",
+          "nested_offset": 1})";
+  for (const char* key :
+       {"quant_type", "blocksize", "shape", "nested_offset"}) {
+    TensorMap tensors = Golden();
+    tensors[kState] = Bytes(absl::StrReplaceAll(
+        whole, {{absl::StrCat("\"", key), absl::StrCat("\"no_", key)}}));
+    ExpectWrong(tensors, key, error_id::kModelConfig);
+    ExpectWrong(std::move(tensors), kState, error_id::kModelConfig);
   }
 }
 
