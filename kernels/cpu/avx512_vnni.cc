@@ -36,9 +36,7 @@ void LinearFew(const LinearTile& tile) {
 }  // namespace variant
 }  // namespace
 
-const FewKernels kAvx512VnniKernels = {"avx512_vnni", variant::LinearFew,
-                                       variant::PackedInputs,
-                                       variant::PackInputs};
+const FewKernels kAvx512VnniKernels = {"avx512_vnni", variant::LinearFew};
 
 }  // namespace cpu
 }  // namespace kernels

@@ -117,8 +117,6 @@ KernelTable WithProducts(const KernelTable& base, const FewKernels& few) {
   KernelTable table = base;
   table.name = few.name;
   table.linear_few = few.linear_few;
-  table.packed_inputs = few.packed_inputs;
-  table.pack_inputs = few.pack_inputs;
   return table;
 }
 

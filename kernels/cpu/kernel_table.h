@@ -196,12 +196,11 @@ struct KernelTable {
   int64_t (*argmax)(const float* x, int64_t n);
 };
 
-// Better products of few rows for a table that has all else.
+// Better products of few rows for a table that has all else. They read x as
+// that table lays it out.
 struct FewKernels {
   const char* name;
   void (*linear_few)(const LinearTile& tile);
-  int64_t (*packed_inputs)(const Term& term);
-  void (*pack_inputs)(const Term& term, int64_t rows, float* packed);
 };
 
 // The same for many rows. What is null stays as it is.

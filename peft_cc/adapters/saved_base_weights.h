@@ -16,7 +16,8 @@
 namespace peft {
 
 // The sites whose weight is in the file as that of a layer which the adapter
-// wraps: as the adapter's init left it, where that changed the base.
+// wraps: as the adapter's init left it, where that changed the base. Comes
+// before these are settled.
 std::vector<int> SitesOfWrappedWeights(const SiteTable& sites,
                                        const TensorTaker& taker);
 

@@ -103,6 +103,19 @@ TEST_F(SavedBaseWeightsTest, OtherValuesReplaceTheBasesWhileActive) {
               Contains(Field(&ReportLine::detail, HasSubstr("replaces it"))));
 }
 
+// The init has been at that weight before it was saved.
+TEST_F(SavedBaseWeightsTest, AnInitTakesNothingFromAWeightOfTheFile) {
+  tensors_[kSaved] = MakeTensor({10, 8}, {1});
+  AdapterConfig config = MakeLoraConfig({kHead});
+  config.lora->init = BaseChangingInit::kPissa;
+  const LoadedAdapter loaded =
+      *BuildAdapter(sites_, "mine", config, tensors_, {});
+  const SiteProgram& program = loaded.adapter->entries()[0].program;
+  ASSERT_EQ(program.size(), 2u);
+  EXPECT_TRUE(std::holds_alternative<Replace>(program[0]));
+  EXPECT_GT(std::get<LowRank>(program[1]).scale, 0);
+}
+
 TEST_F(SavedBaseWeightsTest, AWeightThatIsReplacedOtherwiseIsRefused) {
   AdapterConfig config = MakeLoraConfig({"lm_head"});
   config.targets.trained_tokens = {{"", {3}}};

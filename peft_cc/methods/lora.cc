@@ -108,24 +108,18 @@ absl::StatusOr<SiteProgram> LowerLora(const LoraConfig& config,
     factors = LowRank{LoraMatrixA(layer, *a, expert), std::move(b_matrix),
                       scale, GateOf(config)};
   }
-  SiteProgram program;
-  if (config.init == BaseChangingInit::kOwnFactors) {
-    if (factors.has_value() && !IsEmbedding(layer) && !layer.is_after_init) {
-      program.push_back(LowRank{factors->a, factors->b, -scale});
-    }
-  } else if (!layer.is_after_init) {
-    PEFT_ASSIGN_OR_RETURN(program,
-                          LowerInit(config.init, layer, rank.r, scale));
-  }
-  const SiteProgram init = program;
-  if (factors.has_value()) program.push_back(*factors);
+  const LowRank* const own = factors.has_value() ? &*factors : nullptr;
+  PEFT_ASSIGN_OR_RETURN(const SiteProgram init,
+                        LowerInit(config.init, layer, rank.r, scale, own));
+  SiteProgram program = init;
+  if (own != nullptr) program.push_back(*own);
   // The bias belongs to B, so the scale covers it: s (B(Ax) + bias).
   if (bias != nullptr) program.push_back(ScaledBias(*bias, scale));
   if (config.use_dora) {
     PEFT_ASSIGN_OR_RETURN(
         MagnitudeScale magnitude,
-        LowerMagnitude(layer, init, factors.has_value() ? &*factors : nullptr,
-                       FindPart(tensors, kMagnitude), *services.pool));
+        LowerMagnitude(layer, init, own, FindPart(tensors, kMagnitude),
+                       *services.pool));
     program.push_back(std::move(magnitude));
   }
   return program;

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "peft_cc/algebra/linear_algebra.h"
 #include "peft_cc/algebra/lora_factors.h"
 #include "peft_cc/algebra/matrix.h"
 #include "peft_cc/algebra/weight_init.h"
@@ -52,20 +53,6 @@ std::vector<float> RootsOf(const std::vector<double>& squares) {
   return roots;
 }
 
-// matrix += scale * left right.
-void AddProduct(double scale, const Matrix& left, const Matrix& right,
-                Matrix& matrix) {
-  for (int64_t i = 0; i < left.rows; ++i) {
-    double* const out = matrix.row(i);
-    for (int64_t r = 0; r < left.cols; ++r) {
-      const double factor = scale * left.row(i)[r];
-      for (int64_t j = 0; j < right.cols; ++j) {
-        out[j] += factor * right.row(r)[j];
-      }
-    }
-  }
-}
-
 // The weight as (out, in).
 absl::StatusOr<Matrix> WeightMatrix(const Layer& layer) {
   PEFT_ASSIGN_OR_RETURN(Matrix weight, MatrixFromTensor(layer.weight));
@@ -82,7 +69,10 @@ absl::StatusOr<Layer> LayerAfterInit(const Layer& layer,
     const auto& taken = std::get<LowRank>(form);
     PEFT_ASSIGN_OR_RETURN(const Matrix a, MatrixFromTensor(taken.a));
     PEFT_ASSIGN_OR_RETURN(const Matrix b, MatrixFromTensor(taken.b));
-    AddProduct(taken.scale, b, a, weight);
+    const Matrix product = Product(b, a);
+    for (size_t i = 0; i < weight.values.size(); ++i) {
+      weight.values[i] += taken.scale * product.values[i];
+    }
   }
   Layer after = layer;
   PEFT_ASSIGN_OR_RETURN(
@@ -173,12 +163,16 @@ int64_t RankOfInit(BaseChangingInit init, const Layer& layer, int64_t r) {
 }
 
 absl::StatusOr<SiteProgram> LowerInit(BaseChangingInit init, const Layer& layer,
-                                      int64_t r, float scale) {
+                                      int64_t r, float scale,
+                                      const LowRank* factors) {
   // PEFT leaves embeddings alone.
-  if (init == BaseChangingInit::kNone ||
-      init == BaseChangingInit::kOwnFactors ||
+  if (init == BaseChangingInit::kNone || layer.is_after_init ||
       layer.kind == SiteKind::kEmbedding) {
     return SiteProgram();
+  }
+  if (init == BaseChangingInit::kOwnFactors) {
+    if (factors == nullptr) return SiteProgram();
+    return SiteProgram{LowRank{factors->a, factors->b, -scale}};
   }
   if (layer.weight.dtype() == DType::kUnspecified) {
     return CannotLower(layer,

@@ -42,12 +42,14 @@ InvocationTokens GateOf(const LoraConfig& config);
 // alpha is divided by `r` all the same.
 int64_t RankOfInit(BaseChangingInit init, const Layer& layer, int64_t r);
 
-// What the init took from the base: LowRank(A0, B0, -scale), or nothing. PEFT
+// What the init took from the base: LowRank(A0, B0, -scale), where A0 and B0
+// may be said to be the adapter's own `factors` (null: none); or nothing. PEFT
 // does this on linear layers only; OLoRA gets a Conv1D's shapes wrong there, so
 // that it is UNIMPLEMENTED (ADAPTER_FEATURE_UNSUPPORTED), as is a layer without
 // a weight.
 absl::StatusOr<SiteProgram> LowerInit(BaseChangingInit init, const Layer& layer,
-                                      int64_t r, float scale);
+                                      int64_t r, float scale,
+                                      const LowRank* factors);
 
 }  // namespace peft
 
