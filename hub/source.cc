@@ -1,5 +1,8 @@
 #include "hub/source.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +24,19 @@ std::string Below(absl::string_view folder, absl::string_view subfolder,
                   absl::string_view file) {
   if (subfolder.empty()) return absl::StrCat(folder, "/", file);
   return absl::StrCat(folder, "/", subfolder, "/", file);
+}
+
+// What may not be looked into is what was meant, too: reading it says why.
+bool IsClosed(const std::string& folder) {
+  struct stat info;
+  return stat(absl::StrCat(folder, "/.").c_str(), &info) != 0 &&
+         errno == EACCES;
+}
+
+bool IsHere(const std::string& path, absl::string_view subfolder,
+            absl::string_view file) {
+  return FileExists(path) || FileExists(Below(path, subfolder, file)) ||
+         IsClosed(path);
 }
 
 absl::Status NoRequests(const std::string& path) {
@@ -100,8 +116,7 @@ absl::Status CheckOptions(const Options& options) {
 
 bool IsLocal(const std::string& path, absl::string_view subfolder,
              absl::string_view file) {
-  return FileExists(path) || FileExists(Below(path, subfolder, file)) ||
-         !RepoId::Create(path).ok() ||
+  return IsHere(path, subfolder, file) || !RepoId::Create(path).ok() ||
          (DirectoryExists(path) && !IsOwnedName(path));
 }
 
@@ -112,9 +127,7 @@ absl::StatusOr<Source> FindSource(const std::string& path,
                                   const Settings& settings) {
   PEFT_RETURN_IF_ERROR(CheckOptions(options));
   const Source local = {path, ""};
-  if (FileExists(path) || FileExists(Below(path, subfolder, file))) {
-    return local;
-  }
+  if (IsHere(path, subfolder, file)) return local;
   const absl::StatusOr<RepoId> repo = RepoId::Create(path);
   if (!repo.ok()) return local;
   if (!subfolder.empty()) PEFT_RETURN_IF_ERROR(CheckFileName(subfolder));

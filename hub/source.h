@@ -43,15 +43,16 @@ struct Source {
 };
 
 // True where `path` is a folder or a file here, or cannot be meant as a
-// repository: it has `file` directly or below `subfolder`, is a file, can be no
-// repository's name, or is a folder's name without an owner.
+// repository: it has `file` directly or below `subfolder`, is a file, may not
+// be looked into, can be no repository's name, or is a folder's name without an
+// owner.
 bool IsLocal(const std::string& path, absl::string_view subfolder,
              absl::string_view file);
 
 // Finds the folder that holds `file`, such as "adapter_config.json", directly
 // or below `subfolder`: a local folder `path`, or else the repository of that
-// name as the cache holds it. A local folder wins only if it has the file.
-// `path` that is a file is returned as it is.
+// name as the cache holds it. A local folder wins only if it has the file, or
+// may not be looked into. `path` that is a file is returned as it is.
 //
 // Makes no request, and is all that a build without network code has. Fails
 // with UNIMPLEMENTED where a request is needed, with NOT_FOUND

@@ -1,5 +1,9 @@
 #include "hub/source.h"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,6 +20,22 @@ namespace fs = std::filesystem;
 
 constexpr char kCommit[] = "0123456789abcdef0123456789abcdef01234567";
 constexpr char kOther[] = "fedcba9876543210fedcba9876543210fedcba98";
+
+// Takes from this thread what lets root look into everything.
+class NoCapabilities {
+ public:
+  NoCapabilities() {
+    EXPECT_EQ(syscall(SYS_capget, &header_, before_), 0);
+    __user_cap_data_struct none[2] = {before_[0], before_[1]};
+    none[0].effective = none[1].effective = 0;
+    EXPECT_EQ(syscall(SYS_capset, &header_, none), 0);
+  }
+  ~NoCapabilities() { EXPECT_EQ(syscall(SYS_capset, &header_, before_), 0); }
+
+ private:
+  __user_cap_header_struct header_ = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct before_[2] = {};
+};
 
 // A cache as huggingface_hub leaves it, beside a folder to work in.
 class SourceTest : public testing::Test {
@@ -186,6 +206,21 @@ TEST_F(SourceTest, WhatIsHereOrCanBeNoRepositoryIsLocal) {
   EXPECT_TRUE(IsLocal(folder, "", "file"));  // no repository's name
   EXPECT_FALSE(IsLocal("org/name", "", "file"));
   EXPECT_FALSE(IsLocal("gpt2", "", "file"));
+}
+
+// Nobody's request goes out for the name of a folder that only lacks a right.
+TEST_F(SourceTest, AFolderThatMayNotBeLookedIntoIsLocal) {
+  const fs::path before = fs::current_path();
+  fs::create_directories(root_ / "org" / "closed");
+  fs::create_directories(root_ / "org" / "open");
+  fs::permissions(root_ / "org" / "closed", fs::perms::none);
+  fs::current_path(root_);
+  const NoCapabilities none;
+  EXPECT_TRUE(IsLocal("org/closed", "", "file"));
+  EXPECT_EQ(Find("org/closed", "")->folder, "org/closed");
+  EXPECT_FALSE(IsLocal("org/open", "", "file"));
+  fs::current_path(before);
+  fs::permissions(root_ / "org" / "closed", fs::perms::owner_all);
 }
 
 }  // namespace

@@ -96,7 +96,9 @@ absl::StatusOr<CombineOptions> OptionsOf(
   PEFT_ASSIGN_OR_RETURN(result.density,
                         PartOf("options.density", known.density));
   result.seed = known.seed;
-  result.svd_full_matrices = known.svd_full_matrices != 0;
+  PEFT_ASSIGN_OR_RETURN(
+      result.svd_full_matrices,
+      FlagArgument("options.svd_full_matrices", known.svd_full_matrices));
   PEFT_ASSIGN_OR_RETURN(result.svd_driver, OptionalText("options.svd_driver",
                                                         known.svd_driver, ""));
   return result;

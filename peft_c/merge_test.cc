@@ -255,6 +255,10 @@ TEST_F(MergeTest, RunsEveryCombinationType) {
                                                     weights, 2, &options),
                     PEFT_INVALID_ARGUMENT, "ARGUMENT");
   options.svd_driver = "gesvdj";
+  options.svd_full_matrices = 7;
+  EXPECT_PEFT_ERROR(peft_model_add_weighted_adapter(model_.get(), "x", names,
+                                                    weights, 2, &options),
+                    PEFT_INVALID_ARGUMENT, "ARGUMENT");
   options.svd_full_matrices = 0;
   EXPECT_PEFT_OK(peft_model_add_weighted_adapter(model_.get(), "x", names,
                                                  weights, 2, &options));

@@ -464,8 +464,9 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_write(
     const peft_state_dict_t* state_dict, const char* path);
 
 /* Adds a copy of the elements of `view` under `name`, replacing what was
- * there. Borrows both. A rank over 16 is refused, and so are strides for
- * elements of less than a byte. Since: 1. */
+ * there. Borrows both. INVALID_ARGUMENT ("ARGUMENT") for a name that no
+ * safetensors file can hold ("" and "__metadata__"), a rank over 16, and
+ * strides for elements of less than a byte. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_set(
     peft_state_dict_t* state_dict, const char* name,
     const peft_tensor_view_t* view);

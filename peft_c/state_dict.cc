@@ -121,6 +121,9 @@ peft_status_t* peft_state_dict_set(peft_state_dict_t* state_dict,
                           peft::Lookup("state_dict", state_dict));
     PEFT_ASSIGN_OR_RETURN(const std::string key,
                           peft::TextArgument("name", name));
+    if (!peft::IsSafetensorsName(key)) {
+      return peft::BadArgument("name", "is empty or reserved for metadata");
+    }
     PEFT_ASSIGN_OR_RETURN(peft::Tensor tensor,
                           peft::CopyTensorView("view", view));
     object->Set(key, std::move(tensor));

@@ -63,6 +63,15 @@ TEST(StateDictTest, NamesComeInOrder) {
   EXPECT_EQ(peft_state_dict_name(state_dict.get(), 3), nullptr);
 }
 
+TEST(StateDictTest, SetRefusesNamesThatNoFileCanHold) {
+  const OwnedStateDict state_dict = NewStateDict();
+  for (const char* name : {"", "__metadata__"}) {
+    EXPECT_PEFT_ERROR(SetVector(state_dict, name, {1}), PEFT_INVALID_ARGUMENT,
+                      "ARGUMENT");
+  }
+  EXPECT_EQ(peft_state_dict_size(state_dict.get()), 0u);
+}
+
 TEST(StateDictTest, SetReplacesAndTensorsOutliveIt) {
   const OwnedStateDict state_dict = NewStateDict();
   EXPECT_PEFT_OK(SetVector(state_dict, "a", {1, 2}));

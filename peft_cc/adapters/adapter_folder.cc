@@ -15,9 +15,10 @@ namespace {
 constexpr char kSafetensorsName[] = "adapter_model.safetensors";
 constexpr char kTorchName[] = "adapter_model.bin";
 
-// A folder of that name is not skipped: reading it gives the clearer error.
+// Anything of that name is not skipped, such as a folder, or a link to nothing:
+// reading it gives the clearer error.
 bool Exists(const File& file) {
-  return FileExists(file) || (!file.is_given() && DirectoryExists(file.name()));
+  return file.is_given() ? FileExists(file) : NameExists(file.name());
 }
 
 absl::Status NoTensors(const Folder& folder) {

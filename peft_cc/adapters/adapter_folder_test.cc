@@ -64,6 +64,19 @@ TEST(ReadAdapterTensorsTest, ReadsEitherFile) {
   EXPECT_THAT(*ReadAdapterTensors(Golden("bias_all")), SizeIs(14));
 }
 
+// Whoever has both files and a broken link to the better one wants that one.
+TEST(ReadAdapterTensorsTest, ALinkToNothingIsAnErrorAndNotSkipped) {
+  const std::string folder = EmptyFolder();
+  const std::string link = folder + "/adapter_model.safetensors";
+  std::filesystem::create_symlink("../blobs/gone", link);
+  std::filesystem::copy(Golden("bias_all/adapter_model.bin"), folder);
+  const absl::Status status = ReadAdapterTensors(folder).status();
+  EXPECT_EQ(ErrorId(status), error_id::kFileNotFound);
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr(link), HasSubstr("is a link that leads nowhere")));
+}
+
 // True if the elements lie in a map of a file of that name.
 bool IsMapped(const Tensor& tensor, const std::string& name) {
   const auto address = reinterpret_cast<uintptr_t>(tensor.data());

@@ -2,6 +2,7 @@
 
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -43,8 +44,17 @@ template <typename Rename>
 void RenameKeys(Json& object, const Rename& rename) {
   if (!object.is_object()) return;
   Json renamed = Json::object();
+  // The vector below the map, which would look for each key among all others.
+  Json::object_t::Container& items = renamed.get_ref<Json::object_t&>();
+  std::unordered_map<std::string, size_t> places;
   for (const auto& item : object.items()) {
-    renamed[rename(item.key())] = item.value();
+    std::string key = rename(item.key());
+    const auto [place, is_new] = places.emplace(key, items.size());
+    if (is_new) {
+      items.emplace_back(std::move(key), item.value());
+    } else {
+      items[place->second].second = item.value();
+    }
   }
   object = std::move(renamed);
 }

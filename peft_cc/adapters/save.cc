@@ -32,13 +32,20 @@ constexpr absl::string_view kReplaced[] = {kConfigName, kTensorsName,
 // Objects deeper inside too, as Python's sort_keys does.
 Json Sorted(const Json& value) {
   if (!value.is_object()) return value;
-  std::vector<std::string> keys;
-  for (const auto& item : value.items()) keys.push_back(item.key());
-  std::sort(keys.begin(), keys.end());
+  std::vector<const Json::object_t::value_type*> items;
+  for (const auto& item : value.get_ref<const Json::object_t&>()) {
+    items.push_back(&item);
+  }
+  std::sort(items.begin(), items.end(),
+            [](const auto* a, const auto* b) { return a->first < b->first; });
   Json sorted = Json::object();
-  for (const std::string& key : keys) {
-    const bool keep_order = absl::EndsWith(key, "_pattern");
-    sorted[key] = keep_order ? value[key] : Sorted(value[key]);
+  // The vector below the map, which would look for each key among all others.
+  Json::object_t::Container& out = sorted.get_ref<Json::object_t&>();
+  out.reserve(items.size());
+  for (const auto* item : items) {
+    const bool keep_order = absl::EndsWith(item->first, "_pattern");
+    out.emplace_back(item->first,
+                     keep_order ? item->second : Sorted(item->second));
   }
   return sorted;
 }
@@ -67,7 +74,8 @@ absl::Status WriteFolder(const AdapterConfig& config,
   PEFT_RETURN_IF_ERROR(
       WriteFileAtomically(absl::StrCat(folder->path(), "/", kConfigName),
                           {BytesOf(AdapterConfigText(config))}));
-  return options.overwrite ? folder->CommitOver(kReplaced) : folder->Commit();
+  if (options.overwrite) return folder->CommitOver(kReplaced);
+  return folder->Commit("choose another path, or ask to overwrite it");
 }
 
 }  // namespace

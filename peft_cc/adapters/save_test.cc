@@ -1,5 +1,6 @@
 #include "peft_cc/adapters/save.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -110,6 +111,23 @@ INSTANTIATE_TEST_SUITE_P(All, RoundTripTest,
                                            "lora_bias", "embedding",
                                            "unprefixed", "bare"),
                          [](const auto& info) { return info.param; });
+
+// With one look through all keys for each of them this takes minutes.
+TEST(AdapterConfigTextTest, SortsAGreatManyKeys) {
+  constexpr int kCount = 200000;
+  std::string text = R"({"peft_type": "LORA", "r": 1, "lora_alpha": 1)";
+  for (int i = kCount; i > 0; --i) {
+    absl::StrAppend(&text, ", \"k", absl::Dec(i, absl::kZeroPad8), "\": 1");
+  }
+  const std::string sorted = AdapterConfigText(ParseConfig(text + "}"));
+  const Json json = *ParseJson(sorted, "sorted");
+  EXPECT_EQ(json.size(), kCount + 4u);
+  const auto is_before = [](const auto& a, const auto& b) {
+    return a.first < b.first;
+  };
+  const auto& object = json.get_ref<const Json::object_t&>();
+  EXPECT_TRUE(std::is_sorted(object.begin(), object.end(), is_before));
+}
 
 TEST_F(SaveTest, WhatWasSavedLoadsToTheSameTensors) {
   const auto adapter = Load(Golden("bias_all"));

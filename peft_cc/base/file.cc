@@ -17,6 +17,7 @@
 #include "peft_cc/base/error.h"
 #include "peft_cc/base/file_in_block.h"
 #include "peft_cc/base/file_read_internal.h"
+#include "peft_cc/base/file_write_internal.h"
 #include "peft_cc/base/given_file.h"
 #include "peft_cc/base/huge_pages.h"
 #include "peft_cc/base/scoped_fd.h"
@@ -44,8 +45,10 @@ absl::Status OutOfMemoryError(const std::string& path, uint64_t size) {
 }
 
 absl::Status OpenError(const std::string& path, int error) {
-  const std::string message =
-      absl::StrCat("cannot open ", Quoted(path), ": ", strerror(error));
+  const bool is_lost_link = error == ENOENT && NameExists(path);
+  const std::string message = absl::StrCat(
+      "cannot open ", Quoted(path), ": ",
+      is_lost_link ? "it is a link that leads nowhere" : strerror(error));
   if (error == ENOENT || error == ENOTDIR) {
     return MakeError(absl::StatusCode::kNotFound, error_id::kFileNotFound,
                      message, {path, "", ""});
@@ -58,9 +61,7 @@ absl::Status OpenError(const std::string& path, int error) {
 
 absl::Status CheckKind(const std::string& path, mode_t mode) {
   if (S_ISREG(mode)) return absl::OkStatus();
-  if (S_ISDIR(mode)) return NotAFileError(path, "a directory");
-  if (S_ISFIFO(mode)) return NotAFileError(path, "a pipe");
-  return NotAFileError(path, "a device or socket");
+  return NotAFileError(path, OtherKind(mode));
 }
 
 absl::Status CheckSize(const std::string& path, uint64_t size,
@@ -287,6 +288,12 @@ absl::StatusOr<FileStart> ReadFileStart(const File& file, uint64_t size) {
 bool FileExists(const File& file) {
   return file.is_given() ? file.given() != nullptr
                          : HasMode(file.name(), S_IFREG);
+}
+
+bool NameExists(const std::string& path) {
+  struct stat info;
+  return path.find('\0') == std::string::npos &&
+         lstat(path.c_str(), &info) == 0;
 }
 
 bool DirectoryExists(const std::string& path) { return HasMode(path, S_IFDIR); }

@@ -96,11 +96,15 @@ bool FileExists(const File& file);
 // True for a directory, or a link to one.
 bool DirectoryExists(const std::string& path);
 
+// True for anything of that name, such as a link that leads nowhere.
+bool NameExists(const std::string& path);
+
 // Writes the chunks one after another to a temporary file beside `path`,
 // flushes it to disk and renames it over `path`. On failure the temporary file
-// is removed and what was at `path` is untouched. A link at `path` is replaced
-// by the file. Fails with PERMISSION_DENIED, NOT_FOUND (no such folder),
-// INVALID_ARGUMENT (a path that cannot be) or UNAVAILABLE (FILE_WRITE).
+// is removed and what was at `path` is untouched. A link at `path` is followed.
+// Fails with PERMISSION_DENIED, NOT_FOUND (no such folder), INVALID_ARGUMENT (a
+// path that cannot be, or leads to a folder, pipe, device or, by a link, to
+// nothing) or UNAVAILABLE (FILE_WRITE).
 absl::Status WriteFileAtomically(
     const std::string& path,
     absl::Span<const absl::Span<const uint8_t>> chunks);

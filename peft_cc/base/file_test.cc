@@ -277,10 +277,47 @@ TEST_F(FileTest, WriteIntoMissingFolderIsNotFound) {
 
 TEST_F(FileTest, WriteOverDirectoryFailsAndCleansUp) {
   fs::create_directory(Path("out"));
-  ExpectError(WriteText(Path("out"), "x"), absl::StatusCode::kUnavailable,
-              "FILE_WRITE", "rename failed");
+  ExpectError(WriteText(Path("out"), "x"), absl::StatusCode::kInvalidArgument,
+              "FILE_WRITE", "is a directory");
   EXPECT_EQ(NumFiles(), 1u);
   EXPECT_TRUE(DirectoryExists(Path("out")));
+}
+
+// A rename would put a file in their place, in that of /dev/null too.
+TEST_F(FileTest, WriteOverAPipeIsRefusedBeforeAnythingIsWritten) {
+  ASSERT_EQ(mkfifo(Path("out").c_str(), 0600), 0);
+  bool has_begun = false;
+  const absl::Status status =
+      WriteFileAtomically(Path("out"), [&](FileSink) -> absl::Status {
+        has_begun = true;
+        return absl::OkStatus();
+      });
+  ExpectError(status, absl::StatusCode::kInvalidArgument, "FILE_WRITE",
+              "is a pipe");
+  EXPECT_FALSE(has_begun);
+  EXPECT_TRUE(fs::is_fifo(Path("out")));
+  fs::create_symlink(Path("out"), Path("link"));
+  ExpectError(WriteText(Path("link"), "x"), absl::StatusCode::kInvalidArgument,
+              "FILE_WRITE", "is a pipe");
+  EXPECT_EQ(NumFiles(), 2u);
+}
+
+TEST_F(FileTest, WriteFollowsALink) {
+  fs::create_directory(Path("real"));
+  Write("real/file", "old");
+  fs::create_symlink("real/file", Path("link"));
+  ASSERT_TRUE(WriteText(Path("link"), "new").ok());
+  EXPECT_TRUE(fs::is_symlink(Path("link")));
+  EXPECT_FALSE(fs::is_symlink(Path("real/file")));
+  EXPECT_EQ(*ReadTextFile(Path("real/file"), kNoLimit), "new");
+  EXPECT_EQ(NumFiles(), 2u);
+}
+
+TEST_F(FileTest, WriteToALinkThatLeadsNowhereIsRefused) {
+  fs::create_symlink("none", Path("link"));
+  ExpectError(WriteText(Path("link"), "x"), absl::StatusCode::kInvalidArgument,
+              "FILE_WRITE", "a link that leads nowhere");
+  EXPECT_EQ(NumFiles(), 1u);
 }
 
 TEST_F(FileTest, FailedWriteKeepsTheOldFile) {

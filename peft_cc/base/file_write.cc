@@ -30,8 +30,9 @@ absl::Status WriteFileAtomically(
                      {path, "", ""});
   }
   // Before the file has its name: what has failed must not have happened.
-  const std::string folder = FolderOf(path);
-  TemporaryFile file(path);
+  PEFT_ASSIGN_OR_RETURN(const std::string target, WriteTarget(path));
+  const std::string folder = FolderOf(target);
+  TemporaryFile file(target);
   PEFT_RETURN_IF_ERROR(file.Create());
   PEFT_RETURN_IF_ERROR(write(
       [&](absl::Span<const uint8_t> chunk) { return file.Append(chunk); }));

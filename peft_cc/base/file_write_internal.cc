@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -13,6 +16,22 @@
 #include "peft_cc/base/utf8.h"
 
 namespace peft {
+namespace {
+
+absl::Status NotAFileError(const std::string& path, absl::string_view found) {
+  return MakeError(absl::StatusCode::kInvalidArgument, error_id::kFileWrite,
+                   absl::StrCat("cannot write ", Quoted(path), ": it is ",
+                                found, ", expected a regular file or nothing"),
+                   {path, "a regular file, or nothing", std::string(found)});
+}
+
+}  // namespace
+
+absl::string_view OtherKind(mode_t mode) {
+  if (S_ISDIR(mode)) return "a directory";
+  if (S_ISFIFO(mode)) return "a pipe";
+  return "a device or socket";
+}
 
 absl::Status WriteError(const std::string& path, absl::string_view what,
                         int error) {
@@ -25,6 +44,24 @@ absl::Status WriteError(const std::string& path, absl::string_view what,
                    absl::StrCat("cannot write ", Quoted(path), ": ", what, ": ",
                                 strerror(error)),
                    {path, "", ""});
+}
+
+absl::StatusOr<std::string> WriteTarget(const std::string& path) {
+  struct stat info;
+  // Where nothing can be looked at, the write itself says why.
+  if (lstat(path.c_str(), &info) != 0) return path;
+  const bool is_link = S_ISLNK(info.st_mode);
+  if (is_link && stat(path.c_str(), &info) != 0) {
+    if (errno != ENOENT) return WriteError(path, "its link fails", errno);
+    return NotAFileError(path, "a link that leads nowhere");
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return NotAFileError(path, OtherKind(info.st_mode));
+  }
+  if (!is_link) return path;
+  char real[PATH_MAX];
+  if (realpath(path.c_str(), real) != nullptr) return std::string(real);
+  return WriteError(path, "its link fails", errno);
 }
 
 std::string FolderOf(const std::string& path) {

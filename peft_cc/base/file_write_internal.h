@@ -1,10 +1,13 @@
-// What the writers of files and of folders share.
+// What the readers and writers of files and of folders share.
 #ifndef PEFT_CC_BASE_FILE_WRITE_INTERNAL_H_
 #define PEFT_CC_BASE_FILE_WRITE_INTERNAL_H_
+
+#include <sys/types.h>
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace peft {
@@ -12,9 +15,16 @@ namespace peft {
 // A random name that exists already is bad luck once, not ten times.
 inline constexpr int kMaxNameAttempts = 10;
 
+// What a thing that is no regular file is, by its st_mode: "a pipe".
+absl::string_view OtherKind(mode_t mode);
+
 // The error (FILE_WRITE) of a system call on `path` that failed with `error`.
 absl::Status WriteError(const std::string& path, absl::string_view what,
                         int error);
+
+// The file that is to be replaced: the one that a link at `path` leads to. A
+// rename would replace a link too, or a pipe or device, /dev/null as well.
+absl::StatusOr<std::string> WriteTarget(const std::string& path);
 
 // The folder that holds `path`: what is before its last slash, else ".".
 std::string FolderOf(const std::string& path);

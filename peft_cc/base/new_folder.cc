@@ -44,18 +44,36 @@ std::string Resolved(const std::string& path) {
   return path.substr(0, last == std::string::npos ? 1 : last + 1);
 }
 
-absl::Status ExistsError(const std::string& path) {
-  return MakeError(absl::StatusCode::kAlreadyExists, error_id::kFileExists,
-                   absl::StrCat(Quoted(path),
-                                " exists already and is not an empty folder; "
-                                "choose another path, or ask to overwrite it"),
-                   {path, "nothing, or an empty folder", ""});
+absl::Status ExistsError(const std::string& path, absl::string_view cure) {
+  return MakeError(
+      absl::StatusCode::kAlreadyExists, error_id::kFileExists,
+      absl::StrCat(Quoted(path),
+                   " exists already and is not an empty folder; ", cure),
+      {path, "nothing, or an empty folder", ""});
 }
 
-absl::Status RenameError(const std::string& target, int error) {
+absl::Status RenameError(const std::string& target, int error,
+                         absl::string_view cure) {
   const bool exists = error == ENOTEMPTY || error == EEXIST || error == ENOTDIR;
-  return exists ? ExistsError(target)
+  return exists ? ExistsError(target, cure)
                 : WriteError(target, "rename failed", error);
+}
+
+// A folder in the place of a file is nobody's to remove: what is in it would be
+// lost.
+absl::Status CheckReplaced(const std::string& folder,
+                           absl::Span<const absl::string_view> replaced) {
+  for (const absl::string_view name : replaced) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    struct stat info;
+    if (lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
+    return MakeError(absl::StatusCode::kAlreadyExists, error_id::kFileExists,
+                     absl::StrCat(Quoted(path),
+                                  " is a folder, expected a file to replace; "
+                                  "move it away, or choose another path"),
+                     {path, "a file, or nothing", "a folder"});
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -106,11 +124,11 @@ NewFolder::~NewFolder() {
 
 // All that takes memory comes before the rename: what has failed must not have
 // happened.
-absl::Status NewFolder::Commit() {
+absl::Status NewFolder::Commit(absl::string_view cure) {
   const std::string parent = FolderOf(target_);
   FlushFolder(path_);
   if (rename(path_.c_str(), target_.c_str()) != 0) {
-    return RenameError(target_, errno);
+    return RenameError(target_, errno, cure);
   }
   path_.clear();
   FlushFolder(parent);
@@ -144,7 +162,8 @@ absl::Status NewFolder::CommitOver(
     absl::Span<const absl::string_view> replaced) {
   struct stat info;
   if (lstat(target_.c_str(), &info) != 0) return Commit();
-  if (!S_ISDIR(info.st_mode)) return ExistsError(target_);
+  if (!S_ISDIR(info.st_mode)) return ExistsError(target_, kElsewhere);
+  PEFT_RETURN_IF_ERROR(CheckReplaced(target_, replaced));
   chmod(path_.c_str(), info.st_mode & 07777);
   const std::string parent = FolderOf(target_);
   PEFT_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(target_));

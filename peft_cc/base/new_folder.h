@@ -39,15 +39,18 @@ class NewFolder {
   const std::string& path() const { return path_; }
 
   // Gives the folder its name. ALREADY_EXISTS (FILE_EXISTS) when something is
-  // there; an empty folder is replaced.
-  absl::Status Commit();
+  // there, with what to do about it; an empty folder is replaced.
+  absl::Status Commit(absl::string_view cure = kElsewhere);
 
   // The same, in the place of the folder that is there, if one is: its files
   // `replaced` go, all else in it moves to the new folder. At any moment the
-  // path has the old `replaced` or the new ones.
+  // path has the old `replaced` or the new ones. ALREADY_EXISTS (FILE_EXISTS)
+  // when the path, or one of `replaced` that is there, is of another kind.
   absl::Status CommitOver(absl::Span<const absl::string_view> replaced);
 
  private:
+  static constexpr char kElsewhere[] = "choose another path";
+
   explicit NewFolder(std::string target) : target_(std::move(target)) {}
 
   absl::Status Exchange();

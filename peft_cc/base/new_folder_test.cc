@@ -112,6 +112,27 @@ TEST_F(NewFolderTest, ReplacesItsOwnFilesAndKeepsAllOthers) {
   EXPECT_EQ(NumNames(), 1u);
 }
 
+TEST_F(NewFolderTest, AFolderInThePlaceOfAReplacedFileIsRefusedAndKept) {
+  fs::create_directories(target_ + "/a.txt");
+  Write(target_ + "/a.txt/inside", "old");
+  const absl::Status status = Make()->CommitOver({"b.txt", "a.txt"});
+  EXPECT_EQ(ErrorId(status), error_id::kFileExists) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), "/target/a.txt\" is a folder"))
+      << status;
+  EXPECT_EQ(Read(target_ + "/a.txt/inside"), "old");
+  EXPECT_EQ(NumNames(), 1u);
+}
+
+TEST_F(NewFolderTest, SaysWhatItsCallerCanDoAboutWhatIsThere) {
+  fs::create_directory(target_);
+  Write(target_ + "/a.txt", "old");
+  const absl::Status plain = Make()->Commit();
+  EXPECT_TRUE(absl::EndsWith(plain.message(), "; choose another path"))
+      << plain;
+  const absl::Status own = Make()->Commit("look elsewhere");
+  EXPECT_TRUE(absl::EndsWith(own.message(), "; look elsewhere")) << own;
+}
+
 TEST_F(NewFolderTest, ReplacesNothingWhereNothingIs) {
   ASSERT_TRUE(Make()->CommitOver({"a.txt"}).ok());
   EXPECT_EQ(Read(target_ + "/a.txt"), "new");

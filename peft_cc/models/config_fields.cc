@@ -36,8 +36,7 @@ std::string Describe(const Json& value) {
   if (value.is_string()) {
     return Quoted(value.get_ref<const std::string&>(), 60);
   }
-  return Printable(value.dump(-1, ' ', false, Json::error_handler_t::replace),
-                   60);
+  return Printable(DumpJson(value), 60);
 }
 
 }  // namespace

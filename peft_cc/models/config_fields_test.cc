@@ -57,6 +57,9 @@ TEST(ConfigFieldsTest, WrongTypesAreErrors) {
     fields.Number(key, 7, 0, 100);
     EXPECT_FALSE(fields.status().ok()) << key;
   }
+  ConfigFields nan(object, "f");
+  nan.Number("nan", 7, 0, 100);
+  EXPECT_EQ(GetErrorDetails(nan.status()).found, "NaN");
   ConfigFields ids(object, "f");
   EXPECT_EQ(ids.TokenIds("ids", {3}), std::vector<int64_t>{3});
   EXPECT_FALSE(ids.status().ok());

@@ -95,8 +95,8 @@ absl::Status CheckRange(const HostLayer& layer, absl::string_view what,
 
 absl::Status SetAxis(const HostLayer& layer, int axis,
                      kernels::ConvGeometry& geometry) {
-  const int64_t end = layer.padding_end[axis] < 0 ? layer.padding[axis]
-                                                  : layer.padding_end[axis];
+  const int64_t end = layer.padding_end[axis] == -1 ? layer.padding[axis]
+                                                    : layer.padding_end[axis];
   PEFT_RETURN_IF_ERROR(CheckRange(layer, "stride", layer.stride[axis], 1));
   PEFT_RETURN_IF_ERROR(CheckRange(layer, "dilation", layer.dilation[axis], 1));
   PEFT_RETURN_IF_ERROR(CheckRange(layer, "padding", layer.padding[axis], 0));

@@ -148,6 +148,9 @@ TEST(HostLayersTest, ConvolutionsAreBounded) {
   layer = Conv({6, 2, 3});
   layer.padding[0] = -1;
   ExpectRefused({layer}, "padding");
+  layer = Conv({6, 2, 3});
+  layer.padding_end[0] = -2;
+  ExpectRefused({layer}, "padding_end");
 }
 
 TEST(HostLayersTest, NormsHaveAnEpsilonAndRmsNormsNoBias) {

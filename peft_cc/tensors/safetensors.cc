@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <memory>
 #include <optional>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -131,6 +134,74 @@ absl::Status CheckLayout(absl::string_view what, uint64_t data_size,
                                       " bytes; is the file cut short?"));
 }
 
+// The tensors of a checked header, whose data begins at `data`.
+SafetensorsFile FileOf(SafetensorsHeader header, const uint8_t* data,
+                       const std::shared_ptr<const void>& owner) {
+  SafetensorsFile file;
+  file.metadata = std::move(header.metadata);
+  for (SafetensorsEntry& entry : header.entries) {
+    Tensor tensor(entry.dtype, std::move(entry.shape), data + entry.begin,
+                  owner);
+    // Most files have them in the order of the map.
+    file.tensors.emplace_hint(file.tensors.end(), std::move(entry.name),
+                              std::move(tensor));
+  }
+  return file;
+}
+
+// The header of a file, checked against the file's size.
+struct CheckedStart {
+  std::string text;  // all before the data
+  SafetensorsIndex index;
+};
+
+// All of most adapters' headers; enough for DescribeForeignFile too.
+constexpr uint64_t kFirstRead = 16 * 1024;
+
+absl::StatusOr<CheckedStart> ReadCheckedStart(const File& file) {
+  const std::string what = Quoted(file.name());
+  PEFT_ASSIGN_OR_RETURN(FileStart start, ReadFileStart(file, kFirstRead));
+  PEFT_ASSIGN_OR_RETURN(const uint64_t header_size,
+                        HeaderSize(BytesOf(start.text), start.file_size, what));
+  const uint64_t data_start = kPrefix + header_size;
+  if (start.text.size() < data_start) {
+    PEFT_ASSIGN_OR_RETURN(start, ReadFileStart(file, data_start));
+  }
+  if (start.text.size() < data_start) {
+    return FileError(what, "became shorter while being read");
+  }
+  start.text.resize(data_start);
+  CheckedStart checked;
+  checked.index.file_size = start.file_size;
+  PEFT_ASSIGN_OR_RETURN(
+      checked.index.header,
+      ParseSafetensorsHeader(absl::string_view(start.text).substr(kPrefix),
+                             what));
+  PEFT_RETURN_IF_ERROR(CheckLayout(what, start.file_size - data_start,
+                                   checked.index.header.entries));
+  checked.text = std::move(start.text);
+  return checked;
+}
+
+// Reads all of a file whose header is right, and no other.
+absl::StatusOr<SafetensorsFile> ReadChecked(const File& file, PieceRunner run,
+                                            BlockCache* blocks) {
+  PEFT_ASSIGN_OR_RETURN(CheckedStart start, ReadCheckedStart(file));
+  const uint64_t size = start.index.file_size;
+  PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
+                        blocks != nullptr
+                            ? ReadFileInBlock(file, size, run, *blocks)
+                            : ReadFile(file, ReadMode::kRead, size, run));
+  // Another file may have the name by now.
+  if (bytes.data.size() != size ||
+      std::memcmp(bytes.data.data(), start.text.data(), start.text.size()) !=
+          0) {
+    return FileError(Quoted(file.name()), "changed while being read");
+  }
+  return FileOf(std::move(start.index.header),
+                bytes.data.data() + start.text.size(), bytes.owner);
+}
+
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> ReadSafetensors(const File& file, ReadMode mode,
@@ -140,33 +211,19 @@ absl::StatusOr<SafetensorsFile> ReadSafetensors(const File& file, ReadMode mode,
                            absl::FunctionRef<void(int64_t)> piece) {
     pool.ParallelFor(count, piece);
   };
-  const bool in_block = mode == ReadMode::kRead && blocks != nullptr;
+  // Memory for a file is taken only when its header asks for all of it. A map
+  // takes none.
+  if (mode == ReadMode::kRead && !file.is_given()) {
+    return ReadChecked(file, run, blocks);
+  }
   PEFT_ASSIGN_OR_RETURN(const Bytes bytes,
-                        in_block
-                            ? ReadFileInBlock(file, UINT64_MAX, run, *blocks)
-                            : ReadFile(file, mode, UINT64_MAX, run));
+                        ReadFile(file, mode, UINT64_MAX, run));
   return ParseSafetensors(bytes, Quoted(file.name()));
 }
 
 absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const File& file) {
-  const std::string what = Quoted(file.name());
-  // Enough for DescribeForeignFile too.
-  PEFT_ASSIGN_OR_RETURN(FileStart start, ReadFileStart(file, 512));
-  PEFT_ASSIGN_OR_RETURN(const uint64_t header_size,
-                        HeaderSize(BytesOf(start.text), start.file_size, what));
-  const uint64_t data_start = kPrefix + header_size;
-  PEFT_ASSIGN_OR_RETURN(start, ReadFileStart(file, data_start));
-  if (start.text.size() != data_start) {
-    return FileError(what, "became shorter while being read");
-  }
-  SafetensorsIndex index;
-  index.file_size = start.file_size;
-  PEFT_ASSIGN_OR_RETURN(
-      index.header, ParseSafetensorsHeader(
-                        absl::string_view(start.text).substr(kPrefix), what));
-  PEFT_RETURN_IF_ERROR(
-      CheckLayout(what, start.file_size - data_start, index.header.entries));
-  return index;
+  PEFT_ASSIGN_OR_RETURN(CheckedStart start, ReadCheckedStart(file));
+  return std::move(start.index);
 }
 
 absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
@@ -175,16 +232,7 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
   PEFT_ASSIGN_OR_RETURN(SafetensorsHeader header,
                         ParseSafetensorsHeader(parts.header, what));
   PEFT_RETURN_IF_ERROR(CheckLayout(what, parts.data.size(), header.entries));
-  SafetensorsFile file;
-  file.metadata = std::move(header.metadata);
-  for (SafetensorsEntry& entry : header.entries) {
-    Tensor tensor(entry.dtype, std::move(entry.shape),
-                  parts.data.data() + entry.begin, bytes.owner);
-    // Most files have them in the order of the map.
-    file.tensors.emplace_hint(file.tensors.end(), std::move(entry.name),
-                              std::move(tensor));
-  }
-  return file;
+  return FileOf(std::move(header), parts.data.data(), bytes.owner);
 }
 
 }  // namespace peft

@@ -43,6 +43,10 @@ absl::StatusOr<SafetensorsIndex> ReadSafetensorsIndex(const File& file);
 absl::StatusOr<SafetensorsFile> ParseSafetensors(const Bytes& bytes,
                                                  absl::string_view what);
 
+// Whether a file can hold a tensor of this name: some text in UTF-8 that is not
+// the reserved "__metadata__".
+bool IsSafetensorsName(absl::string_view name);
+
 // Writes atomically (temporary file, flush, rename), in the order and layout
 // that the reference writer uses, so that equal content gives equal bytes.
 absl::Status WriteSafetensors(

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -350,6 +351,18 @@ TEST(ReadSafetensors, DirectoryAndMissingFileAreRefused) {
   const absl::Status missing =
       ReadSafetensors(folder + "/none", ReadMode::kMap).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+}
+
+// A file with holes claims any size at no cost.
+TEST(ReadSafetensors, AFileOfATerabyteIsRefusedByItsHeader) {
+  const std::string path = testing::TempDir() + "/sparse.safetensors";
+  const std::string bytes =
+      SafetensorsBytes(OneTensor(R"("F32")", "[2]", "[0,8]"), "12345678");
+  std::ofstream(path, std::ios::binary) << bytes;
+  std::filesystem::resize_file(path, uint64_t{1} << 40);
+  const absl::Status status = ReadSafetensors(path, ReadMode::kRead).status();
+  std::filesystem::remove(path);
+  EXPECT_EQ(ErrorId(status), "SAFETENSORS") << status;
 }
 
 }  // namespace

@@ -85,8 +85,7 @@ absl::Status WriteError(absl::string_view problem, const std::string& name) {
 
 // What the reader would refuse is not written.
 absl::Status CheckTensor(const std::string& name, const Tensor& tensor) {
-  if (name.empty() || name == kSafetensorsMetadataKey ||
-      name.find('\0') != std::string::npos || !IsValidUtf8(name)) {
+  if (!IsSafetensorsName(name)) {
     return WriteError("the name is empty, reserved or not valid text", name);
   }
   if (DTypeRank(tensor.dtype()) == kNumDTypes ||
@@ -138,6 +137,11 @@ absl::Span<const uint8_t> AsBytes(const void* data, size_t size) {
 }
 
 }  // namespace
+
+bool IsSafetensorsName(absl::string_view name) {
+  return !name.empty() && name != kSafetensorsMetadataKey &&
+         name.find('\0') == absl::string_view::npos && IsValidUtf8(name);
+}
 
 absl::Status WriteSafetensors(
     const std::string& path, const TensorMap& tensors,

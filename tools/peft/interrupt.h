@@ -1,13 +1,14 @@
-// Ctrl-C, for commands that have something to clean up.
+// Ctrl-C and its like, for commands that have something to clean up.
 #ifndef TOOLS_PEFT_INTERRUPT_H_
 #define TOOLS_PEFT_INTERRUPT_H_
 
 namespace peft_tool {
 
-// From now on Ctrl-C does not end the process; the command asks for it.
+// From now on Ctrl-C, SIGTERM and SIGHUP do not end the process the first time;
+// the command asks for it. The second time each does.
 void CatchInterrupts();
 
-// Whether Ctrl-C was pressed since then.
+// Whether one of them came since then.
 bool Interrupted();
 
 }  // namespace peft_tool

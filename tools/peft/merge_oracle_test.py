@@ -119,9 +119,18 @@ class MergeTest(unittest.TestCase):
         self.merge_and_compare(small_gpt2, ["c_attn", "c_fc"], 8, tied=True)
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def heed_signals():
+    """Whoever ignores signals, such as nohup, passes that on."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 class CancelTest(unittest.TestCase):
 
-    def test_ctrl_c_leaves_nothing_behind(self):
+    def test_what_asks_it_to_end_leaves_nothing_behind(self):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             model = transformers.AutoModelForCausalLM.from_config(
@@ -131,15 +140,20 @@ class CancelTest(unittest.TestCase):
             model.save_pretrained(folder / "base")
             random_adapter(random.Random(1), model, "all-linear",
                            folder / "adapter")
-            work = folder / "work"
-            work.mkdir()
+            for number in SIGNALS:
+                with self.subTest(signal=number):
+                    self.interrupt_merge(folder, number)
+
+    def interrupt_merge(self, folder, number):
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            work = pathlib.Path(name)
             process = subprocess.Popen(
                 [PEFT, "merge", "--model", folder / "base", "--adapter",
                  folder / "adapter", "--output", work / "merged"],
-                stderr=subprocess.PIPE, text=True)
+                stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
             while not any(work.iterdir()) and process.poll() is None:
                 time.sleep(0.001)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             complaint = process.communicate()[1]
             self.assertEqual(process.returncode, 1, complaint)
             self.assertIn("CANCELLED", complaint)

@@ -224,7 +224,7 @@ OptionSpec TaskOptionSpec() {
 
 OptionSpec LabelsOptionSpec() {
   return {"--num-labels", "N",
-          "of a classifier; by default what the model, else --adapter, says"};
+          "of a classifier; by default what the model, else the adapter, says"};
 }
 
 int ReadHead(const std::string& command, Args& args,
