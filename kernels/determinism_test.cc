@@ -60,6 +60,7 @@ TEST(DeterminismTest, LinearWithFewRows) {
 TEST(DeterminismTest, LinearWithManyRows) {
   ExpectLinearSame(9);
   ExpectLinearSame(100);
+  ExpectLinearSame(500);
 }
 
 TEST(DeterminismTest, LinearWithAnAdapterForEachRow) {

@@ -18,10 +18,12 @@ using cpu::Term;
 // Weights of one piece of work with few rows: some microseconds.
 constexpr int64_t kPieceBytes = 64 * 1024;
 
-// Rows that one piece of work with many rows has at most, and where the outputs
-// give few pieces: enough to make up for packing the weights.
+// Rows that one piece of work with many rows has at most, and at least where
+// there are more: packing its weights takes as long as ten rows.
 constexpr int64_t kPieceRows = 384;
-constexpr int64_t kPieceRowsOfNarrow = 48;
+constexpr int64_t kLeastPieceRows = 48;
+// Panels of outputs from which on these alone give pieces enough. Where there
+// are fewer, rows are cut for the threads, too.
 constexpr int64_t kNarrow = 12;
 // Pieces that those with more outputs than kWide must leave, so that uneven
 // ends cost little.
@@ -31,8 +33,8 @@ constexpr int64_t kWide = 48;
 // the least.
 constexpr int64_t kLeastPacked = 32;
 constexpr int64_t kMostPacked = 128;
-// A multiple of every register tile's rows.
-constexpr int64_t kTileRows = 24;
+// Of the largest register tile.
+constexpr int64_t kTileRows = 8;
 
 // Below this many multiplications, waking a thread costs more than it gives.
 constexpr int64_t kWakingWork = 32 * 1024;
@@ -71,13 +73,6 @@ int64_t BytesPerOutput(const LinearTile& tile) {
   return bytes;
 }
 
-// `rows` cut into pieces of about the same size, at most `most` each.
-int64_t RowsAtOnce(int64_t rows, int64_t most) {
-  const int64_t pieces = std::max<int64_t>(1, (rows + most - 1) / most);
-  const int64_t even = (rows + pieces - 1) / pieces;
-  return std::max<int64_t>(1, (even + kTileRows - 1) / kTileRows) * kTileRows;
-}
-
 // Outputs that pieces of few rows keep together: whole blocks of the kernels.
 int64_t OutputsTogether(const LinearTile& tile) {
   if (tile.num_terms > 0 && tile.terms[0].interleaved) return kRowsTogether;
@@ -99,6 +94,15 @@ bool IsTransposed(const LinearTile& tile) {
 }
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// `rows` cut into pieces of about the same size, of which there are a multiple
+// of `threads` unless they would be small.
+int64_t RowsAtOnce(int64_t rows, int64_t threads) {
+  const int64_t turns =
+      std::max<int64_t>(1, CeilDiv(rows, threads * kPieceRows));
+  const int64_t even = CeilDiv(rows, threads * turns);
+  return RoundUp(std::max(even, kLeastPieceRows), kTileRows);
+}
 
 // The term's weights from output `first` on.
 const char* WeightsFrom(const Term& term, int64_t first) {
@@ -188,14 +192,14 @@ void ProductQueue::CutFew(int64_t piece_bytes, Product* product) {
   product->outputs_at_once = RoundUp(outputs, OutputsTogether(tile));
 }
 
-void ProductQueue::CutMany(Product* product) {
+void ProductQueue::CutMany(Product* product) const {
   const LinearTile& tile = product->all;
   if (cpu::Kernels().packs_rows(tile)) return CutPackedRows(product);
   product->outputs_at_once = OutputsAtOnce(tile);
   const bool narrow =
       tile.last_output <= (kNarrow - 1) * cpu::Kernels().panel_width;
   product->rows_at_once =
-      RowsAtOnce(tile.rows, narrow ? kPieceRowsOfNarrow : kPieceRows);
+      RowsAtOnce(tile.rows, narrow ? pool_.num_threads() : 1);
 }
 
 void ProductQueue::CutPackedRows(Product* product) {

@@ -74,8 +74,8 @@ class ProductQueue {
   static constexpr int kMaxProducts = 256;
   static constexpr int kAllTerms = 320;
 
-  // A product over all outputs of one y, and how it is cut into pieces. The cut
-  // depends on the shapes of what is queued, and results not even on the cut.
+  // A product over all outputs of one y, and how it is cut into pieces. Results
+  // do not depend on the cut.
   struct Product {
     cpu::LinearTile all;
     bool few;
@@ -103,7 +103,7 @@ class ProductQueue {
   // Bytes of the weights of few rows.
   int64_t FewBytes(int first, int end) const;
   static void CutFew(int64_t piece_bytes, Product* product);
-  static void CutMany(Product* product);
+  void CutMany(Product* product) const;
   static void CutPackedRows(Product* product);
 
   const Product& ProductOf(int64_t piece) const;
