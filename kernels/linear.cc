@@ -65,9 +65,10 @@ class LinearRun {
         workspace_(workspace),
         queue_(*queue),
         with_bias_(with_bias),
-        makes_chains_(MakesChains(call.groups, queue->num_threads())) {}
+        makes_chains_(MakesChains(call.groups, queue->num_threads())),
+        num_steps_(MaxSteps(call.groups)) {}
 
-  int NumSteps() const { return MaxSteps(groups_); }
+  int num_steps() const { return num_steps_; }
 
   // Whether nothing but products happens between those that are queued.
   bool HasOnlyProducts() const {
@@ -105,20 +106,20 @@ class LinearRun {
   void QueueDowns(int index) {
     if (makes_chains_) return;
     float* thin = workspace_;
-    ForEachGroup([&](const LinearGroup& group, int64_t first) {
-      thin = QueueDown(group, first, index, thin);
+    ForEachStep(index, [&](const LinearGroup& group, int64_t first, Step step) {
+      thin = QueueDown(group, first, step.segments, thin);
     });
   }
 
   // The rest of step `index`, with the base product where it is given.
   void QueueUps(int index, const cpu::Term* base) {
     float* thin = workspace_;
-    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+    ForEachStep(index, [&](const LinearGroup& group, int64_t first, Step step) {
       if (makes_chains_) {
         queue_.BeginChain();
-        QueueDown(group, first, index, thin);
+        QueueDown(group, first, step.segments, thin);
       }
-      thin = QueueUp(group, first, index, base, thin);
+      thin = QueueUp(group, first, step, base, thin);
       if (makes_chains_) queue_.EndChain();
     });
   }
@@ -139,11 +140,10 @@ class LinearRun {
   }
 
   // Returns the end of what it used of thin, as QueueUp does.
-  float* QueueDown(const LinearGroup& group, int64_t first, int index,
-                   float* thin) {
-    if (index >= kernels::NumSteps(*group.plan)) return thin;
+  float* QueueDown(const LinearGroup& group, int64_t first,
+                   absl::Span<const LowRankSegment> segments, float* thin) {
     const ConstRows x = Part(x_, first, group.rows);
-    for (const LowRankSegment& segment : StepOf(*group.plan, index).segments) {
+    for (const LowRankSegment& segment : segments) {
       cpu::LinearTile tile = {};
       cpu::Term* const term = queue_.ReserveTerms(1);
       *term = TermOf(segment.a, false, x.data, x.stride);
@@ -161,10 +161,8 @@ class LinearRun {
     return thin;
   }
 
-  float* QueueUp(const LinearGroup& group, int64_t first, int index,
+  float* QueueUp(const LinearGroup& group, int64_t first, Step step,
                  const cpu::Term* base, float* thin) {
-    if (index >= kernels::NumSteps(*group.plan)) return thin;
-    Step step = StepOf(*group.plan, index);
     if (!with_bias_) step.bias = {};
     step.round_inputs = base != nullptr && round_inputs_;
     CloseGates(step.segments, group, thin);
@@ -183,6 +181,15 @@ class LinearRun {
       call(group, first);
       first += group.rows;
     }
+  }
+
+  // The same with step `index`, for every group that has it.
+  template <typename Call>
+  void ForEachStep(int index, Call call) {
+    ForEachGroup([&](const LinearGroup& group, int64_t first) {
+      if (index >= NumSteps(*group.plan)) return;
+      call(group, first, StepOf(*group.plan, index));
+    });
   }
 
   // x * in_scale, for the groups that have one.
@@ -263,6 +270,7 @@ class LinearRun {
   ProductQueue& queue_;
   const bool with_bias_;
   const bool makes_chains_;
+  const int num_steps_;
   ConstRows base_x_;
   bool fused_ = false;
   cpu::Term base_ = {};  // if fused
@@ -279,7 +287,7 @@ void BeginPart(absl::Span<const LinearRun> runs, ProductQueue& queue) {
 
 void RunSteps(absl::Span<LinearRun> runs, int first, ProductQueue& queue) {
   int steps = 0;
-  for (const LinearRun& run : runs) steps = std::max(steps, run.NumSteps());
+  for (const LinearRun& run : runs) steps = std::max(steps, run.num_steps());
   for (int index = first; index < steps; ++index) {
     for (LinearRun& run : runs) run.QueueDowns(index);
     BeginPart(runs, queue);
@@ -337,7 +345,7 @@ void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
     assert(x.rows == call.y.rows);
     if (call.groups.empty()) continue;
     runs.emplace_back(call, x, workspace, &queue);
-    workspace += LinearWorkspaceFloats(call.groups);
+    if (&call != &calls.back()) workspace += LinearWorkspaceFloats(call.groups);
   }
   const LinearRun* earlier = nullptr;
   for (LinearRun& run : runs) {

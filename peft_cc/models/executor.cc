@@ -321,8 +321,7 @@ void Executor::RunOp(const Op& op, int64_t rows) {
 void Executor::RunNorm(const Op& op, int64_t rows) {
   const Rows input = View(op.input, rows);
   const Rows output = View(op.output, rows);
-  groups_.ForEach([&](const Plan& plan, int64_t first, int64_t count) {
-    const NormPlan& norm = plan.norm(op.site);
+  const auto run = [&](const NormPlan& norm, int64_t first, int64_t count) {
     if (op.kind == OpKind::kLayerNorm) {
       kernels::LayerNorm(Part(input, first, count), norm.weight, norm.bias,
                          op.epsilon, Part(output, first, count), pool_);
@@ -330,7 +329,8 @@ void Executor::RunNorm(const Op& op, int64_t rows) {
       kernels::RmsNorm(Part(input, first, count), norm.weight, op.epsilon,
                        Part(output, first, count), pool_);
     }
-  });
+  };
+  groups_.ForEachNorm(op.site, run);
 }
 
 // Row after row of the batch, as each has keys of its own; kernels share the

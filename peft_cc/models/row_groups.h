@@ -46,14 +46,25 @@ class RowGroups {
   // the next call with the same place, below kernels::kMaxLinears.
   absl::Span<const kernels::LinearGroup> At(int site, int place = 0);
 
-  // Calls call(plan, first row, rows) for every group of the range.
+  // Calls call(norm, first row, rows) for the rows of the range, those together
+  // whose norm of `site` has the same weights.
   template <typename Call>
-  void ForEach(Call call) const {
+  void ForEachNorm(int site, Call call) const {
+    const NormPlan* norm = nullptr;
     int64_t first = 0;
+    int64_t rows = 0;
     for (const Slice& slice : slices_) {
-      call(*slice.plan, first, slice.rows);
-      first += slice.rows;
+      const NormPlan& next = slice.plan->norm(site);
+      if (norm != nullptr && (norm->weight.data != next.weight.data ||
+                              norm->bias.data != next.bias.data)) {
+        call(*norm, first, rows);
+        first += rows;
+        rows = 0;
+      }
+      norm = &next;
+      rows += slice.rows;
     }
+    if (norm != nullptr) call(*norm, first, rows);
   }
 
  private:
