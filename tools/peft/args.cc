@@ -33,47 +33,41 @@ bool ParseInt(const std::string& text, int64_t* out) {
 Args::Args(const std::vector<std::string>& words,
            const std::vector<OptionSpec>& specs) {
   bool only_positional = false;
-  for (size_t i = 0; i < words.size(); ++i) {
+  for (size_t i = 0; i < words.size() && error_.empty();) {
     const std::string& word = words[i];
     if (word.empty()) {
       error_ = "an argument is empty";
-      return;
-    }
-    if (only_positional || word.size() < 2 || word[0] != '-') {
+    } else if (only_positional || word.size() < 2 || word[0] != '-') {
       positional_.push_back(word);
-      continue;
-    }
-    if (word == "--") {
+      ++i;
+    } else if (word == "--") {
       only_positional = true;
-      continue;
+      ++i;
+    } else {
+      i += AddOption(word, i + 1 < words.size() ? words[i + 1] : "", specs);
     }
-    const size_t equals = word.find('=');
-    const std::string name = word.substr(0, equals);
-    const OptionSpec* spec = FindSpec(specs, name);
-    if (spec == nullptr) {
-      error_ = "unknown option " + name;
-      return;
-    }
-    if (spec->value == nullptr) {
-      if (equals != std::string::npos) {
-        error_ = name + " takes no value";
-        return;
-      }
-      values_[name].push_back("");
-      continue;
-    }
-    std::string value;
-    if (equals != std::string::npos) {
-      value = word.substr(equals + 1);
-    } else if (i + 1 < words.size()) {
-      value = words[++i];
-    }
-    if (value.empty()) {
-      error_ = name + " needs a value: " + spec->value;
-      return;
-    }
-    values_[name].push_back(std::move(value));
   }
+}
+
+size_t Args::AddOption(const std::string& word, const std::string& next,
+                       const std::vector<OptionSpec>& specs) {
+  const size_t equals = word.find('=');
+  const bool has_value = equals != std::string::npos;
+  const std::string name = word.substr(0, equals);
+  const OptionSpec* spec = FindSpec(specs, name);
+  if (spec == nullptr) {
+    error_ = "unknown option " + name;
+  } else if (spec->value == nullptr && has_value) {
+    error_ = name + " takes no value";
+  } else if (spec->value == nullptr) {
+    values_[name].push_back("");
+  } else {
+    std::string value = has_value ? word.substr(equals + 1) : next;
+    if (value.empty()) error_ = name + " needs a value: " + spec->value;
+    values_[name].push_back(std::move(value));
+    return has_value ? 1 : 2;
+  }
+  return 1;
 }
 
 bool Args::Has(const std::string& name) const {

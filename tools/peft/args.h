@@ -2,6 +2,7 @@
 #ifndef TOOLS_PEFT_ARGS_H_
 #define TOOLS_PEFT_ARGS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -38,6 +39,11 @@ class Args {
   double GetDouble(const std::string& name, double fallback);
 
  private:
+  // Adds the option `word`, whose value may be `next`. Returns how many of the
+  // two it took.
+  size_t AddOption(const std::string& word, const std::string& next,
+                   const std::vector<OptionSpec>& specs);
+
   std::vector<std::string> positional_;
   std::map<std::string, std::vector<std::string>> values_;
   std::string error_;
