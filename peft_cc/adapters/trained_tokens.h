@@ -19,8 +19,8 @@ namespace peft {
 // are tied to the input embedding follow it, unless they have rows of their
 // own; a head's bias stays. Fails as TensorTaker::Take, with INVALID_ARGUMENT
 // (NO_TARGET_MATCHED) where a named module is not there, and (ADAPTER_CONFIG)
-// for ids that are out of range or there twice, and for a module that the
-// adapter changes otherwise, too.
+// for ids that are out of range, and for a module that the adapter changes
+// otherwise, too.
 absl::Status TakeTrainedTokens(const TargetConfig& config,
                                const SiteTable& sites,
                                const std::vector<TargetSite>& targets,

@@ -82,10 +82,23 @@ TEST_F(TrainedTokensTest, ATiedHeadWithRowsOfItsOwnDoesNot) {
             (std::vector<int64_t>{4}));
 }
 
-TEST_F(TrainedTokensTest, IdsAreRowsAndThereOnce) {
+TEST_F(TrainedTokensTest, IdsAreRows) {
   ExpectConfigError({7, 10}, "has 10 rows");
   ExpectConfigError({7, -1}, "the id -1");
-  ExpectConfigError({7, 7}, "7 twice");
+}
+
+TEST_F(TrainedTokensTest, OfAnIdThatIsThereTwiceTheLastRowCounts) {
+  config_.targets.trained_tokens[0].ids = {7, 2, 7};
+  std::vector<float> rows(24, 1.0f);
+  rows[16] = 3.0f;
+  tensors_[kRows] = MakeTensor({3, 8}, rows);
+  const LoadedAdapter loaded = *Build();
+  const auto& form =
+      std::get<ReplaceRows>(loaded.adapter->entries()[0].program[0]);
+  EXPECT_EQ(form.ids, (std::vector<int64_t>{2, 7}));
+  EXPECT_EQ(form.rows.dim(0), 2);
+  EXPECT_EQ(form.rows.ToF32()[0], 1.0f);
+  EXPECT_EQ(form.rows.ToF32()[8], 3.0f);
 }
 
 TEST_F(TrainedTokensTest, RowsFitTheIds) {

@@ -94,6 +94,7 @@ class TiedEmbeddingsTest(unittest.TestCase):
         for tied in (False, True):
             with self.subTest(tied=tied):
                 self.check(tied, trainable_token_indices=[5, 1, 20])
+                self.check(tied, trainable_token_indices=[5, 1, 5, 20, 1, 5])
 
     def test_trained_tokens_of_embedding_and_head(self):
         same = {"embed_tokens": [5, 1], "lm_head": [5, 1]}
