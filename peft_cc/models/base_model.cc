@@ -28,16 +28,17 @@ constexpr size_t kMaxUnusedNotes = 20;
 // generation_config.json may be missing, but not broken.
 absl::StatusOr<FamilyConfig> ReadConfig(const Folder& folder,
                                         const HeadChoice& head) {
+  const File file = folder.At("config.json");
   PEFT_ASSIGN_OR_RETURN(const std::string text,
-                        ReadTextFile(folder.At("config.json"), kMaxConfigSize));
-  PEFT_ASSIGN_OR_RETURN(FamilyConfig config,
-                        ParseModelConfig(text, "config.json", head));
-  const File file = folder.At("generation_config.json");
-  if (!FileExists(file)) return config;
-  PEFT_ASSIGN_OR_RETURN(const std::string generation_text,
                         ReadTextFile(file, kMaxConfigSize));
+  PEFT_ASSIGN_OR_RETURN(FamilyConfig config,
+                        ParseModelConfig(text, Quoted(file.name()), head));
+  const File generation_file = folder.At("generation_config.json");
+  if (!FileExists(generation_file)) return config;
+  PEFT_ASSIGN_OR_RETURN(const std::string generation_text,
+                        ReadTextFile(generation_file, kMaxConfigSize));
   PEFT_RETURN_IF_ERROR(ApplyGenerationConfig(
-      generation_text, "generation_config.json", CoreOf(config)));
+      generation_text, Quoted(generation_file.name()), CoreOf(config)));
   return config;
 }
 
@@ -144,12 +145,15 @@ absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::Open(
   const auto has_weight = [&](const std::string& name) {
     return HoldsWeight(tensors, name);
   };
-  PEFT_RETURN_IF_ERROR(
-      AssembleQuantizedWeights(CoreOf(config).stored_weights, files.tensors));
+  const auto in_folder = [&](const absl::Status& status) {
+    return WithContext(status, folder.Description());
+  };
+  PEFT_RETURN_IF_ERROR(in_folder(
+      AssembleQuantizedWeights(CoreOf(config).stored_weights, files.tensors)));
   model->description_ = DescribeModel(has_weight, config);
   PEFT_RETURN_IF_ERROR(CheckLabels(head, CoreOf(config)));
   PEFT_RETURN_IF_ERROR(
-      model->TakeWeights(CoreOf(config), std::move(files.tensors)));
+      in_folder(model->TakeWeights(CoreOf(config), std::move(files.tensors))));
   if (!layer_replication.empty()) {
     PEFT_RETURN_IF_ERROR(
         model->Replicate(layer_replication, has_weight, config));

@@ -272,6 +272,17 @@ TEST(BaseModelTest, SizesBeyondTheWeightFilesAreErrorsNotAllocations) {
                       "model.layers.2."));
 }
 
+// A program may have several models.
+TEST(BaseModelTest, ErrorsNameTheFolder) {
+  std::string folder = CopyOfModel("llama");
+  EditConfig(folder, [](Json& config) { config["num_hidden_layers"] = 3; });
+  EXPECT_TRUE(IsError(Open(folder).status(), kInvalid, "TENSOR_MISSING",
+                      "\"" + folder + "\": "));
+  EditConfig(folder, [](Json& config) { config["hidden_size"] = -3; });
+  EXPECT_TRUE(IsError(Open(folder).status(), kInvalid, "MODEL_CONFIG",
+                      "\"" + folder + "/config.json\": "));
+}
+
 TEST(BaseModelTest, FoldersThatAreNoModelAreErrors) {
   EXPECT_TRUE(IsError(Open("/nonexistent").status(),
                       absl::StatusCode::kNotFound, "FILE_NOT_FOUND",
@@ -292,7 +303,7 @@ TEST(BaseModelTest, ABrokenGenerationConfigIsAnError) {
   const std::string folder = CopyOfModel("llama");
   WriteText(folder + "/generation_config.json", R"({"eos_token_id": "x"})");
   EXPECT_TRUE(IsError(Open(folder).status(), kInvalid, "MODEL_CONFIG",
-                      "generation_config.json: \"eos_token_id\""));
+                      "generation_config.json\": \"eos_token_id\""));
 }
 
 TEST(BaseModelTest, TheGenerationConfigDecidesTheEndTokens) {

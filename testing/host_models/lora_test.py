@@ -290,7 +290,6 @@ class RefusedTest(unittest.TestCase):
     def test_tokens(self):
         self.refuse_tokens("ADAPTER_CONFIG", [9])
         self.refuse_tokens("ADAPTER_CONFIG", [-1])
-        self.refuse_tokens("ADAPTER_CONFIG", [3, 3])
         self.refuse_tokens("ADAPTER_CONFIG", {"n": [3]})
         self.refuse_tokens("NO_TARGET_MATCHED", {"absent": [3]})
         self.refuse_tokens("TENSOR_MISSING", [3])
