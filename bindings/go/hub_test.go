@@ -219,9 +219,12 @@ func expectPanic(t testing.TB, wanted string, act func()) {
 
 func TestAnExchangeEndsWithItsRequest(t *testing.T) {
 	var kept *peft.Exchange
+	var mu sync.Mutex // files are asked for on several threads
 	hub := &memoryHub{folder: smallAdapter}
 	options := hubOptions(t, func(request *peft.HTTPRequest, exchange *peft.Exchange) peft.TransportResult {
+		mu.Lock()
 		kept = exchange
+		mu.Unlock()
 		return hub.send(request, exchange)
 	})
 	must[string](t)(peft.FetchAdapter(background, "owner/adapter", &peft.LoadOptions{Hub: options}))
