@@ -459,7 +459,8 @@ PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_read(
 
 /* Writes a safetensors file through a temporary file and a rename: after a
  * failure (NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE or INVALID_ARGUMENT,
- * "FILE_WRITE") what was at `path` is unchanged. Since: 1. */
+ * "FILE_WRITE") what was at `path` is unchanged. A link there is followed; what
+ * is no file, such as a pipe, is refused. Since: 1. */
 PEFT_API PEFT_MUST_USE peft_status_t* peft_state_dict_write(
     const peft_state_dict_t* state_dict, const char* path);
 
