@@ -44,8 +44,7 @@ template <typename Rename>
 void RenameKeys(Json& object, const Rename& rename) {
   if (!object.is_object()) return;
   Json renamed = Json::object();
-  // The vector below the map, which would look for each key among all others.
-  Json::object_t::Container& items = renamed.get_ref<Json::object_t&>();
+  auto& items = JsonEntries(renamed);
   std::unordered_map<std::string, size_t> places;
   for (const auto& item : object.items()) {
     std::string key = rename(item.key());

@@ -39,8 +39,7 @@ Json Sorted(const Json& value) {
   std::sort(items.begin(), items.end(),
             [](const auto* a, const auto* b) { return a->first < b->first; });
   Json sorted = Json::object();
-  // The vector below the map, which would look for each key among all others.
-  Json::object_t::Container& out = sorted.get_ref<Json::object_t&>();
+  auto& out = JsonEntries(sorted);
   out.reserve(items.size());
   for (const auto* item : items) {
     const bool keep_order = absl::EndsWith(item->first, "_pattern");

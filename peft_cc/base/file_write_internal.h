@@ -24,6 +24,7 @@ absl::Status WriteError(const std::string& path, absl::string_view what,
 
 // The file that is to be replaced: the one that a link at `path` leads to. A
 // rename would replace a link too, or a pipe or device, /dev/null as well.
+// Fails as WriteFileAtomically does.
 absl::StatusOr<std::string> WriteTarget(const std::string& path);
 
 // The folder that holds `path`: what is before its last slash, else ".".

@@ -179,10 +179,9 @@ class JsonBuilder : public JsonHandler {
       auto& array = level.container->get_ref<Json::array_t&>();
       return &array.emplace_back(std::move(value));
     }
-    // The vector below the map: the key is known to be new.
-    auto& object = level.container->get_ref<Json::object_t&>();
-    Json::object_t::Container& items = object;
-    return &items.emplace_back(std::move(level.key), std::move(value)).second;
+    return &JsonEntries(*level.container)
+                .emplace_back(std::move(level.key), std::move(value))
+                .second;
   }
 
   template <typename Number>

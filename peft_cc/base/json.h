@@ -15,6 +15,12 @@ namespace peft {
 // Keeps keys in the order of the file, so that a config survives a round trip.
 using Json = nlohmann::ordered_json;
 
+// The entries of an object in their order, to add such as are known to be new:
+// the object's own ways look through all others for each.
+inline Json::object_t::Container& JsonEntries(Json& object) {
+  return object.get_ref<Json::object_t&>();
+}
+
 // What a document may have at most.
 struct JsonLimits {
   int max_depth = 64;                // copies and destructors recurse this deep
