@@ -6,6 +6,7 @@
 #include "absl/container/inlined_vector.h"
 #include "kernels/cpu/dispatch.h"
 #include "kernels/product_queue.h"
+#include "kernels/stacked_downs.h"
 #include "kernels/stages.h"
 
 namespace peft {
@@ -78,6 +79,12 @@ class LinearRun {
     return true;
   }
 
+  // Another product makes the first x A^T: at `thin`, `stride` floats apart.
+  void TakeThin(float* thin, int64_t stride) {
+    taken_thin_ = thin;
+    taken_stride_ = stride;
+  }
+
   // What the first step needs, base products included. One plan without a patch
   // goes through its base product and its first step in one pass. `earlier`, or
   // null, is a layer of the same x that did this before.
@@ -93,7 +100,7 @@ class LinearRun {
       QueueBases(base_x_);
       patches_ = QueuePatches(base_x_);
     }
-    QueueDowns(0);
+    if (taken_thin_ == nullptr) QueueDowns(0);
   }
 
   void QueueFirstUps() {
@@ -113,12 +120,14 @@ class LinearRun {
 
   // The rest of step `index`, with the base product where it is given.
   void QueueUps(int index, const cpu::Term* base) {
-    float* thin = workspace_;
+    const bool taken = index == 0 && taken_thin_ != nullptr;
+    float* thin = taken ? taken_thin_ : workspace_;
     ForEachStep(index, [&](const LinearGroup& group, int64_t first, Step step) {
       if (makes_chains_) {
         queue_.BeginChain();
         QueueDown(group, first, step.segments, thin);
       }
+      if (taken) step.thin_stride = taken_stride_;
       thin = QueueUp(group, first, step, base, thin);
       if (makes_chains_) queue_.EndChain();
     });
@@ -275,6 +284,8 @@ class LinearRun {
   bool fused_ = false;
   cpu::Term base_ = {};  // if fused
   const float* patches_ = nullptr;
+  float* taken_thin_ = nullptr;
+  int64_t taken_stride_ = 0;
 };
 
 // What is queued next needs what has been queued.
@@ -340,12 +351,17 @@ void RunLinears(absl::Span<const LinearCall> calls, ConstRows x,
                 float* workspace, ThreadPool& pool, bool past_caches) {
   assert(calls.size() <= kMaxLinears);
   ProductQueue queue(pool, past_caches);
+  StackOfDowns stack;
+  const StackedDowns downs = QueueStack(calls, x, workspace, stack, queue);
   absl::InlinedVector<LinearRun, kMaxLinears> runs;
   for (const LinearCall& call : calls) {
     assert(x.rows == call.y.rows);
     if (call.groups.empty()) continue;
     runs.emplace_back(call, x, workspace, &queue);
     if (&call != &calls.back()) workspace += LinearWorkspaceFloats(call.groups);
+  }
+  for (size_t i = 0; downs.thin != nullptr && i < runs.size(); ++i) {
+    runs[i].TakeThin(downs.thin + i * downs.rank, downs.stride);
   }
   const LinearRun* earlier = nullptr;
   for (LinearRun& run : runs) {

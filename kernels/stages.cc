@@ -74,7 +74,8 @@ void QueueStep(const Step& step, const cpu::Term* base, bool accumulate,
   if (base != nullptr) *term++ = *base;
   for (const LowRankSegment& segment : step.segments) {
     const int64_t stride = PaddedRank(segment.a.rows);
-    *term++ = TermOf(segment.b, false, thin, stride);
+    *term++ = TermOf(segment.b, false, thin,
+                     step.thin_stride > 0 ? step.thin_stride : stride);
     thin += y.rows * stride;
   }
   tile.rows = y.rows;

@@ -20,6 +20,8 @@ struct Step {
   const float* out_scale = nullptr;
   VectorView bias;
   bool round_inputs = false;  // of the base product, see LinearCall
+  // Floats between the rows of thin; 0: those of one segment, without gaps.
+  int64_t thin_stride = 0;
 
   // True if the pass has anything to do.
   bool ChangesY() const {

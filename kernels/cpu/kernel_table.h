@@ -41,6 +41,11 @@ struct Term {
   // null where linear_few is to read x itself.
   const float* packed;
   int64_t packed_stride;
+  // Of linear_many: where not null, output o is row o % stack_outputs of the
+  // matrix stack[o / stack_outputs], all of them as `weight`, which is the
+  // first. No codes, not transposed; stack_outputs is a multiple of 16.
+  const void* const* stack;
+  int64_t stack_outputs;
 };
 
 // y[t][o] = ((accumulate ? y[t][o] : 0) + scale * (sum of the terms)) *
