@@ -35,9 +35,12 @@ class StackedDownsTest : public KernelTest {
     x_ = std::make_unique<RandomRows>(rows, kIn, 1, random_);
   }
 
-  LowRankSegment& Term(int layer) {
-    return plans_[static_cast<size_t>(layer)].stages[0].low_rank[0];
+  MatrixView Matrix(DType dtype, int64_t rows, int64_t cols) {
+    return matrices_.emplace_back(dtype, rows, cols, random_).view();
   }
+
+  LinearPlan& LastPlan() { return plans_.back(); }
+  LowRankSegment& LastTerm() { return LastPlan().stages[0].low_rank[0]; }
 
   // Whether the first factors of all layers are one product.
   bool AreStacked() {
@@ -72,10 +75,6 @@ class StackedDownsTest : public KernelTest {
   }
 
  private:
-  MatrixView Matrix(DType dtype, int64_t rows, int64_t cols) {
-    return matrices_.emplace_back(dtype, rows, cols, random_).view();
-  }
-
   void MakeCalls() {
     calls_.clear();
     outputs_.clear();
@@ -117,18 +116,38 @@ TEST_P(StackedDownsTest, FactorsThatAreAlikeAreOneProductWithTheSameResults) {
 }
 
 TEST_P(StackedDownsTest, FactorsThatDifferAreProductsOfTheirOwn) {
-  const auto expect_alone = [&](void (*change)(LowRankSegment&)) {
+  const auto expect_alone = [&](auto change) {
     MakeLayers(kLayers, 20, 16, DType::kF32);
-    change(Term(kLayers - 1));
+    change(LastTerm());
     EXPECT_FALSE(AreStacked());
     ExpectAsAlone();
   };
   expect_alone([](LowRankSegment& term) { term.scale = 2.0f; });
   expect_alone([](LowRankSegment& term) { term.a.rows = term.b.cols = 0; });
   expect_alone([](LowRankSegment& term) { term.a.rows = term.b.cols = 15; });
+  expect_alone(
+      [&](LowRankSegment& term) { term.a = Matrix(DType::kBF16, 16, kIn); });
   expect_alone([](LowRankSegment& term) {
     static const float kScale[16] = {1.0f, 2.0f};
     term.rank_scale = {kScale, DType::kF32, 16};
+  });
+}
+
+TEST_P(StackedDownsTest, LayersThatNeedTheWorkspaceFirstAreNotStacked) {
+  const auto expect_alone = [&](auto change) {
+    MakeLayers(kLayers, 20, 16, DType::kF32);
+    change(LastPlan());
+    EXPECT_FALSE(AreStacked());
+    ExpectAsAlone();
+  };
+  expect_alone([](LinearPlan& plan) {
+    static const std::vector<float> kScale(kIn, 2.0f);
+    plan.in_scale = {kScale.data(), DType::kF32, kIn};
+  });
+  expect_alone([](LinearPlan& plan) {
+    static const int64_t kIds[] = {3, 7};
+    plan.patch = {kIds, plan.weight};
+    plan.patch.rows.rows = 2;
   });
 }
 
