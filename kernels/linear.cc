@@ -153,17 +153,9 @@ class LinearRun {
                    absl::Span<const LowRankSegment> segments, float* thin) {
     const ConstRows x = Part(x_, first, group.rows);
     for (const LowRankSegment& segment : segments) {
-      cpu::LinearTile tile = {};
-      cpu::Term* const term = queue_.ReserveTerms(1);
-      *term = TermOf(segment.a, false, x.data, x.stride);
-      tile.terms = term;
-      tile.num_terms = 1;
-      tile.rows = group.rows;
-      tile.last_output = segment.a.rows;
+      cpu::LinearTile tile = DownTile(segment, x, queue_.ReserveTerms(1));
       tile.out_scale = static_cast<const float*>(segment.rank_scale.data);
-      tile.scale = segment.scale;
       tile.y = thin;
-      tile.y_stride = PaddedRank(segment.a.rows);
       queue_.Add(tile);
       thin += group.rows * tile.y_stride;
     }

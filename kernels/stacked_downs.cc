@@ -41,13 +41,8 @@ StackedDowns QueueStack(absl::Span<const LinearCall> calls, ConstRows x,
     stack[i] = segment->a.data;
   }
   const int64_t rank = first->a.rows;
-  cpu::Term term = TermOf(first->a, false, x.data, x.stride);
-  cpu::LinearTile tile = {};
-  tile.terms = &term;
-  tile.num_terms = 1;
-  tile.rows = x.rows;
-  tile.last_output = rank;
-  tile.scale = first->scale;
+  cpu::Term term;
+  cpu::LinearTile tile = DownTile(*first, x, &term);
   // These are faster alone, and no stack is laid out so.
   if (cpu::Kernels().packs_rows(tile)) return {};
   term.stack = stack;

@@ -52,6 +52,19 @@ int64_t ThinFloats(absl::Span<const LowRankSegment> segments, int64_t rows) {
   return rows * columns;
 }
 
+cpu::LinearTile DownTile(const LowRankSegment& segment, ConstRows x,
+                         cpu::Term* term) {
+  *term = TermOf(segment.a, false, x.data, x.stride);
+  cpu::LinearTile tile = {};
+  tile.terms = term;
+  tile.num_terms = 1;
+  tile.rows = x.rows;
+  tile.last_output = segment.a.rows;
+  tile.scale = segment.scale;
+  tile.y_stride = PaddedRank(segment.a.rows);
+  return tile;
+}
+
 void CloseGates(absl::Span<const LowRankSegment> segments,
                 const LinearGroup& group, float* thin) {
   for (const LowRankSegment& segment : segments) {

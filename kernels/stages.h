@@ -36,6 +36,11 @@ Step StepOf(const LinearPlan& plan, int index);
 // Floats of x A^T for `rows` rows of all segments.
 int64_t ThinFloats(absl::Span<const LowRankSegment> segments, int64_t rows);
 
+// The product scale * (x A^T) of a segment, but for its y and factors. Makes
+// its term at `term`, which must live as long.
+cpu::LinearTile DownTile(const LowRankSegment& segment, ConstRows x,
+                         cpu::Term* term);
+
 // Clears the rows of thin that a closed gate keeps from counting.
 void CloseGates(absl::Span<const LowRankSegment> segments,
                 const LinearGroup& group, float* thin);
