@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <map>
-#include <memory>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -37,12 +36,14 @@ class PrefillTrial {
   void Measure(int64_t tokens) {
     Trial& trial = trials_[tokens];
     trial.limit.Time([&] { flops_ = RunMultiplyAdds(side_.pool()); });
-    for (const bool adapter : {false, true}) {
+    // Each is first as often as the other.
+    for (const bool adapter : {adapter_first_, !adapter_first_}) {
       side_.SetAdapter(adapter);
       (adapter ? trial.adapted : trial.base).Time([&] {
         side_.Prefill(tokens);
       });
     }
+    adapter_first_ = !adapter_first_;
   }
 
   void Print() const {
@@ -73,31 +74,30 @@ class PrefillTrial {
   const int threads_;
   const bool rounded_;
   LlamaSide side_;
+  bool adapter_first_ = false;
   double flops_ = 0;
   std::map<int64_t, Trial> trials_;  // by tokens
 };
 
 void MeasurePrefill(BaseKind kind, int rounds) {
   const LlamaFolders folders(kind);
-  std::vector<std::unique_ptr<PrefillTrial>> trials;
-  for (int threads = 1; threads <= kMaxThreads; ++threads) {
-    for (const bool rounded : {false, true}) {
-      if (rounded && kind != BaseKind::kBF16) continue;
-      trials.push_back(
-          std::make_unique<PrefillTrial>(folders, threads, rounded));
-    }
-  }
-  for (int round = 0; round < rounds; ++round) {
-    for (const int64_t tokens : {256, 1024}) {
-      for (const auto& trial : trials) trial->Measure(tokens);
-    }
-  }
   std::printf(
       "\n%s\n\n| tokens | threads | base, ms | adapter, ms | of the "
       "multiply-adds' rate | adapter's time | its FLOPs | ratio "
       "|\n|---|---|---|---|---|---|---|---|\n",
       NameOf(kind));
-  for (const auto& trial : trials) trial->Print();
+  for (int threads = 1; threads <= kMaxThreads; ++threads) {
+    for (const bool rounded : {false, true}) {
+      if (rounded && kind != BaseKind::kBF16) continue;
+      PrefillTrial trial(folders, threads, rounded);
+      for (int round = 0; round < rounds; ++round) {
+        for (const int64_t tokens : {256, 256, 256, 1024}) {
+          trial.Measure(tokens);
+        }
+      }
+      trial.Print();
+    }
+  }
 }
 
 bool ParseOption(absl::string_view argument, std::vector<BaseKind>* kinds,

@@ -63,27 +63,42 @@ TEST(DeterminismTest, LinearWithManyRows) {
   ExpectLinearSame(500);
 }
 
-TEST(DeterminismTest, LinearWithAnAdapterForEachRow) {
+// Each row has an adapter of so many segments.
+void ExpectLinearOfOwnAdaptersSame(int64_t rows, int segments) {
   Random random(5);
   const RandomMatrix weight(DType::kBF16, 300, 700, random);
-  for (const int64_t rows : {8, 64}) {
-    std::deque<RandomMatrix> factors;
-    std::deque<LinearPlan> plans;
-    std::vector<LinearGroup> groups;
-    for (int64_t i = 0; i < rows; ++i) {
+  const RandomMatrix bias(DType::kF32, 1, 300, random);
+  const RandomMatrix out_scale(DType::kF32, 1, 300, random);
+  std::deque<RandomMatrix> factors;
+  std::deque<LinearPlan> plans;
+  std::vector<LinearGroup> groups;
+  for (int64_t i = 0; i < rows; ++i) {
+    LinearStage stage;
+    for (int j = 0; j < segments; ++j) {
       factors.emplace_back(DType::kF32, 16, 700, random);
       const MatrixView a = factors.back().view();
       factors.emplace_back(DType::kF32, 300, 16, random);
-      plans.emplace_back();
-      plans.back().weight = weight.view();
-      plans.back().stages = {{{{a, factors.back().view(), 0.5f}}, {}}};
-      groups.push_back({&plans.back(), 1});
+      stage.low_rank.push_back({a, factors.back().view(), 0.5f});
     }
-    RandomRows x(rows, 700, 0, random);
-    ExpectSameForAnyThreads(rows, 300, [&](Rows y, ThreadPool& pool) {
-      std::vector<float> workspace(LinearWorkspaceFloats(groups));
-      RunLinear(groups, x.view(), y, workspace.data(), pool);
-    });
+    stage.out_scale = out_scale.vector();
+    plans.emplace_back();
+    plans.back().weight = weight.view();
+    plans.back().bias = bias.vector();
+    plans.back().stages = {stage};
+    groups.push_back({&plans.back(), 1});
+  }
+  RandomRows x(rows, 700, 0, random);
+  ExpectSameForAnyThreads(rows, 300, [&](Rows y, ThreadPool& pool) {
+    std::vector<float> workspace(LinearWorkspaceFloats(groups));
+    RunLinear(groups, x.view(), y, workspace.data(), pool);
+  });
+}
+
+TEST(DeterminismTest, LinearWithAnAdapterForEachRow) {
+  // 20 are enough for one thread or two to run chains, and not for more.
+  for (const int64_t rows : {8, 20, 64}) {
+    ExpectLinearOfOwnAdaptersSame(rows, 1);
+    ExpectLinearOfOwnAdaptersSame(rows, 2);
   }
 }
 

@@ -9,150 +9,15 @@
 #include "gtest/gtest.h"
 #include "kernels/linear.h"
 #include "kernels/testing/kernel_test.h"
+#include "kernels/testing/random_plan.h"
 #include "kernels/testing/random_views.h"
 
 namespace peft {
 namespace kernels {
 namespace {
 
-constexpr int64_t kIn = 75;
-constexpr int64_t kOut = 58;
-
-// A random plan on given weights, and what it computes, by its definition.
-class RandomPlan {
- public:
-  RandomPlan(const RandomMatrix* weight, bool transposed, int64_t rows,
-             Random& random, bool is_gated = true)
-      : weight_(weight), rows_(rows), is_gated_(is_gated) {
-    plan_.weight = weight->view();
-    plan_.transposed = transposed;
-    const auto one_in = [&](unsigned n) { return random() % n == 0; };
-    if (one_in(3)) plan_.in_scale = Vector(kIn, random);
-    if (one_in(2)) {
-      bias_ = std::make_unique<RandomMatrix>(DType::kBF16, 1, kOut, random);
-      plan_.bias = bias_->vector();
-    }
-    if (one_in(3)) AddPatch(random);
-    const int stages = static_cast<int>(random() % 4);
-    for (int i = 0; i < stages; ++i) AddStage(random);
-  }
-
-  LinearGroup group() const {
-    return {&plan_, rows_, is_gated_ ? gates_ : nullptr};
-  }
-
-  // `size` becomes the sum of the magnitudes of all that is added.
-  double Expected(const RandomRows& x, int64_t row, int64_t group_row,
-                  int64_t o, double* size) const {
-    double sum = Base(x, row, o, size);
-    size_t segment = 0;
-    for (const LinearStage& stage : plan_.stages) {
-      for (const LowRankSegment& term : stage.low_rank) {
-        const bool open = term.gate < 0 || gates_[term.gate][group_row] != 0;
-        sum += open ? LowRankAt(term, segment, x, row, o, size) : 0;
-        ++segment;
-      }
-      if (stage.out_scale.data == nullptr) continue;
-      const double factor = static_cast<const float*>(stage.out_scale.data)[o];
-      sum *= factor;
-      *size *= std::abs(factor);
-    }
-    if (bias_ != nullptr) sum += bias_->At(0, o);
-    *size += std::abs(sum);
-    return sum;
-  }
-
- private:
-  VectorView Vector(int64_t size, Random& random) {
-    vectors_.push_back(RandomFloats(size, random));
-    return {vectors_.back().data(), DType::kF32, size};
-  }
-
-  void AddPatch(Random& random) {
-    patch_ = std::make_unique<RandomMatrix>(DType::kF16, 3, kIn, random);
-    patch_ids_ = {2, 30, kOut - 1};
-    plan_.patch = {patch_ids_.data(), patch_->view()};
-  }
-
-  void AddStage(Random& random) {
-    LinearStage stage;
-    const int segments =
-        random() % 5 == 0 ? 18 : static_cast<int>(random() % 4);
-    for (int i = 0; i < segments; ++i) {
-      const int64_t rank = random() % 6;
-      factors_.emplace_back(DType::kF32, rank, kIn, random);
-      const MatrixView a = factors_.back().view();
-      factors_.emplace_back(DType::kBF16, kOut, rank, random);
-      const int gate =
-          is_gated_ && random() % 3 == 0 ? static_cast<int>(random() % 2) : -1;
-      stage.low_rank.push_back(
-          {a, factors_.back().view(), 0.25f * static_cast<float>(i + 1), gate});
-      if (random() % 3 == 0) {
-        stage.low_rank.back().rank_scale = Vector(rank, random);
-      }
-    }
-    if (random() % 2 == 0) stage.out_scale = Vector(kOut, random);
-    plan_.stages.push_back(std::move(stage));
-    for (auto& bytes : gate_bytes_) {
-      bytes.resize(rows_);
-      for (uint8_t& byte : bytes) byte = random() % 2;
-    }
-    gates_[0] = gate_bytes_[0].data();
-    gates_[1] = gate_bytes_[1].data();
-  }
-
-  double Base(const RandomRows& x, int64_t row, int64_t o, double* size) const {
-    const auto* scale = static_cast<const float*>(plan_.in_scale.data);
-    double sum = 0;
-    for (int64_t i = 0; i < kIn; ++i) {
-      double w = plan_.transposed ? weight_->At(i, o) : weight_->At(o, i);
-      for (size_t j = 0; j < patch_ids_.size(); ++j) {
-        if (patch_ids_[j] == o) w = patch_->At(static_cast<int64_t>(j), i);
-      }
-      const double product =
-          w * x.At(row, i) * (scale == nullptr ? 1.0 : double{scale[i]});
-      sum += product;
-      *size += std::abs(product);
-    }
-    return sum;
-  }
-
-  double LowRankAt(const LowRankSegment& term, size_t segment,
-                   const RandomRows& x, int64_t row, int64_t o,
-                   double* size) const {
-    double sum = 0;
-    for (int64_t r = 0; r < term.a.rows; ++r) {
-      double thin = 0;
-      double thin_size = 0;
-      for (int64_t i = 0; i < kIn; ++i) {
-        const double product =
-            double{x.At(row, i)} * factors_[2 * segment].At(r, i);
-        thin += product;
-        thin_size += std::abs(product);
-      }
-      const auto* const scales =
-          static_cast<const float*>(term.rank_scale.data);
-      const double factor = double{term.scale} *
-                            (scales == nullptr ? 1.0 : double{scales[r]}) *
-                            factors_[2 * segment + 1].At(o, r);
-      sum += factor * thin;
-      *size += std::abs(factor) * thin_size;
-    }
-    return sum;
-  }
-
-  const RandomMatrix* weight_;
-  const int64_t rows_;
-  const bool is_gated_;
-  LinearPlan plan_;
-  std::unique_ptr<RandomMatrix> bias_;
-  std::unique_ptr<RandomMatrix> patch_;
-  std::vector<int64_t> patch_ids_;
-  std::deque<std::vector<float>> vectors_;
-  std::deque<RandomMatrix> factors_;
-  std::vector<uint8_t> gate_bytes_[2];
-  const uint8_t* gates_[2] = {};
-};
+constexpr int64_t kIn = RandomPlan::kIn;
+constexpr int64_t kOut = RandomPlan::kOut;
 
 // Some plans of one layer, two of them perhaps with a weight of their own.
 class LinearGroupsTest : public KernelTest {
@@ -270,21 +135,24 @@ TEST_P(LinearGroupsTest, MoreGroupsThanOneHandOutTakes) {
   ExpectRight(x, y);
 }
 
-// So many that one thread runs all of a group's terms; more products than fit
-// the queue among them.
+// So many that one thread runs all of a group's terms, those of products alone
+// between the pieces of base products; more products than fit the queue among
+// them.
 TEST_P(LinearGroupsTest, ManyGroupsRunTheirOwnStacks) {
   const std::unique_ptr<ThreadPool> pool = CreateThreadPool(3);
-  for (int i = 0; i < 12 && !HasFatalFailure(); ++i) {
+  for (int i = 0; i < 24 && !HasFatalFailure(); ++i) {
     Random random(500 + i);
     plans_.clear();
     groups_.clear();
     const RandomMatrix weight(i % 2 == 0 ? DType::kF32 : DType::kBF16, kOut,
                               kIn, random);
-    const int64_t groups = i < 8 ? 6 + 5 * i : 150;
+    const auto kind =
+        i % 4 < 2 ? RandomPlan::kOnlyProducts : RandomPlan::kUngated;
+    const int64_t groups = i < 16 ? 6 + 3 * i : 230;
     int64_t rows = 0;
     for (int64_t group = 0; group < groups; ++group) {
-      const int64_t count = random() % 4 == 0 ? 1 + random() % 9 : 1;
-      plans_.emplace_back(&weight, false, count, random, /*is_gated=*/false);
+      const int64_t count = random() % 4 == 0 ? 1 + random() % 8 : 1;
+      plans_.emplace_back(&weight, false, count, random, kind);
       groups_.push_back(plans_.back().group());
       rows += count;
     }

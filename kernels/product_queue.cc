@@ -36,6 +36,9 @@ constexpr int64_t kMostPacked = 128;
 // Of the largest register tile.
 constexpr int64_t kTileRows = 8;
 
+// Weights that a product fetches for what comes after it, at most.
+constexpr int kMostFetches = 64;
+
 // Below this many multiplications, waking a thread costs more than it gives.
 constexpr int64_t kWakingWork = 32 * 1024;
 // Below this many even the help of one that is awake does.
@@ -231,7 +234,8 @@ int64_t ProductQueue::Cut(int first, int end, int64_t pieces) {
 }
 
 void ProductQueue::RunPiece(const Product& product, int64_t piece,
-                            const char* next) const {
+                            const char* next,
+                            absl::Span<const cpu::MemoryRange> fetches) const {
   LinearTile tile = product.all;
   const int64_t blocks = product.RowBlocks();
   const int64_t row = piece % blocks * product.rows_at_once;
@@ -252,6 +256,8 @@ void ProductQueue::RunPiece(const Product& product, int64_t piece,
     terms[i].x += row * terms[i].x_stride;
   }
   tile.terms = terms;
+  tile.fetches = fetches.data();
+  tile.num_fetches = static_cast<int>(fetches.size());
   cpu::Kernels().linear_many(tile);
 }
 
@@ -292,14 +298,38 @@ void ProductQueue::RunChain(const Product* product, const char* next) const {
   const Product* const end = products_ + num_products_;
   for (; product + 1 < end && product[1].follows; ++product) {
     RunPiece(*product, 0,
-             static_cast<const char*>(product[1].all.terms[0].weight));
+             static_cast<const char*>(product[1].all.terms[0].weight), {});
   }
-  RunPiece(*product, 0, next);
+  RunPiece(*product, 0, next, {});
+}
+
+int ProductQueue::WeightsOfChains(const EvenMix& mix, int64_t place,
+                                  absl::Span<cpu::MemoryRange> ranges) const {
+  size_t count = 0;
+  for (; place < mix.size() && !mix.IsHost(place); ++place) {
+    const Product* product = &ProductOf(mix.At(place));
+    const Product* const end = products_ + num_products_;
+    do {
+      const LinearTile& tile = product->all;
+      for (int i = 0; i < tile.num_terms && count < ranges.size(); ++i) {
+        const Term& term = tile.terms[i];
+        ranges[count++] = {
+            WeightsFrom(term, 0),
+            WeightsFrom(term, tile.last_output) - WeightsFrom(term, 0)};
+      }
+    } while (++product < end && product->follows);
+  }
+  return static_cast<int>(count);
 }
 
 void ProductQueue::BeginPart() {
   if (first_part_ > 0) Run();
   first_part_ = num_products_;
+}
+
+void ProductQueue::BeginBetween() {
+  assert(first_part_ == 0);
+  between_ = num_products_;
 }
 
 void ProductQueue::Run() {
@@ -311,17 +341,30 @@ void ProductQueue::Run() {
     work += tile.rows * tile.last_output * WorkPerOutput(tile);
   }
   ThreadPool& threads = work <= kInlineWork ? InlineThreadPool() : pool_;
+  const int64_t hosts = between_ > 0 && between_ < num_products_
+                            ? products_[between_].first_piece
+                            : pieces;
+  const EvenMix mix(hosts, pieces - hosts);
   const auto run = [&](const LaneTurn& turn) {
-    const char* const next = FirstWeights(turn.next);
-    const Product& product = ProductOf(turn.index);
+    const int64_t piece = mix.At(turn.index);
+    const char* const next =
+        FirstWeights(turn.next < 0 ? -1 : mix.At(turn.next));
+    const Product& product = ProductOf(piece);
     if (product.in_chain) return RunChain(&product, next);
-    RunPiece(product, turn.index - product.first_piece, next);
+    cpu::MemoryRange fetches[kMostFetches];
+    const int count =
+        hosts == pieces
+            ? 0
+            : WeightsOfChains(mix, turn.index + 1, absl::MakeSpan(fetches));
+    RunPiece(product, piece - product.first_piece, next,
+             absl::MakeConstSpan(fetches, count));
   };
   RunInLanes(pieces, threads, run,
              work <= kWakingWork ? WorkLength::kBrief : WorkLength::kLong,
              first_part);
   num_products_ = 0;
   first_part_ = 0;
+  between_ = 0;
   num_terms_ = 0;
 }
 

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "kernels/cpu/kernel_table.h"
+#include "kernels/even_mix.h"
 #include "kernels/thread_pool.h"
 #include "kernels/view.h"
 
@@ -64,6 +66,11 @@ class ProductQueue {
   // What is added from here on is a part that may need all before it.
   void BeginPart();
 
+  // What is added from here on is chains that need nothing of what was added
+  // before. They run between its pieces: where these compute more than they
+  // read, as products of many rows do, they fetch the weights of chains.
+  void BeginBetween();
+
   // Returns when all is computed.
   void Run();
 
@@ -71,8 +78,8 @@ class ProductQueue {
 
  private:
   // Enough for three layers, as q, k and v are, of 64 groups of rows.
-  static constexpr int kMaxProducts = 256;
-  static constexpr int kAllTerms = 320;
+  static constexpr int kMaxProducts = 400;
+  static constexpr int kAllTerms = 400;
 
   // A product over all outputs of one y, and how it is cut into pieces. Results
   // do not depend on the cut.
@@ -110,10 +117,15 @@ class ProductQueue {
   // Where the weights of a piece's first term start; null for many rows, or
   // where `piece` is -1.
   const char* FirstWeights(int64_t piece) const;
-  // `next`: as in LinearTile.
-  void RunPiece(const Product& product, int64_t piece, const char* next) const;
+  // `next` and `fetches`: as in LinearTile, for few and for many rows.
+  void RunPiece(const Product& product, int64_t piece, const char* next,
+                absl::Span<const cpu::MemoryRange> fetches) const;
   // The same for all of a chain.
   void RunChain(const Product* product, const char* next) const;
+  // What the chains at `place` and after it read, up to the next that is none.
+  // Returns how many of `ranges` it filled.
+  int WeightsOfChains(const EvenMix& mix, int64_t place,
+                      absl::Span<cpu::MemoryRange> ranges) const;
 
   ThreadPool& pool_;
   const bool past_caches_;
@@ -121,6 +133,7 @@ class ProductQueue {
   cpu::Term terms_[kAllTerms];
   int num_products_ = 0;
   int first_part_ = 0;  // products before a second part; 0: there is none
+  int between_ = 0;     // products before those of BeginBetween, likewise
   int num_terms_ = 0;
   bool in_chain_ = false;
   bool is_head_ = false;  // the next product of the chain

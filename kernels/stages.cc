@@ -27,7 +27,7 @@ int NumSteps(const LinearPlan& plan) {
 
 Step StepOf(const LinearPlan& plan, int index) {
   Step step;
-  if (index == NumSteps(plan) - 1) step.bias = plan.bias;
+  bool is_last = true;
   for (const LinearStage& stage : plan.stages) {
     const int steps = StepsOf(stage);
     if (index >= steps) {
@@ -36,11 +36,14 @@ Step StepOf(const LinearPlan& plan, int index) {
     }
     step.segments = absl::MakeConstSpan(stage.low_rank)
                         .subspan(index * kSegmentsAtOnce, kSegmentsAtOnce);
-    if (index == steps - 1) {
+    const bool ends_stage = index == steps - 1;
+    if (ends_stage) {
       step.out_scale = static_cast<const float*>(stage.out_scale.data);
     }
+    is_last = ends_stage && &stage == &plan.stages.back();
     break;
   }
+  if (is_last) step.bias = plan.bias;
   return step;
 }
 

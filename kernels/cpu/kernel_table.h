@@ -48,6 +48,12 @@ struct Term {
   int64_t stack_outputs;
 };
 
+// Memory that is read soon.
+struct MemoryRange {
+  const char* from;
+  int64_t bytes;
+};
+
 // y[t][o] = ((accumulate ? y[t][o] : 0) + scale * (sum of the terms)) *
 // out_scale[o] + bias[o] for all rows t and first_output <= o < last_output. y,
 // out_scale and bias are indexed by o itself. Each y[t][o] comes from the same
@@ -75,6 +81,10 @@ struct LinearTile {
   const char* next;
   // Of linear_few: fetch weights past the outer caches.
   bool past_caches;
+  // Of linear_many: what others read after it, to be fetched into L2 meanwhile;
+  // a hint.
+  const MemoryRange* fetches;
+  int num_fetches;
 };
 
 // out[r][c] = (weight[r][c] + sum_k left[r][k] right[k][c]) * row_factor[r] *
