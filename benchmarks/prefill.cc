@@ -91,7 +91,7 @@ void MeasurePrefill(BaseKind kind, int rounds) {
       if (rounded && kind != BaseKind::kBF16) continue;
       PrefillTrial trial(folders, threads, rounded);
       for (int round = 0; round < rounds; ++round) {
-        for (const int64_t tokens : {256, 256, 256, 1024}) {
+        for (const int64_t tokens : {256, 256, 256, 1024, 1024}) {
           trial.Measure(tokens);
         }
       }
