@@ -22,14 +22,15 @@ class EvenMix {
 
   // The number at `place`, in [0, size()).
   int64_t At(int64_t place) const {
-    if (hosts_ == all_) return place;
     const int64_t host = HostsBefore(place);
     return IsHost(place) ? host : hosts_ + place - host;
   }
 
  private:
-  // Host i is at i * all / hosts, rounded down.
+  // Host i is at i * all / hosts, rounded down. Without guests, which is the
+  // rule, there is nothing to divide.
   int64_t HostsBefore(int64_t place) const {
+    if (hosts_ == all_) return place;
     return (place * hosts_ + all_ - 1) / all_;
   }
 

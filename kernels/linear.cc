@@ -68,8 +68,6 @@ void RunStagesOf(const LinearCall& call, ConstRows x, float* workspace,
 
 }  // namespace
 
-int64_t LinearWorkspaceFloats(Groups groups) { return LinearRunFloats(groups); }
-
 int64_t LinearWorkspaceFloats(const LinearPlan& plan, int64_t rows) {
   const LinearGroup group = {&plan, rows};
   return LinearWorkspaceFloats(absl::MakeConstSpan(&group, 1));

@@ -73,7 +73,7 @@ cpu::Term BaseTerm(const LinearGroup& group, ConstRows x) {
 
 }  // namespace
 
-int64_t LinearRunFloats(Groups groups) {
+int64_t LinearWorkspaceFloats(Groups groups) {
   int64_t floats = 0;
   for (const LinearGroup& group : groups) {
     floats += PatchFloats(group);

@@ -14,11 +14,9 @@
 namespace peft {
 namespace kernels {
 
-// Floats of workspace that a LinearRun needs.
-int64_t LinearRunFloats(absl::Span<const LinearGroup> groups);
-
 // Its products go to the queue that it is given; what a method queues must have
-// run before the next method is called, unless that says otherwise.
+// run before the next method is called, unless that says otherwise. Its
+// workspace has LinearWorkspaceFloats.
 class LinearRun {
  public:
   LinearRun(const LinearCall& call, ConstRows x, float* workspace,

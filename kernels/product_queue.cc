@@ -353,9 +353,7 @@ void ProductQueue::Run() {
     if (product.in_chain) return RunChain(&product, next);
     cpu::MemoryRange fetches[kMostFetches];
     const int count =
-        hosts == pieces
-            ? 0
-            : WeightsOfChains(mix, turn.index + 1, absl::MakeSpan(fetches));
+        WeightsOfChains(mix, turn.index + 1, absl::MakeSpan(fetches));
     RunPiece(product, piece - product.first_piece, next,
              absl::MakeConstSpan(fetches, count));
   };
